@@ -1,0 +1,27 @@
+//! `k3sroot` builds the userspace that K3s carries, from pinned sources to two deterministic tarballs.
+//!
+//! The modules follow the data: a [`recipe`] becomes a node of the [`graph`], the graph becomes a [`plan`] of
+//! actions, [`execute`] turns actions into outcomes kept in the [`store`] (with [`fetch`] and [`sandbox`] for the
+//! bytes that come in and the processes that run), and [`pack`] turns outcomes into the tarballs. Nothing flows back.
+
+pub mod arch;
+pub mod digest;
+pub mod name;
+
+pub mod recipe;
+
+pub mod graph;
+
+pub mod plan;
+
+pub mod store;
+
+pub mod fetch;
+
+pub mod sandbox;
+
+pub mod execute;
+
+pub mod pack;
+
+pub mod cli;
