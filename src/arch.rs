@@ -21,6 +21,8 @@ pub struct Arch {
     pub triple: String,
     /// The kernel's name for the arch (`make ARCH=`).
     pub kernel_arch: String,
+    /// The largest page size, in bytes, that kernels of the arch use: the least alignment of loadable segments.
+    pub page_size: u64,
     /// What every ELF file for the arch says of itself.
     pub elf: Elf,
     /// Compiler flags that choose the processor and its calling convention.
@@ -40,14 +42,14 @@ pub struct Arch {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Elf {
+    /// The machine in readelf's words.
+    pub machine: String,
     /// `e_machine`, from the ELF specification's registry.
-    pub machine: u16,
+    pub number: u16,
     /// 32 or 64.
     pub class: u8,
     /// `little` or `big`.
     pub endian: String,
-    /// The least alignment of loadable segments, in bytes: the largest page size that kernels of the arch use.
-    pub page_size: u64,
 }
 
 /// The machine in meson's words.

@@ -1,1 +1,148 @@
-//! (to be written)
+//! From units to frozen actions: everything that decides an output, said before anything runs.
+//!
+//! The plan is a pure function of the recipes, the arch records and the overrides. It reads no disk, no clock and no
+//! environment, so the same checkout gives the same plan on every machine. What every package gets (flags, fixed
+//! paths, environment) is in [`policy`]; how a build system turns options into commands is in `systems`.
+
+mod action;
+pub mod policy;
+mod systems;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::arch::{Arch, ArchError, Arches};
+use crate::digest::{ActionDigest, TreeDigest};
+use crate::graph::Graph;
+use crate::name::{PackageName, Unit};
+use crate::recipe::{Recipe, Recipes};
+
+pub use action::{Action, Input, Keep, Phase, Step};
+
+/// A local tree that is built in place of a package's source.
+#[derive(Debug, Clone)]
+pub struct Override {
+    /// The folder.
+    pub path: PathBuf,
+    /// What is in it.
+    pub tree: TreeDigest,
+}
+
+/// Overrides by package.
+pub type Overrides = BTreeMap<PackageName, Override>;
+
+/// The actions that lead to the wanted packages, each after all that it needs.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    actions: Vec<Action>,
+    by_unit: BTreeMap<Unit, usize>,
+    goals: Vec<Unit>,
+}
+
+impl Plan {
+    /// Plans every unit of `graph`.
+    pub fn new(
+        graph: &Graph,
+        recipes: &Recipes,
+        arches: &Arches,
+        overrides: &Overrides,
+    ) -> Result<Self, ArchError> {
+        let mut plan =
+            Self { actions: Vec::new(), by_unit: BTreeMap::new(), goals: graph.goals().to_vec() };
+        for unit in graph.ordered() {
+            let inputs = graph.inputs(&unit);
+            let digests = |units: &std::collections::BTreeSet<Unit>| -> BTreeMap<Unit, ActionDigest> {
+                units
+                    .iter()
+                    .filter_map(|unit| plan.get(unit).map(|action| (unit.clone(), action.digest())))
+                    .collect()
+            };
+            let job = Job {
+                recipe: &recipes[&unit.package],
+                arch: unit.machine.arch().map(|arch| arches.get(arch)).transpose()?,
+                exports: inputs.tools.iter().map(|tool| &recipes[&tool.package].exports).collect(),
+                over: overrides.get(&unit.package),
+                tools: digests(&inputs.tools),
+                sysroot: digests(&inputs.sysroot),
+                unit: &unit,
+            };
+            let action = job.plan();
+            plan.by_unit.insert(unit, plan.actions.len());
+            plan.actions.push(action);
+        }
+        Ok(plan)
+    }
+
+    /// Every action, each after all that it needs.
+    pub fn actions(&self) -> &[Action] {
+        &self.actions
+    }
+
+    /// The action of `unit`.
+    pub fn get(&self, unit: &Unit) -> Option<&Action> {
+        self.by_unit.get(unit).map(|&index| &self.actions[index])
+    }
+
+    /// The units that were asked for.
+    pub fn goals(&self) -> &[Unit] {
+        &self.goals
+    }
+}
+
+/// What there is to know of one unit while its action is written down.
+struct Job<'a> {
+    unit: &'a Unit,
+    recipe: &'a Recipe,
+    arch: Option<&'a Arch>,
+    exports: Vec<&'a BTreeMap<String, String>>,
+    over: Option<&'a Override>,
+    tools: BTreeMap<Unit, ActionDigest>,
+    sysroot: BTreeMap<Unit, ActionDigest>,
+}
+
+impl Job<'_> {
+    fn plan(self) -> Action {
+        let options = self.recipe.build.options(&self.unit.machine);
+        let mut env = policy::environment(self.unit, self.arch, &options, !self.tools.is_empty());
+        for exports in &self.exports {
+            env.extend(exports.iter().map(|(name, value)| (name.clone(), value.clone())));
+        }
+        env.extend(options.env.iter().map(|(name, value)| (name.clone(), value.clone())));
+        let phases = systems::phases(self.unit, self.recipe, self.arch, &options, &env);
+        let inputs = match self.over {
+            Some(over) => vec![Input::Override { path: over.path.clone(), tree: over.tree }],
+            None => self.recipe.sources.iter().cloned().map(Input::Source).collect(),
+        };
+        let license = if self.over.is_some() { BTreeMap::new() } else { self.recipe.license.files.clone() };
+        let words = Words { recipe: self.recipe, arch: self.arch };
+        Action::new(action::Parts {
+            unit: self.unit.clone(),
+            version: self.recipe.version.clone(),
+            recipe: self.recipe.path.clone(),
+            inputs,
+            license,
+            tools: self.tools,
+            sysroot: self.sysroot,
+            env: env.into_iter().map(|(name, value)| (name, words.expand(&value))).collect(),
+            phases: phases.into_iter().map(|phase| phase.map_words(|word| words.expand(word))).collect(),
+            keep: Keep::new(&self.recipe.keep),
+            installed_under: policy::installed_under(self.unit),
+        })
+    }
+}
+
+/// Fills in the placeholders of a recipe's words.
+struct Words<'a> {
+    recipe: &'a Recipe,
+    arch: Option<&'a Arch>,
+}
+
+impl Words<'_> {
+    fn expand(&self, word: &str) -> String {
+        let mut text = word.replace("{version}", self.recipe.version.as_str());
+        if let Some(arch) = self.arch {
+            text = text.replace("{triple}", &arch.triple).replace("{kernel-arch}", &arch.kernel_arch);
+        }
+        text
+    }
+}

@@ -1,0 +1,282 @@
+//! The action: the complete frozen description of one piece of work, and the two digests that name it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::digest::{ActionDigest, Framed, ResolvedDigest, Sha256, SourceDigest, TreeDigest};
+use crate::name::{Unit, Version};
+use crate::recipe::{Archive, Origin, Source};
+
+/// The version of the encoding; a change of it changes every digest at once.
+const ENCODING: &str = "k3sroot action 1";
+
+/// One piece of work. It cannot be changed once it is made, so its digest always fits.
+#[derive(Debug, Clone)]
+pub struct Action {
+    parts: Parts,
+    digest: ActionDigest,
+}
+
+/// What an action is made of.
+#[derive(Debug, Clone)]
+pub(super) struct Parts {
+    pub(super) unit: Unit,
+    pub(super) version: Version,
+    pub(super) recipe: PathBuf,
+    pub(super) inputs: Vec<Input>,
+    pub(super) license: BTreeMap<String, Sha256>,
+    pub(super) tools: BTreeMap<Unit, ActionDigest>,
+    pub(super) sysroot: BTreeMap<Unit, ActionDigest>,
+    pub(super) env: BTreeMap<String, String>,
+    pub(super) phases: Vec<Phase>,
+    pub(super) keep: Keep,
+    pub(super) installed_under: &'static str,
+}
+
+/// A tree that is put in place before the first phase.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// A source of the recipe.
+    Source(Source),
+    /// A local tree in place of all sources.
+    Override {
+        /// The folder.
+        path: PathBuf,
+        /// What is in it.
+        tree: TreeDigest,
+    },
+}
+
+/// A named part of an action: what a failure is reported as.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Phase {
+    /// `configure`, `build`, `install` and the like.
+    pub name: &'static str,
+    /// What is done, in order.
+    pub steps: Vec<Step>,
+}
+
+/// One thing that is done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// A command, in the sandbox.
+    Run {
+        /// The program and its arguments.
+        argv: Vec<String>,
+        /// The guest folder it starts in.
+        cwd: String,
+    },
+    /// A file that is written.
+    Write {
+        /// The guest path.
+        path: String,
+        /// The text.
+        contents: String,
+    },
+    /// Lines that are added to a file.
+    Append {
+        /// The guest path.
+        path: String,
+        /// The text.
+        contents: String,
+    },
+    /// Configuration symbols that must have survived.
+    RequireSymbols {
+        /// The guest path of the configuration.
+        path: String,
+        /// Symbols with the value each must have (`y`, `n` or as written in the file).
+        symbols: BTreeMap<String, String>,
+    },
+}
+
+impl Phase {
+    pub(super) fn map_words(mut self, map: impl Fn(&str) -> String) -> Self {
+        for step in &mut self.steps {
+            match step {
+                Step::Run { argv, .. } => argv.iter_mut().for_each(|word| *word = map(word)),
+                Step::Write { contents, .. } | Step::Append { contents, .. } => *contents = map(contents),
+                Step::RequireSymbols { .. } => {}
+            }
+        }
+        self
+    }
+}
+
+/// Which of the installed files are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Keep {
+    /// All but documentation, translations, completions and libtool's archives.
+    Usual,
+    /// What matches one of these globs.
+    Only(Vec<String>),
+}
+
+impl Keep {
+    pub(super) fn new(globs: &[String]) -> Self {
+        if globs.is_empty() { Self::Usual } else { Self::Only(globs.to_vec()) }
+    }
+}
+
+impl Action {
+    pub(super) fn new(parts: Parts) -> Self {
+        let mut framed = parts.encode();
+        for (tag, units) in [("tool", &parts.tools), ("sysroot", &parts.sysroot)] {
+            for (unit, digest) in units {
+                framed.field(tag, unit.to_string()).field("digest", digest.as_bytes());
+            }
+        }
+        for input in &parts.inputs {
+            match input {
+                Input::Source(Source { origin: Origin::Archives(archives), .. }) => {
+                    framed.list("archives", archives.iter().map(encode_archive));
+                }
+                Input::Source(Source { origin: Origin::Local(_), .. }) | Input::Override { .. } => {}
+            }
+        }
+        let digest = ActionDigest::from_bytes(framed.finish());
+        Self { parts, digest }
+    }
+
+    /// What the action makes.
+    pub fn unit(&self) -> &Unit {
+        &self.parts.unit
+    }
+
+    /// The package's version.
+    pub fn version(&self) -> &Version {
+        &self.parts.version
+    }
+
+    /// The recipe it comes from, for messages.
+    pub fn recipe(&self) -> &std::path::Path {
+        &self.parts.recipe
+    }
+
+    /// The trees that are put in place before the first phase.
+    pub fn inputs(&self) -> &[Input] {
+        &self.parts.inputs
+    }
+
+    /// Licence texts that must be as the recipe knows them, by path under `/src`.
+    pub fn license(&self) -> &BTreeMap<String, Sha256> {
+        &self.parts.license
+    }
+
+    /// Units merged at `/tools`.
+    pub fn tools(&self) -> &BTreeMap<Unit, ActionDigest> {
+        &self.parts.tools
+    }
+
+    /// Units merged at `/sysroot`.
+    pub fn sysroot(&self) -> &BTreeMap<Unit, ActionDigest> {
+        &self.parts.sysroot
+    }
+
+    /// The environment of every command, complete.
+    pub fn env(&self) -> &BTreeMap<String, String> {
+        &self.parts.env
+    }
+
+    /// What is done, in order.
+    pub fn phases(&self) -> &[Phase] {
+        &self.parts.phases
+    }
+
+    /// Which of the installed files are kept.
+    pub fn keep(&self) -> &Keep {
+        &self.parts.keep
+    }
+
+    /// The folder under `/out` that becomes the outcome's tree; empty for all of it.
+    pub fn installed_under(&self) -> &'static str {
+        self.parts.installed_under
+    }
+
+    /// The digest that names the action before anything runs.
+    pub fn digest(&self) -> ActionDigest {
+        self.digest
+    }
+
+    /// The digest that names the action once its sysroot is built and it is known which archives are used.
+    ///
+    /// `sysroot` has a tree for every unit of [`Action::sysroot`], `archives` one archive for every source that comes
+    /// from archives, in order.
+    pub fn resolve(&self, sysroot: &BTreeMap<Unit, TreeDigest>, archives: &[&Archive]) -> ResolvedDigest {
+        let mut framed = self.parts.encode();
+        for (unit, digest) in &self.parts.tools {
+            framed.field("tool", unit.to_string()).field("digest", digest.as_bytes());
+        }
+        for (unit, tree) in sysroot {
+            framed.field("sysroot", unit.to_string()).field("tree", tree.as_bytes());
+        }
+        for archive in archives {
+            framed.field("archive", encode_archive(archive));
+        }
+        ResolvedDigest::from_bytes(framed.finish())
+    }
+}
+
+impl Parts {
+    /// Everything that both digests have in common: all but needs and archives.
+    fn encode(&self) -> Framed {
+        // Named one by one, so that a new field cannot be forgotten. The recipe's path and licence texts decide nothing.
+        let Self { unit, version, recipe: _, inputs, license: _, tools: _, sysroot: _, env, phases, keep, installed_under } =
+            self;
+        let mut framed = Framed::new(ENCODING);
+        framed.field("unit", unit.to_string()).field("version", version.as_str());
+        for input in inputs {
+            match input {
+                Input::Source(Source { origin, into, only, patches }) => {
+                    framed.field("source into", into.as_deref().unwrap_or_default()).list("only", only);
+                    framed.list("patches", patches.iter().map(|patch| &patch.text));
+                    if let Origin::Local(files) = origin {
+                        for (path, file) in files {
+                            framed.field("local", path).field("contents", &file.contents);
+                            framed.field("executable", [u8::from(file.executable)]);
+                        }
+                    }
+                }
+                Input::Override { path: _, tree } => {
+                    framed.field("override", tree.as_bytes());
+                }
+            }
+        }
+        for (name, value) in env {
+            framed.field("env", name).field("value", value);
+        }
+        for phase in phases {
+            framed.field("phase", phase.name);
+            phase.steps.iter().for_each(|step| step.encode(&mut framed));
+        }
+        match keep {
+            Keep::Usual => framed.field("keep", "usual"),
+            Keep::Only(globs) => framed.list("keep only", globs),
+        };
+        framed.field("installed under", installed_under);
+        framed
+    }
+}
+
+impl Step {
+    fn encode(&self, framed: &mut Framed) {
+        match self {
+            Self::Run { argv, cwd } => framed.list("run", argv).field("cwd", cwd),
+            Self::Write { path, contents } => framed.field("write", path).field("contents", contents),
+            Self::Append { path, contents } => framed.field("append", path).field("contents", contents),
+            Self::RequireSymbols { path, symbols } => framed
+                .field("require symbols", path)
+                .list("symbols", symbols.iter().map(|(name, value)| format!("{name}={value}"))),
+        };
+    }
+}
+
+fn encode_archive(archive: &Archive) -> Vec<u8> {
+    let Archive { urls: _, digest, nested } = archive;
+    let mut framed = Framed::new("archive");
+    match digest {
+        SourceDigest::Sha256(digest) => framed.field("sha256", digest.as_bytes()),
+        SourceDigest::Sha512(digest) => framed.field("sha512", digest.as_bytes()),
+    };
+    framed.field("nested", nested.as_deref().unwrap_or_default());
+    framed.finish().to_vec()
+}
