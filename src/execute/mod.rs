@@ -1,1 +1,456 @@
-//! (to be written)
+//! Turns a plan into outcomes: what the store has is taken from it, what is missing is built, as many units at once
+//! as the machine has cores.
+//!
+//! A plan and the means (store, fetcher, sandbox) go in, a [`Report`] comes out; on the way, [`Event`]s say what
+//! happens. `schedule` decides what runs next, `work` runs one action, `jobserver` shares the cores.
+
+mod error;
+mod event;
+mod jobserver;
+mod machine;
+mod schedule;
+mod work;
+mod workdir;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread;
+use std::time::Duration;
+
+use crate::digest::TreeDigest;
+use crate::fetch::{self, FetchError, Fetcher, Obtained};
+use crate::name::Unit;
+use crate::plan::{Action, Input, Plan};
+use crate::recipe::{Archive, Origin};
+use crate::sandbox::{Cancel, Sandbox};
+use crate::store::{Outcome, OutcomeKey, Store, StoreError};
+
+pub use error::{ActionError, Failure};
+pub use event::{Event, How};
+pub use machine::{MachineError, identity};
+pub use work::Kept;
+pub use workdir::{WorkDir, log_path};
+
+use jobserver::Jobserver;
+use schedule::Schedule;
+
+/// How many sources are fetched at once.
+const FETCHES: usize = 4;
+
+/// How to run a plan.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How many processes may run at once.
+    pub jobs: usize,
+    /// Whether to go on with what does not depend on a unit that failed.
+    pub keep_going: bool,
+    /// How long one command may take.
+    pub timeout: Option<Duration>,
+}
+
+/// Raised when a run could not be carried out at all; a unit that fails is a [`Failure`] in the report instead.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecuteError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The build machine could not be told from others.
+    #[error(transparent)]
+    Machine(#[from] MachineError),
+    /// The jobserver failed.
+    #[error("the jobserver failed")]
+    Jobserver(#[source] io::Error),
+    /// Units wait and nothing will ever start them: a mistake in k3sroot.
+    #[error("nothing can start although {waiting} units wait: this is a mistake in k3sroot, please report it")]
+    Stuck {
+        /// How many.
+        waiting: usize,
+    },
+}
+
+/// How a run ended.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Outcomes of the units that were looked at, with how each was had.
+    pub outcomes: BTreeMap<Unit, (Outcome, How)>,
+    /// Units that failed.
+    pub failures: Vec<Failure>,
+    /// Units that could not be built because of a failed one, with that one.
+    pub blocked: BTreeMap<Unit, Unit>,
+    /// Whether the run was stopped from outside.
+    pub cancelled: bool,
+}
+
+/// The means of a run.
+pub struct Executor<'a> {
+    /// Where outcomes are kept.
+    pub store: &'a Store,
+    /// Where sources come from.
+    pub fetcher: &'a Fetcher,
+    /// Where commands run.
+    pub sandbox: &'a Sandbox,
+    /// How to run.
+    pub options: Options,
+    /// Stops the run.
+    pub stop: &'a Stop,
+}
+
+/// A switch that ends a run from outside: whatever runs is killed, whatever is fetched is left.
+#[derive(Debug, Clone, Default)]
+pub struct Stop {
+    /// Ends processes.
+    pub processes: Cancel,
+    /// Ends downloads.
+    pub downloads: Arc<AtomicBool>,
+}
+
+impl Stop {
+    /// Throws the switch; there is no way back.
+    pub fn throw(&self) {
+        self.downloads.store(true, Ordering::Relaxed);
+        self.processes.cancel();
+    }
+
+    /// Whether it was thrown.
+    pub fn is_thrown(&self) -> bool {
+        self.processes.is_cancelled()
+    }
+}
+
+enum Message {
+    Fetched(Unit, Result<Vec<Obtained>, FetchError>),
+    Token,
+    Finished(Unit, Box<Result<Outcome, work::Failed>>),
+}
+
+/// What is shared with the threads of a run.
+#[derive(Clone, Copy)]
+struct Shared<'a> {
+    executor: &'a Executor<'a>,
+    plan: &'a Plan,
+    jobserver: &'a Jobserver,
+    events: &'a (dyn Fn(Event<'_>) + Sync),
+    machine: &'a str,
+}
+
+/// Where a look at the store ended.
+enum Found {
+    Outcome(Box<Outcome>),
+    Nothing,
+}
+
+impl Executor<'_> {
+    /// Runs `plan` until every goal has an outcome or cannot have one.
+    pub fn run(&self, plan: &Plan, events: &(dyn Fn(Event<'_>) + Sync)) -> Result<Report, ExecuteError> {
+        let (sender, receiver) = mpsc::channel();
+        let folder = self.store.temp_dir("run")?;
+        let tokens = Mutex::new(sender.clone());
+        let jobserver = Jobserver::new(folder.path(), self.options.jobs, move || {
+            if let Ok(sender) = tokens.lock() {
+                // The run may be over; then nobody wants the token.
+                let _ = sender.send(Message::Token);
+            }
+        })
+        .map_err(ExecuteError::Jobserver)?;
+        let machine = identity()?;
+        let shared = Shared { executor: self, plan, jobserver: &jobserver, events, machine: &machine };
+        let (wants, queue) = mpsc::channel::<Unit>();
+        let queue = Mutex::new(queue);
+        thread::scope(|scope| {
+            for _ in 0..FETCHES {
+                let (sender, queue) = (sender.clone(), &queue);
+                scope.spawn(move || {
+                    while let Some(unit) = next_want(queue) {
+                        let result = shared.fetch(&unit);
+                        if sender.send(Message::Fetched(unit, result)).is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+            let schedule = Schedule::new(plan, &self.store.durations());
+            let run = Run {
+                shared,
+                schedule,
+                report: Report::default(),
+                obtained: BTreeMap::new(),
+                wants,
+                fetching: 0,
+                token_requested: false,
+                sender,
+            };
+            run.drive(&receiver, |work| {
+                scope.spawn(work);
+            })
+        })
+    }
+}
+
+fn next_want(queue: &Mutex<Receiver<Unit>>) -> Option<Unit> {
+    queue.lock().ok()?.recv().ok()
+}
+
+impl<'a> Shared<'a> {
+    fn key(&self, action: &Action) -> OutcomeKey {
+        OutcomeKey::Action { digest: action.digest(), machine: self.machine_of(action) }
+    }
+
+    /// Tools belong to the build machine they were made on; what is built for a target does not.
+    fn machine_of(&self, action: &Action) -> Option<String> {
+        action.unit().machine.runs_here().then(|| self.machine.to_owned())
+    }
+
+    fn fetch(&self, unit: &Unit) -> Result<Vec<Obtained>, FetchError> {
+        let Some(action) = self.plan.get(unit) else { return Ok(Vec::new()) };
+        wanted(action)
+            .iter()
+            .map(|archives| {
+                self.executor.fetcher.obtain(
+                    archives,
+                    &|event| (self.events)(Event::Fetch(&event)),
+                    &self.executor.stop.downloads,
+                )
+            })
+            .collect()
+    }
+
+    /// Looks for an outcome that was made with the same sysroot and any of the archives that would do.
+    fn look_up_resolved(
+        &self,
+        action: &Action,
+        sysroot: &BTreeMap<Unit, TreeDigest>,
+    ) -> Result<Found, StoreError> {
+        for choice in choices(&archives(action)) {
+            let digest = action.resolve(sysroot, &choice);
+            let key = OutcomeKey::Resolved { digest, machine: self.machine_of(action) };
+            if let Some(outcome) = self.executor.store.lookup(&key)? {
+                self.executor.store.record(&self.key(action), &outcome)?;
+                return Ok(Found::Outcome(Box::new(outcome)));
+            }
+        }
+        Ok(Found::Nothing)
+    }
+}
+
+/// The archives that would do for each source of an action that comes from archives.
+fn archives(action: &Action) -> Vec<&[Archive]> {
+    action
+        .inputs()
+        .iter()
+        .filter_map(|input| match input {
+            Input::Source(source) => match &source.origin {
+                Origin::Archives(archives) => Some(archives.as_slice()),
+                Origin::Local(_) => None,
+            },
+            Input::Override { .. } => None,
+        })
+        .collect()
+}
+
+/// What to ask the fetcher for, one list of alternatives per source.
+pub fn wanted(action: &Action) -> Vec<Vec<fetch::Archive>> {
+    let label = format!("{} {}", action.unit().package, action.version());
+    let archive = |archive: &Archive| fetch::Archive {
+        label: label.clone(),
+        urls: archive.urls.clone(),
+        digest: archive.digest,
+    };
+    archives(action).into_iter().map(|archives| archives.iter().map(archive).collect()).collect()
+}
+
+/// Every way to take one archive per source.
+fn choices<'a>(sources: &[&'a [Archive]]) -> Vec<Vec<&'a Archive>> {
+    sources.iter().fold(vec![Vec::new()], |choices, archives| {
+        choices
+            .iter()
+            .flat_map(|choice| archives.iter().map(move |archive| [choice.as_slice(), &[archive]].concat()))
+            .collect()
+    })
+}
+
+/// A run in progress; lives on one thread, which alone touches the schedule.
+struct Run<'a> {
+    shared: Shared<'a>,
+    schedule: Schedule<'a>,
+    report: Report,
+    obtained: BTreeMap<Unit, Vec<Obtained>>,
+    wants: Sender<Unit>,
+    fetching: usize,
+    token_requested: bool,
+    sender: Sender<Message>,
+}
+
+impl<'a> Run<'a> {
+    fn drive(
+        mut self,
+        receiver: &Receiver<Message>,
+        spawn: impl Fn(Box<dyn FnOnce() + Send + 'a>),
+    ) -> Result<Report, ExecuteError> {
+        for goal in self.shared.plan.goals() {
+            self.visit(goal)?;
+        }
+        loop {
+            self.settle()?;
+            let stopping = self.stopping();
+            let pending = self.schedule.pending();
+            let running = self.schedule.running();
+            if running == 0 && (stopping || pending == 0) {
+                break;
+            }
+            if !stopping && !self.token_requested && self.schedule.next().is_some() {
+                self.shared.jobserver.request();
+                self.token_requested = true;
+            }
+            if running == 0 && self.fetching == 0 && !self.token_requested {
+                return Err(ExecuteError::Stuck { waiting: pending });
+            }
+            match receiver.recv_timeout(Duration::from_millis(200)) {
+                Ok(Message::Fetched(unit, result)) => self.fetched(&unit, result),
+                Ok(Message::Token) => self.granted(&spawn)?,
+                Ok(Message::Finished(unit, result)) => self.finished(&unit, *result)?,
+                // Time to look at `cancel`; or everybody is gone, which `Stuck` reports.
+                Err(_) => {}
+            }
+        }
+        self.report.cancelled = self.shared.executor.stop.is_thrown() && self.broken().is_none();
+        Ok(self.report)
+    }
+
+    fn stopping(&self) -> bool {
+        let Executor { options, stop, .. } = self.shared.executor;
+        stop.is_thrown() || (self.broken().is_some() && !options.keep_going)
+    }
+
+    /// A unit that failed in its build, as opposed to one whose source is missing: that is no reason to stop others.
+    fn broken(&self) -> Option<&Failure> {
+        self.report.failures.iter().find(|failure| !matches!(failure.source, ActionError::Source(_)))
+    }
+
+    /// Looks for the outcome of `unit`; if there is none, looks at what it needs and sends for its source.
+    fn visit(&mut self, unit: &'a Unit) -> Result<(), ExecuteError> {
+        let mut next = vec![unit];
+        while let Some(unit) = next.pop() {
+            if !self.schedule.is_idle(unit) {
+                continue;
+            }
+            let Some(action) = self.shared.plan.get(unit) else { continue };
+            if let Some(outcome) = self.shared.executor.store.lookup(&self.shared.key(action))? {
+                self.done(unit, outcome, How::Cached);
+                continue;
+            }
+            self.schedule.wait(unit);
+            next.extend(schedule::inputs(self.shared.plan, unit));
+            self.fetching += 1;
+            // The threads that receive live as long as the run.
+            let _ = self.wants.send(unit.clone());
+        }
+        (self.shared.events)(Event::Pending { units: self.schedule.pending() });
+        Ok(())
+    }
+
+    fn done(&mut self, unit: &Unit, outcome: Outcome, how: How) {
+        self.schedule.done(unit);
+        (self.shared.events)(Event::Done { unit, how });
+        self.report.outcomes.insert(unit.clone(), (outcome, how));
+    }
+
+    /// The trees of what `action` links against, once all are there.
+    fn trees(&self, units: impl Iterator<Item = &'a Unit>) -> BTreeMap<Unit, TreeDigest> {
+        units
+            .filter_map(|unit| self.report.outcomes.get(unit).map(|(outcome, _)| (unit.clone(), outcome.tree)))
+            .collect()
+    }
+
+    /// Cuts off or makes ready every unit whose inputs are all there.
+    fn settle(&mut self) -> Result<(), ExecuteError> {
+        loop {
+            let resolvable = self.schedule.resolvable();
+            if resolvable.is_empty() {
+                return Ok(());
+            }
+            for unit in resolvable {
+                let Some(action) = self.shared.plan.get(unit) else { continue };
+                let sysroot = self.trees(action.sysroot().keys());
+                match self.shared.look_up_resolved(action, &sysroot)? {
+                    Found::Outcome(outcome) => self.done(unit, *outcome, How::CutOff),
+                    Found::Nothing => self.schedule.must_build(unit),
+                }
+            }
+        }
+    }
+
+    fn fetched(&mut self, unit: &Unit, result: Result<Vec<Obtained>, FetchError>) {
+        self.fetching -= 1;
+        match result {
+            Ok(obtained) => {
+                self.obtained.insert(unit.clone(), obtained);
+                self.schedule.source_is_here(unit);
+            }
+            Err(_) if self.report.outcomes.contains_key(unit) => {}
+            Err(error) => self.failed(unit, work::Failed { error: ActionError::Source(error), log: None }),
+        }
+    }
+
+    fn granted(&mut self, spawn: &impl Fn(Box<dyn FnOnce() + Send + 'a>)) -> Result<(), ExecuteError> {
+        self.token_requested = false;
+        let next = if self.stopping() { None } else { self.schedule.next() };
+        let Some((unit, action)) = next.and_then(|unit| Some((unit, self.shared.plan.get(unit)?))) else {
+            return self.shared.jobserver.release().map_err(ExecuteError::Jobserver);
+        };
+        self.schedule.start(unit);
+        (self.shared.events)(Event::Started(unit));
+        let job = work::Job {
+            shared: self.shared,
+            action,
+            obtained: self.obtained.get(unit).cloned().unwrap_or_default(),
+            tools: self.trees(action.tools().keys()),
+            sysroot: self.trees(action.sysroot().keys()),
+        };
+        let sender = self.sender.clone();
+        spawn(Box::new(move || {
+            let result = job.run();
+            // Only a run that broke off does not listen.
+            let _ = sender.send(Message::Finished(job.action.unit().clone(), Box::new(result)));
+        }));
+        Ok(())
+    }
+
+    fn finished(&mut self, unit: &Unit, result: Result<Outcome, work::Failed>) -> Result<(), ExecuteError> {
+        self.shared.jobserver.release().map_err(ExecuteError::Jobserver)?;
+        match result {
+            Ok(outcome) => {
+                let wall = Duration::from_secs_f64(outcome.seconds);
+                let cpu = Duration::from_secs_f64(outcome.cpu_seconds);
+                self.shared.executor.store.remember_duration(unit, outcome.seconds);
+                self.done(unit, outcome, How::Built { wall, cpu });
+            }
+            Err(failed) => self.failed(unit, failed),
+        }
+        (self.shared.events)(Event::Pending { units: self.schedule.pending() });
+        Ok(())
+    }
+
+    fn failed(&mut self, unit: &Unit, failed: work::Failed) {
+        for blocked in self.schedule.fail(unit) {
+            self.report.blocked.insert(blocked, unit.clone());
+        }
+        if matches!(failed.error, ActionError::Cancelled) {
+            return;
+        }
+        (self.shared.events)(Event::Failed(unit));
+        let Some(action) = self.shared.plan.get(unit) else { return };
+        self.report.failures.push(Failure {
+            unit: unit.clone(),
+            version: action.version().clone(),
+            recipe: action.recipe().to_owned(),
+            source: failed.error,
+            log: failed.log,
+        });
+        if self.stopping() {
+            self.shared.executor.stop.throw();
+        }
+    }
+}

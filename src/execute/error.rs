@@ -1,0 +1,155 @@
+//! How a unit's build can fail, and what may help.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::digest::{ParseDigestError, Sha256};
+use crate::fetch::{FetchError, PatchError, UnpackError};
+use crate::name::{Unit, Version};
+use crate::sandbox::SandboxError;
+use crate::store::StoreError;
+
+/// A unit that has no outcome, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("{} {version} for {} failed", unit.package, unit.machine)]
+pub struct Failure {
+    /// The unit.
+    pub unit: Unit,
+    /// Its version.
+    pub version: Version,
+    /// Its recipe.
+    pub recipe: PathBuf,
+    /// What went wrong.
+    pub source: ActionError,
+    /// The log, if the build got far enough to have one.
+    pub log: Option<PathBuf>,
+}
+
+/// What can go wrong with one action.
+#[derive(Debug, thiserror::Error)]
+pub enum ActionError {
+    /// Its source could not be had.
+    #[error("the source could not be had")]
+    Source(#[source] FetchError),
+    /// Its source could not be unpacked.
+    #[error("the source could not be unpacked")]
+    Unpack(#[source] UnpackError),
+    /// A patch does not fit.
+    #[error("patch `{name}` does not apply")]
+    Patch {
+        /// The patch.
+        name: String,
+        /// Why.
+        source: PatchError,
+    },
+    /// A licence text is missing or not what the recipe knows.
+    #[error("licence file `{path}` is not what the recipe says\nexpected: {expected}\ncomputed: {}", computed.map_or_else(|| "no such file".to_owned(), |digest| digest.to_string()))]
+    License {
+        /// Its path in the source.
+        path: String,
+        /// What the recipe says.
+        expected: Sha256,
+        /// What is there.
+        computed: Option<Sha256>,
+    },
+    /// A command failed.
+    #[error("`{command}` {ending} in {phase}")]
+    Command {
+        /// In which phase.
+        phase: &'static str,
+        /// The command, shortened.
+        command: String,
+        /// `exited with status 1`, `was killed by signal 9`, `took longer than 60 minutes`.
+        ending: String,
+        /// The last lines that it wrote.
+        excerpt: Vec<String>,
+    },
+    /// Configuration symbols that were asked for did not survive.
+    #[error("the configuration does not keep what the recipe asks for: {}", list(lost))]
+    Symbols {
+        /// `NAME (asked for y, got n)`.
+        lost: Vec<String>,
+    },
+    /// A `keep` glob of the recipe matches nothing that was installed.
+    #[error("[install] keep: `{glob}` matches nothing that was installed")]
+    KeepMatchesNothing {
+        /// The glob.
+        glob: String,
+    },
+    /// Nothing was installed.
+    #[error("nothing was installed under `{folder}`")]
+    NothingInstalled {
+        /// The guest folder.
+        folder: String,
+    },
+    /// The sandbox could not run a command.
+    #[error("a command could not be run")]
+    Sandbox(#[from] SandboxError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A file of the build could not be read or written.
+    #[error("cannot {what}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// A digest in the store is not one.
+    #[error(transparent)]
+    Digest(#[from] ParseDigestError),
+    /// The run was stopped.
+    #[error("stopped")]
+    Cancelled,
+}
+
+fn list(items: &[String]) -> String {
+    items.join(", ")
+}
+
+/// What is often behind the text of a failed command, with the remedy.
+const SYMPTOMS: [(&str, &str); 7] = [
+    ("Temporary failure in name resolution", "builds have no network: every byte comes from a `[[source]]`"),
+    ("Network is unreachable", "builds have no network: every byte comes from a `[[source]]`"),
+    ("Read-only file system", "a build may write only to /src, /build, /out and /tmp"),
+    ("No space left on device", "the disk of the cache is full: `k3sroot cache gc` frees some, K3SROOT_CACHE moves it"),
+    (": not found", "a program is missing: if it is not among the build machine's, list its package under [needs] tools"),
+    ("No such file or directory\ncompilation terminated", "a header is missing: list its package under [needs] link"),
+    ("undefined reference to", "a library is missing: list its package under [needs] link, or its flag under [build] libs"),
+];
+
+impl Failure {
+    /// Advice that fits the failure, most specific first.
+    pub fn hints(&self) -> Vec<String> {
+        let mut hints = Vec::new();
+        match &self.source {
+            ActionError::Source(error) => hints.extend(error.hints()),
+            ActionError::Command { excerpt, .. } => {
+                let text = excerpt.join("\n");
+                let package = text.split_once("Package '").or_else(|| text.split_once("No package '"));
+                if let Some((name, _)) = package.and_then(|(_, rest)| rest.split_once('\'')) {
+                    hints.push(format!("`{}` does not list what provides `{name}` under [needs] link", self.recipe.display()));
+                }
+                hints.extend(
+                    SYMPTOMS.iter().filter(|(symptom, _)| text.contains(symptom)).map(|(_, hint)| (*hint).to_owned()),
+                );
+                let arch = self.unit.machine.arch().map(|arch| format!(" --arch {arch}")).unwrap_or_default();
+                hints.push(format!(
+                    "`k3sroot shell {}{arch}` opens the sandbox at the failed phase",
+                    self.unit.package
+                ));
+            }
+            ActionError::License { .. } => hints.push(
+                "read the new text; if it is acceptable, put its digest under [license] files".to_owned(),
+            ),
+            ActionError::Symbols { .. } => hints.push(format!(
+                "a symbol that this version does not have, or that depends on another, cannot be asked for: see [build.config] in `{}`",
+                self.recipe.display()
+            )),
+            _ => {}
+        }
+        hints.dedup();
+        hints
+    }
+}

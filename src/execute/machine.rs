@@ -1,0 +1,36 @@
+//! Which build machine this is: tools that were made on another one may not run here.
+
+use std::process::Command;
+
+use crate::digest::Framed;
+
+/// Raised when the build machine lacks what tells it from others.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot run `{program}`: `k3sroot doctor` says what this machine lacks")]
+pub struct MachineError {
+    program: &'static str,
+    source: std::io::Error,
+}
+
+/// What sets this machine apart as a place where tools run: its processor's arch, its C library and its compiler.
+pub fn identity() -> Result<String, MachineError> {
+    let ask = |program: &'static str, argument: &str| -> Result<String, MachineError> {
+        let output = Command::new(program)
+            .arg(argument)
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("LC_ALL", "C")
+            .output()
+            .map_err(|source| MachineError { program, source })?;
+        // musl's ldd prints its version on standard error, and exits with 1.
+        let text = [output.stdout, output.stderr].concat();
+        Ok(String::from_utf8_lossy(&text).lines().next().unwrap_or_default().to_owned())
+    };
+    let mut framed = Framed::new("build machine 1");
+    framed
+        .field("arch", std::env::consts::ARCH)
+        .field("libc", ask("ldd", "--version")?)
+        .field("compiler", ask("gcc", "--version")?)
+        .field("linker", ask("ld", "--version")?);
+    Ok(crate::digest::BlobDigest::from_bytes(framed.finish()).short())
+}

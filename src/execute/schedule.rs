@@ -1,0 +1,174 @@
+//! Decides what runs next. A pure state machine: it is told what happened and says what may start, and the outside
+//! world (store, sources, processes, tokens) stays outside.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::name::Unit;
+use crate::plan::Plan;
+
+/// How long a unit is thought to take, in seconds, when it was never built here.
+const UNKNOWN_DURATION: f64 = 10.0;
+
+/// Where a unit stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Nobody asked for it yet.
+    Idle,
+    /// It waits for needs or for its source.
+    Waiting,
+    /// Everything is there.
+    Ready,
+    /// It is being built.
+    Running,
+    /// It has an outcome.
+    Done,
+    /// It will have none in this run.
+    Failed,
+}
+
+/// The state of a run.
+#[derive(Debug)]
+pub(super) struct Schedule<'a> {
+    plan: &'a Plan,
+    states: BTreeMap<&'a Unit, State>,
+    /// Which units have this one among their inputs.
+    dependents: BTreeMap<&'a Unit, Vec<&'a Unit>>,
+    /// Seconds from the start of the unit to the end of the last one that waits for it.
+    remaining: BTreeMap<&'a Unit, f64>,
+    /// Units whose source is here.
+    fetched: BTreeSet<&'a Unit>,
+}
+
+impl<'a> Schedule<'a> {
+    /// A schedule in which nothing happened yet; `durations` are seconds by unit, remembered from earlier builds.
+    pub(super) fn new(plan: &'a Plan, durations: &BTreeMap<String, f64>) -> Self {
+        let mut dependents: BTreeMap<&Unit, Vec<&Unit>> = BTreeMap::new();
+        for action in plan.actions() {
+            for input in inputs(plan, action.unit()) {
+                dependents.entry(input).or_default().push(action.unit());
+            }
+        }
+        let mut remaining: BTreeMap<&Unit, f64> = BTreeMap::new();
+        for action in plan.actions().iter().rev() {
+            let own = durations.get(&action.unit().to_string()).copied().unwrap_or(UNKNOWN_DURATION);
+            let after = dependents
+                .get(action.unit())
+                .into_iter()
+                .flatten()
+                .filter_map(|unit| remaining.get(unit).copied())
+                .fold(0.0, f64::max);
+            remaining.insert(action.unit(), own + after);
+        }
+        let states = plan.actions().iter().map(|action| (action.unit(), State::Idle)).collect();
+        Self { plan, states, dependents, remaining, fetched: BTreeSet::new() }
+    }
+
+    fn set(&mut self, unit: &Unit, state: State) {
+        if let Some(entry) = self.states.get_mut(unit) {
+            *entry = state;
+        }
+    }
+
+    /// Whether nobody asked for `unit` yet.
+    pub(super) fn is_idle(&self, unit: &Unit) -> bool {
+        self.states.get(unit) == Some(&State::Idle)
+    }
+
+    /// `unit` is wanted and has no outcome.
+    pub(super) fn wait(&mut self, unit: &Unit) {
+        self.set(unit, State::Waiting);
+    }
+
+    /// The source of `unit` is here.
+    pub(super) fn source_is_here(&mut self, unit: &Unit) {
+        if let Some((&unit, _)) = self.states.get_key_value(unit) {
+            self.fetched.insert(unit);
+        }
+    }
+
+    /// `unit` has an outcome.
+    pub(super) fn done(&mut self, unit: &Unit) {
+        self.set(unit, State::Done);
+    }
+
+    /// `unit` starts.
+    pub(super) fn start(&mut self, unit: &Unit) {
+        self.set(unit, State::Running);
+    }
+
+    /// `unit` has no outcome, and so has nothing that needs it; returns what it takes down, in build order.
+    pub(super) fn fail(&mut self, unit: &Unit) -> Vec<Unit> {
+        self.set(unit, State::Failed);
+        let mut blocked: BTreeSet<&Unit> = BTreeSet::new();
+        let mut next = vec![unit.clone()];
+        while let Some(unit) = next.pop() {
+            for &dependent in self.dependents.get(&unit).into_iter().flatten() {
+                if self.states[dependent] == State::Waiting && blocked.insert(dependent) {
+                    next.push(dependent.clone());
+                }
+            }
+        }
+        let blocked: Vec<Unit> = blocked.into_iter().cloned().collect();
+        blocked.iter().for_each(|unit| self.set(unit, State::Failed));
+        blocked
+    }
+
+    /// Units that wait although all their inputs have outcomes.
+    pub(super) fn resolvable(&self) -> Vec<&'a Unit> {
+        self.states
+            .iter()
+            .filter(|&(_, &state)| state == State::Waiting)
+            .map(|(&unit, _)| unit)
+            .filter(|unit| inputs(self.plan, unit).all(|input| self.states[input] == State::Done))
+            .collect()
+    }
+
+    /// Everything for `unit` is there but perhaps its source; nothing but building it is left.
+    pub(super) fn must_build(&mut self, unit: &Unit) {
+        self.set(unit, State::Ready);
+    }
+
+    /// Whether `unit` could start now.
+    fn startable(&self, unit: &Unit, useful: &BTreeSet<&Unit>) -> bool {
+        self.states[unit] == State::Ready && self.fetched.contains(unit) && useful.contains(unit)
+    }
+
+    /// The unit to start next: of those that can and that a goal still needs, the one with the longest way to go.
+    pub(super) fn next(&self) -> Option<&'a Unit> {
+        let useful = self.useful();
+        self.states
+            .keys()
+            .copied()
+            .filter(|unit| self.startable(unit, &useful))
+            .max_by(|left, right| self.remaining[left].total_cmp(&self.remaining[right]).then(right.cmp(left)))
+    }
+
+    /// Units that are running.
+    pub(super) fn running(&self) -> usize {
+        self.states.values().filter(|&&state| state == State::Running).count()
+    }
+
+    /// Units that are not finished and that a goal still needs.
+    pub(super) fn pending(&self) -> usize {
+        self.useful().len()
+    }
+
+    /// Units without an outcome that lead to a goal that can still be reached.
+    fn useful(&self) -> BTreeSet<&'a Unit> {
+        let mut useful = BTreeSet::new();
+        let mut next: Vec<&Unit> = self.plan.goals().iter().collect();
+        while let Some(unit) = next.pop() {
+            let Some((&unit, state)) = self.states.get_key_value(unit) else { continue };
+            let open = matches!(state, State::Waiting | State::Ready | State::Running);
+            if open && useful.insert(unit) {
+                next.extend(inputs(self.plan, unit));
+            }
+        }
+        useful
+    }
+}
+
+/// What the build of `unit` sees.
+pub(super) fn inputs<'a>(plan: &'a Plan, unit: &Unit) -> impl Iterator<Item = &'a Unit> + use<'a> {
+    plan.get(unit).into_iter().flat_map(|action| action.tools().keys().chain(action.sysroot().keys()))
+}

@@ -1,0 +1,356 @@
+//! Runs one action: puts its inputs in place, runs its phases in the sandbox, and takes in what it installed.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use serde::{Deserialize, Serialize};
+
+use super::workdir::{WorkDir, forget_kept, guest, log_path};
+use super::{ActionError, Event, Shared, archives};
+use crate::digest::{ActionDigest, TreeDigest};
+use crate::fetch::Obtained;
+use crate::name::Unit;
+use crate::plan::policy::{OUT, SYSROOT, TOOLS};
+use crate::plan::{Action, Keep, Phase, Step};
+use crate::sandbox::{Access, Invocation, Mode, Mount, Output, SandboxError, Status};
+use crate::store::{Outcome, OutcomeKey, Placement, StoreError};
+
+/// Where a sandbox sees the folder with the jobserver's pipe.
+const JOBSERVER: &str = "/run/k3sroot";
+/// How many of a log's last lines a failure shows.
+const EXCERPT: usize = 12;
+/// What [`Keep::Usual`] leaves out.
+const UNUSUAL: [&str; 8] = [
+    "**/*.la",
+    "**/share/man/**",
+    "**/share/info/**",
+    "**/share/doc/**",
+    "**/share/gtk-doc/**",
+    "**/share/locale/**",
+    "**/share/bash-completion/**",
+    "lib/charset.alias",
+];
+
+/// Why an action has no outcome, and where its log is.
+pub(super) struct Failed {
+    pub(super) error: ActionError,
+    pub(super) log: Option<PathBuf>,
+}
+
+/// One action, with everything it needs.
+pub(super) struct Job<'a> {
+    pub(super) shared: Shared<'a>,
+    pub(super) action: &'a Action,
+    pub(super) obtained: Vec<Obtained>,
+    pub(super) tools: BTreeMap<Unit, TreeDigest>,
+    pub(super) sysroot: BTreeMap<Unit, TreeDigest>,
+}
+
+/// What a failed action leaves for `k3sroot shell`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Kept {
+    /// The action that failed.
+    pub action: ActionDigest,
+    /// In which phase.
+    pub phase: String,
+    /// The guest folder that the failed command ran in.
+    pub cwd: String,
+    /// The failed command.
+    pub argv: Vec<String>,
+}
+
+impl Job<'_> {
+    /// Runs the action under its lock; another k3sroot may have been faster.
+    pub(super) fn run(&self) -> Result<Outcome, Failed> {
+        let store = self.shared.executor.store;
+        let key = self.shared.key(self.action);
+        let plain = |error: StoreError| Failed { error: error.into(), log: None };
+        let lock = match store.try_lock(&key).map_err(plain)? {
+            Some(lock) => lock,
+            None => {
+                (self.shared.events)(Event::WaitingForOther(self.action.unit()));
+                store.lock(&key).map_err(plain)?
+            }
+        };
+        if let Some(outcome) = store.lookup(&key).map_err(plain)? {
+            return Ok(outcome);
+        }
+        let outcome = self.build(&key);
+        drop(lock);
+        outcome
+    }
+
+    fn build(&self, key: &OutcomeKey) -> Result<Outcome, Failed> {
+        let store = self.shared.executor.store;
+        let unit = self.action.unit();
+        let log_path = log_path(store, unit);
+        let no_log = |error: ActionError| Failed { error, log: None };
+        let mut log = io_step(File::create(&log_path), "create the log").map_err(no_log)?;
+        let work = WorkDir::new(store, unit).map_err(no_log)?;
+        let with_log = |error: ActionError| Failed { error, log: Some(log_path.clone()) };
+        let started = Instant::now();
+        self.phase("unpack");
+        work.fill(self.action, &self.obtained, store).map_err(with_log)?;
+        self.mount_inputs(&work).map_err(with_log)?;
+        let mut cpu = Duration::ZERO;
+        for phase in self.action.phases() {
+            self.phase(phase.name);
+            if let Err((error, kept)) = self.run_phase(&work, phase, &mut log, &mut cpu) {
+                if let Some(kept) = kept {
+                    work.keep(store, unit, &kept).map_err(with_log)?;
+                }
+                return Err(with_log(error));
+            }
+        }
+        self.phase("store");
+        let tree = self.take_in(&work).map_err(with_log)?;
+        let archives: Vec<_> = archives(self.action)
+            .iter()
+            .zip(&self.obtained)
+            .filter_map(|(archives, obtained)| archives.get(obtained.index))
+            .collect();
+        let resolved = self.action.resolve(&self.sysroot, &archives);
+        let outcome = Outcome {
+            unit: unit.clone(),
+            tree,
+            action: self.action.digest(),
+            resolved,
+            archives: archives.iter().map(|archive| archive.digest).collect(),
+            seconds: started.elapsed().as_secs_f64(),
+            cpu_seconds: cpu.as_secs_f64(),
+        };
+        let resolved = OutcomeKey::Resolved { digest: resolved, machine: self.shared.machine_of(self.action) };
+        store.record(&resolved, &outcome).map_err(|error| with_log(error.into()))?;
+        store.record(key, &outcome).map_err(|error| with_log(error.into()))?;
+        forget_kept(store, unit);
+        Ok(outcome)
+    }
+
+    fn phase(&self, phase: &str) {
+        (self.shared.events)(Event::Phase { unit: self.action.unit(), phase });
+    }
+
+    /// In namespaces inputs are linked and mounted read-only; without, they are copies that know where they are.
+    fn mount_inputs(&self, work: &WorkDir) -> Result<(), ActionError> {
+        for (guest, trees) in [(TOOLS, &self.tools), (SYSROOT, &self.sysroot)] {
+            let dest = work.host(guest);
+            let real = dest.display().to_string();
+            let placement = match self.shared.executor.sandbox.mode() {
+                Mode::Namespaces => Placement::Link,
+                Mode::None => Placement::Copy { rewrite: Some((guest, &real)) },
+            };
+            let labelled: Vec<_> = trees.iter().map(|(unit, tree)| (unit.to_string(), *tree)).collect();
+            self.shared.executor.store.materialise(&labelled, &dest, placement)?;
+        }
+        Ok(())
+    }
+
+    fn run_phase(
+        &self,
+        work: &WorkDir,
+        phase: &Phase,
+        log: &mut File,
+        cpu: &mut Duration,
+    ) -> Result<(), (ActionError, Option<Kept>)> {
+        let sandbox = self.shared.executor.sandbox;
+        for step in &phase.steps {
+            match step {
+                Step::Run { argv, cwd } => {
+                    let kept = Kept {
+                        action: self.action.digest(),
+                        phase: phase.name.to_owned(),
+                        cwd: cwd.clone(),
+                        argv: argv.clone(),
+                    };
+                    self.command(work, phase.name, argv, cwd, log, cpu).map_err(|error| (error, Some(kept)))?;
+                }
+                Step::Write { path, contents } => {
+                    let text = work.translated(sandbox.mode(), contents).map_err(|error| (error, None))?;
+                    let path = work.host(path);
+                    io_step(fs::write(&path, text), &format!("write `{}`", path.display()))
+                        .map_err(|error| (error, None))?;
+                }
+                Step::Append { path, contents } => {
+                    let path = work.host(path);
+                    let append = OpenOptions::new()
+                        .append(true)
+                        .open(&path)
+                        .and_then(|mut file| file.write_all(contents.as_bytes()));
+                    io_step(append, &format!("add to `{}`", path.display())).map_err(|error| (error, None))?;
+                }
+                Step::RequireSymbols { path, symbols } => {
+                    let path = work.host(path);
+                    let text = io_step(fs::read_to_string(&path), &format!("read `{}`", path.display()))
+                        .map_err(|error| (error, None))?;
+                    let lost = lost_symbols(&text, symbols);
+                    if !lost.is_empty() {
+                        return Err((ActionError::Symbols { lost }, None));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn command(
+        &self,
+        work: &WorkDir,
+        phase: &'static str,
+        argv: &[String],
+        cwd: &str,
+        log: &mut File,
+        cpu: &mut Duration,
+    ) -> Result<(), ActionError> {
+        let program = argv.first().map_or("", String::as_str);
+        let log_error = |source| ActionError::Io { what: "write the log".to_owned(), source };
+        writeln!(log, "--- {phase}: {}", argv.join(" ")).map_err(log_error)?;
+        let start = log.stream_position().map_err(log_error)?;
+        let Shared { executor, jobserver, .. } = self.shared;
+        let mut env = self.action.env().clone();
+        let folder = jobserver.path().parent().unwrap_or(jobserver.path());
+        let fifo = match executor.sandbox.mode() {
+            Mode::Namespaces => format!("{JOBSERVER}/jobserver"),
+            Mode::None => jobserver.path().display().to_string(),
+        };
+        env.insert("MAKEFLAGS".to_owned(), jobserver.makeflags(program, &fifo));
+        let mut mounts = work.mounts()?;
+        mounts.push(Mount { host: folder.to_owned(), guest: guest(JOBSERVER)?, access: Access::ReadWrite });
+        let invocation = Invocation {
+            mounts: &mounts,
+            argv,
+            env: &env,
+            cwd,
+            shims: &work.shims(&env),
+            output: Output::Log(log),
+            timeout: executor.options.timeout,
+            inherit_fds: true,
+        };
+        let ending = match executor.sandbox.run(&invocation, &executor.stop.processes) {
+            Ok(exit) => {
+                *cpu += exit.user + exit.system;
+                match exit.status {
+                    Status::Code(0) => return Ok(()),
+                    Status::Code(code) => format!("exited with status {code}"),
+                    Status::Signal(signal) => format!("was killed by signal {signal}"),
+                }
+            }
+            Err(SandboxError::Cancelled) => return Err(ActionError::Cancelled),
+            Err(SandboxError::TimedOut { after }) => format!("took longer than {} minutes", after.as_secs() / 60),
+            Err(error) => return Err(error.into()),
+        };
+        let excerpt = excerpt(log, start).map_err(log_error)?;
+        Err(ActionError::Command { phase, command: shorten(argv), ending, excerpt })
+    }
+
+    /// Takes what the action installed into the store.
+    fn take_in(&self, work: &WorkDir) -> Result<TreeDigest, ActionError> {
+        let under = self.action.installed_under();
+        let folder = work.host(OUT).join(under);
+        let nothing = || ActionError::NothingInstalled { folder: format!("{OUT}/{under}") };
+        if !folder.is_dir() {
+            return Err(nothing());
+        }
+        let tree = match self.action.keep() {
+            Keep::Usual => {
+                let unusual = globs(&UNUSUAL)?;
+                self.shared.executor.store.capture(&folder, &|path| !unusual.is_match(path))?
+            }
+            Keep::Only(wanted) => {
+                let matcher = globs(wanted)?;
+                let tree = self.shared.executor.store.capture(&folder, &|path| matcher.is_match(path))?;
+                let listing = self.shared.executor.store.tree(&tree)?;
+                for (index, glob) in wanted.iter().enumerate() {
+                    if !listing.entries().keys().any(|path| matcher.matches(path).contains(&index)) {
+                        return Err(ActionError::KeepMatchesNothing { glob: glob.clone() });
+                    }
+                }
+                tree
+            }
+        };
+        if self.shared.executor.store.tree(&tree)?.entries().is_empty() {
+            return Err(nothing());
+        }
+        Ok(tree)
+    }
+}
+
+fn io_step<T>(result: io::Result<T>, what: &str) -> Result<T, ActionError> {
+    result.map_err(|source| ActionError::Io { what: what.to_owned(), source })
+}
+
+fn globs<T: AsRef<str>>(globs: &[T]) -> Result<GlobSet, ActionError> {
+    let mut set = GlobSetBuilder::new();
+    for glob in globs {
+        let glob = GlobBuilder::new(glob.as_ref()).literal_separator(true).build();
+        set.add(glob.map_err(|error| ActionError::Io {
+            what: "use a `keep` glob".to_owned(),
+            source: io::Error::other(error),
+        })?);
+    }
+    set.build().map_err(|error| ActionError::Io {
+        what: "use the `keep` globs".to_owned(),
+        source: io::Error::other(error),
+    })
+}
+
+/// A command as an error shows it: the beginning, when it is long.
+fn shorten(argv: &[String]) -> String {
+    const LONGEST: usize = 90;
+    let command = argv.join(" ");
+    match command.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{} …", &command[..end]),
+        None => command,
+    }
+}
+
+/// The last lines of what was written to `log` since `start`.
+fn excerpt(log: &File, start: u64) -> io::Result<Vec<String>> {
+    const MOST: u64 = 64 * 1024;
+    let mut log = log.try_clone()?;
+    let end = log.seek(SeekFrom::End(0))?;
+    log.seek(SeekFrom::Start(start.max(end.saturating_sub(MOST))))?;
+    let mut bytes = Vec::new();
+    log.read_to_end(&mut bytes)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+    Ok(lines.iter().skip(lines.len().saturating_sub(EXCERPT)).map(|line| (*line).to_owned()).collect())
+}
+
+/// Symbols whose value in the configuration `text` is not the one asked for.
+fn lost_symbols(text: &str, symbols: &BTreeMap<String, String>) -> Vec<String> {
+    let found: BTreeMap<&str, &str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("CONFIG_")?.split_once('='))
+        .collect();
+    symbols
+        .iter()
+        .filter_map(|(name, asked)| {
+            let got = found.get(name.as_str()).copied().unwrap_or("n");
+            (got != asked).then(|| format!("{name} (asked for {asked}, got {got})"))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_symbol_that_did_not_survive_is_named_with_both_values() {
+        let text = "CONFIG_ASH=y\n# CONFIG_TC is not set\nCONFIG_LAST_ID=60000\n";
+        let asked = [("ASH", "y"), ("TC", "y"), ("LAST_ID", "60000"), ("GONE", "n"), ("NEW", "y")];
+        let asked = asked.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        assert_eq!(lost_symbols(text, &asked), ["NEW (asked for y, got n)", "TC (asked for y, got n)"]);
+    }
+
+    #[test]
+    fn long_commands_are_cut_between_characters() {
+        assert_eq!(shorten(&["make".to_owned(), "all".to_owned()]), "make all");
+        let long = shorten(&["é".repeat(200)]);
+        assert!(long.ends_with('…') && long.chars().count() == 92, "{long}");
+    }
+}
