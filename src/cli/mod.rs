@@ -1,8 +1,83 @@
-//! The command line.
+//! The command line: clap types, one file per verb, the printer. The only code that prints, reads the environment or
+//! exits. stdout is data, stderr is talk.
 
+mod args;
+mod build;
+mod cache;
+mod doctor;
+mod error;
+mod fetch;
+mod graph;
+mod log;
+mod means;
+mod plan;
+mod printer;
+mod project;
+mod shell;
+
+use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser as _};
+
+use args::{Cli, Verb};
+use error::CliError;
+
+use crate::sandbox;
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    // k3sroot starts itself again inside every sandbox.
+    if let Some(code) = sandbox::helper_main() {
+        return code;
+    }
+    let cli = Cli::parse();
+    match run(&cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprint!("{}", error.render(colour()));
+            error.exit_code()
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<(), CliError> {
+    let global = &cli.global;
+    match &cli.verb {
+        Verb::Build(args) => build::run(global, args),
+        Verb::Fetch(args) => fetch::run(global, args),
+        Verb::Graph(args) => graph::run(global, args),
+        Verb::Plan(args) => plan::run(global, args),
+        Verb::Log(args) => log::run(global, args),
+        Verb::Shell(args) => shell::run(global, args),
+        Verb::Cache(args) => cache::run(global, args),
+        Verb::Doctor(args) => doctor::run(args),
+        Verb::Completions(args) => {
+            clap_complete::generate(args.shell, &mut Cli::command(), "k3sroot", &mut io::stdout());
+            Ok(())
+        }
+    }
+}
+
+/// Whether people who look at stderr want colours.
+#[expect(clippy::disallowed_methods, reason = "the command line is where the environment is read")]
+fn colour() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Prints data; a reader that has seen enough (`| head`) is not an error.
+fn print(text: &str) -> Result<(), CliError> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(CliError::Io { what: "write to standard output".to_owned(), source: error })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Prints a value as JSON.
+fn print_json(value: &impl serde::Serialize) -> Result<(), CliError> {
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|error| CliError::Io { what: "write JSON".to_owned(), source: error.into() })?;
+    print(&(text + "\n"))
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::digest::{ParseDigestError, Sha256};
+use crate::digest::Sha256;
 use crate::fetch::{FetchError, PatchError, UnpackError};
 use crate::name::{Unit, Version};
 use crate::sandbox::SandboxError;
@@ -82,6 +82,18 @@ pub enum ActionError {
         /// The guest folder.
         folder: String,
     },
+    /// A unit that is not in the plan.
+    #[error("`{unit}` is not needed by anything in the root")]
+    NotPlanned {
+        /// The unit.
+        unit: Unit,
+    },
+    /// Something that the unit needs was not built yet.
+    #[error("`{need}` is needed and was not built: run `k3sroot build` first")]
+    NeedNotBuilt {
+        /// What is needed.
+        need: Unit,
+    },
     /// The sandbox could not run a command.
     #[error("a command could not be run")]
     Sandbox(#[from] SandboxError),
@@ -96,9 +108,6 @@ pub enum ActionError {
         /// Why.
         source: io::Error,
     },
-    /// A digest in the store is not one.
-    #[error(transparent)]
-    Digest(#[from] ParseDigestError),
     /// The run was stopped.
     #[error("stopped")]
     Cancelled,

@@ -8,6 +8,7 @@ mod error;
 mod event;
 mod jobserver;
 mod machine;
+mod open;
 mod schedule;
 mod work;
 mod workdir;
@@ -31,6 +32,7 @@ use crate::store::{Outcome, OutcomeKey, Store, StoreError};
 pub use error::{ActionError, Failure};
 pub use event::{Event, How};
 pub use machine::{MachineError, identity};
+pub use open::Opened;
 pub use work::Kept;
 pub use workdir::{WorkDir, log_path};
 
@@ -406,8 +408,10 @@ impl<'a> Run<'a> {
             shared: self.shared,
             action,
             obtained: self.obtained.get(unit).cloned().unwrap_or_default(),
-            tools: self.trees(action.tools().keys()),
-            sysroot: self.trees(action.sysroot().keys()),
+            inputs: work::Inputs {
+                tools: self.trees(action.tools().keys()),
+                sysroot: self.trees(action.sysroot().keys()),
+            },
         };
         let sender = self.sender.clone();
         spawn(Box::new(move || {

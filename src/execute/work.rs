@@ -17,7 +17,7 @@ use crate::name::Unit;
 use crate::plan::policy::{OUT, SYSROOT, TOOLS};
 use crate::plan::{Action, Keep, Phase, Step};
 use crate::sandbox::{Access, Invocation, Mode, Mount, Output, SandboxError, Status};
-use crate::store::{Outcome, OutcomeKey, Placement, StoreError};
+use crate::store::{Outcome, OutcomeKey, Placement, Store, StoreError};
 
 /// Where a sandbox sees the folder with the jobserver's pipe.
 const JOBSERVER: &str = "/run/k3sroot";
@@ -46,8 +46,33 @@ pub(super) struct Job<'a> {
     pub(super) shared: Shared<'a>,
     pub(super) action: &'a Action,
     pub(super) obtained: Vec<Obtained>,
+    pub(super) inputs: Inputs,
+}
+
+/// What an action finds in its read-only folders.
+#[derive(Debug, Default)]
+pub(super) struct Inputs {
+    /// Trees merged at `/tools`.
     pub(super) tools: BTreeMap<Unit, TreeDigest>,
+    /// Trees merged at `/sysroot`.
     pub(super) sysroot: BTreeMap<Unit, TreeDigest>,
+}
+
+impl Inputs {
+    /// Puts the trees in place: links, which a sandbox mounts read-only, or copies that know their real place.
+    pub(super) fn place(&self, work: &WorkDir, store: &Store, mode: Mode) -> Result<(), ActionError> {
+        for (guest, trees) in [(TOOLS, &self.tools), (SYSROOT, &self.sysroot)] {
+            let dest = work.host(guest);
+            let real = dest.display().to_string();
+            let placement = match mode {
+                Mode::Namespaces => Placement::Link,
+                Mode::None => Placement::Copy { rewrite: Some((guest, &real)) },
+            };
+            let labelled: Vec<_> = trees.iter().map(|(unit, tree)| (unit.to_string(), *tree)).collect();
+            store.materialise(&labelled, &dest, placement)?;
+        }
+        Ok(())
+    }
 }
 
 /// What a failed action leaves for `k3sroot shell`.
@@ -95,7 +120,7 @@ impl Job<'_> {
         let started = Instant::now();
         self.phase("unpack");
         work.fill(self.action, &self.obtained, store).map_err(with_log)?;
-        self.mount_inputs(&work).map_err(with_log)?;
+        self.inputs.place(&work, store, self.shared.executor.sandbox.mode()).map_err(with_log)?;
         let mut cpu = Duration::ZERO;
         for phase in self.action.phases() {
             self.phase(phase.name);
@@ -113,7 +138,7 @@ impl Job<'_> {
             .zip(&self.obtained)
             .filter_map(|(archives, obtained)| archives.get(obtained.index))
             .collect();
-        let resolved = self.action.resolve(&self.sysroot, &archives);
+        let resolved = self.action.resolve(&self.inputs.sysroot, &archives);
         let outcome = Outcome {
             unit: unit.clone(),
             tree,
@@ -132,21 +157,6 @@ impl Job<'_> {
 
     fn phase(&self, phase: &str) {
         (self.shared.events)(Event::Phase { unit: self.action.unit(), phase });
-    }
-
-    /// In namespaces inputs are linked and mounted read-only; without, they are copies that know where they are.
-    fn mount_inputs(&self, work: &WorkDir) -> Result<(), ActionError> {
-        for (guest, trees) in [(TOOLS, &self.tools), (SYSROOT, &self.sysroot)] {
-            let dest = work.host(guest);
-            let real = dest.display().to_string();
-            let placement = match self.shared.executor.sandbox.mode() {
-                Mode::Namespaces => Placement::Link,
-                Mode::None => Placement::Copy { rewrite: Some((guest, &real)) },
-            };
-            let labelled: Vec<_> = trees.iter().map(|(unit, tree)| (unit.to_string(), *tree)).collect();
-            self.shared.executor.store.materialise(&labelled, &dest, placement)?;
-        }
-        Ok(())
     }
 
     fn run_phase(

@@ -28,8 +28,17 @@ pub const BUILD_TRIPLE: &str = "x86_64-pc-linux-gnu";
 const PATH: &str = "/tools/bin:/usr/bin:/bin:/usr/sbin:/sbin";
 
 /// Smallest code first: the root is carried to every node. Sections are collected at link time.
-const TARGET_CFLAGS: &[&str] =
-    &["-Os", "-g0", "-pipe", "-ffunction-sections", "-fdata-sections", "-fstack-protector-strong"];
+/// Assertions name their source file: as upstream's tree has it, not as the build finds it.
+const TARGET_CFLAGS: &[&str] = &[
+    "-Os",
+    "-g0",
+    "-pipe",
+    "-ffunction-sections",
+    "-fdata-sections",
+    "-fstack-protector-strong",
+    "-ffile-prefix-map=/src=.",
+    "-ffile-prefix-map=/build=.",
+];
 const TARGET_CPPFLAGS: &[&str] =
     &["-D_LARGEFILE_SOURCE", "-D_LARGEFILE64_SOURCE", "-D_FILE_OFFSET_BITS=64"];
 const TARGET_LDFLAGS: &[&str] = &[

@@ -1,0 +1,247 @@
+//! The command line's words: one type per verb, with the help that users read.
+
+use std::path::PathBuf;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+/// Builds K3s's userspace root from source: the same bits wherever it runs, nothing built twice.
+#[derive(Debug, Parser)]
+#[command(
+    name = "k3sroot",
+    version,
+    styles = STYLES,
+    after_help = "Start with `k3sroot doctor`, then `k3sroot build --arch amd64`.\n\
+                  Exit status: 0 done, 1 the build or the input failed, 2 k3sroot itself failed."
+)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) verb: Verb,
+    #[command(flatten)]
+    pub(super) global: Global,
+}
+
+/// Options that every verb takes.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+pub(super) struct Global {
+    /// Folder of recipes [default: `recipes` of the checkout around the current folder].
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(super) recipes: Option<PathBuf>,
+    /// Folder of the cache [default: $K3SROOT_CACHE, or k3sroot in $XDG_CACHE_HOME or ~/.cache].
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(super) cache: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Build the root tarballs, or single packages.
+    Build(Build),
+    /// Download and verify the sources.
+    Fetch(Fetch),
+    /// Show which package needs which.
+    Graph(Graph),
+    /// Show every piece of work, its digest, and whether it is in the store.
+    Plan(Plan),
+    /// Print the log of a package's newest build.
+    Log(Log),
+    /// Open the sandbox of a package's build.
+    Shell(Shell),
+    /// Show, verify and shrink the cache.
+    Cache(Cache),
+    /// Say what this machine lacks, and how to install it.
+    Doctor(Doctor),
+    /// Print completions for a shell.
+    Completions(Completions),
+}
+
+/// Which packages, for which arches.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Selection {
+    /// Arches, separated by commas, or `all`. K3s's spelling, `x86_64`, `aarch64`, `armv7` and the like.
+    #[arg(long, value_name = "ARCH", value_delimiter = ',', default_value = "amd64")]
+    pub(super) arch: Vec<String>,
+    /// Packages [default: everything in the root].
+    #[arg(value_name = "PACKAGE")]
+    pub(super) packages: Vec<String>,
+    /// Build a package from a local tree instead of its source; may be given several times.
+    #[arg(long = "override", value_name = "PACKAGE=DIR")]
+    pub(super) overrides: Vec<String>,
+}
+
+/// Where sources come from.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Sources")]
+pub(super) struct Sources {
+    /// A folder of archives, searched before anything is downloaded; files are found by their digest.
+    #[arg(long, value_name = "DIR")]
+    pub(super) distfiles: Vec<PathBuf>,
+    /// Download nothing.
+    #[arg(long)]
+    pub(super) offline: bool,
+    /// Debian mirror for `debian:` URLs [default: those that apt is set up with].
+    #[arg(long, value_name = "URL")]
+    pub(super) debian_mirror: Vec<String>,
+    /// Package index for `pypi:` URLs [default: the one that pip is set up with].
+    #[arg(long, value_name = "URL")]
+    pub(super) pypi_index: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    k3sroot build --arch amd64\n  \
+    k3sroot build --arch amd64 pigz busybox\n  \
+    k3sroot build --arch amd64 --override libmnl=../libmnl\n\n\
+    A package whose source cannot be had is left out of the tarballs, named, and makes the exit status 1.\n\
+    With packages named, the tarballs hold those alone.")]
+pub(super) struct Build {
+    #[command(flatten)]
+    pub(super) selection: Selection,
+    /// Folder for the tarballs.
+    #[arg(long, value_name = "DIR", default_value = "dist")]
+    pub(super) out: PathBuf,
+    #[command(flatten)]
+    pub(super) sources: Sources,
+    #[command(flatten)]
+    pub(super) running: Running,
+}
+
+/// How builds run.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Running")]
+pub(super) struct Running {
+    /// Processes at once [default: the number of cores].
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) jobs: Option<u16>,
+    /// After a failure, go on with what does not depend on it.
+    #[arg(short, long)]
+    pub(super) keep_going: bool,
+    /// How builds are kept apart from the machine.
+    #[arg(long, value_enum, default_value_t = SandboxChoice::Auto)]
+    pub(super) sandbox: SandboxChoice,
+    /// Minutes that one command may take.
+    #[arg(long, value_name = "MINUTES", default_value_t = 120)]
+    pub(super) timeout: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum SandboxChoice {
+    /// Namespaces where the kernel allows them, otherwise none, saying so.
+    Auto,
+    /// Namespaces, or an error.
+    Namespaces,
+    /// None: the environment is scrubbed all the same.
+    None,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Fetch {
+    #[command(flatten)]
+    pub(super) selection: Selection,
+    /// Print name, URLs and digest of every source; download nothing.
+    #[arg(long)]
+    pub(super) list: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) sources: Sources,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Graph {
+    #[command(flatten)]
+    pub(super) selection: Selection,
+    /// The form.
+    #[arg(long, value_enum, default_value_t = GraphFormat::Text)]
+    pub(super) format: GraphFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum GraphFormat {
+    /// An indented tree.
+    Text,
+    /// Graphviz.
+    Dot,
+    /// A list of needs.
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Plan {
+    #[command(flatten)]
+    pub(super) selection: Selection,
+    /// Print JSON with everything that goes into each action.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Log {
+    /// A package, or a unit such as `gcc@build-amd64`.
+    pub(super) package: String,
+    /// The arch, if the package was built for several.
+    #[arg(long, value_name = "ARCH", default_value = "amd64")]
+    pub(super) arch: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Shell {
+    /// A package, or a unit such as `gcc@build-amd64`.
+    pub(super) package: String,
+    /// The arch.
+    #[arg(long, value_name = "ARCH", default_value = "amd64")]
+    pub(super) arch: String,
+    /// Build a package from a local tree, as in the build that failed.
+    #[arg(long = "override", value_name = "PACKAGE=DIR")]
+    pub(super) overrides: Vec<String>,
+    /// A command to run in place of an interactive shell.
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(super) command: Vec<String>,
+    #[command(flatten)]
+    pub(super) sources: Sources,
+    #[command(flatten)]
+    pub(super) running: Running,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Cache {
+    #[command(subcommand)]
+    pub(super) verb: Option<CacheVerb>,
+    /// Print JSON.
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum CacheVerb {
+    /// Show what the cache holds (the default).
+    Show,
+    /// Read everything and set aside what is damaged.
+    Verify,
+    /// Remove what was not used for longest until the cache is small enough.
+    Gc {
+        /// How large it may stay: bytes, or with K, M, G or T (powers of 1024).
+        #[arg(long, value_name = "SIZE")]
+        max_size: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Doctor {
+    /// Print JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Completions {
+    /// The shell.
+    pub(super) shell: clap_complete::Shell,
+}

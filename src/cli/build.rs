@@ -1,0 +1,131 @@
+//! `k3sroot build`: from recipes to tarballs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
+
+use super::args::{Build, Global};
+use super::error::{CliError, render_failure};
+use super::means;
+use super::printer::Printer;
+use super::project::{Planned, Project, open_store};
+use crate::execute::{Executor, How, Report};
+use crate::name::{ArchName, Machine, PackageName, Unit};
+use crate::pack;
+use crate::plan::policy::SOURCE_DATE_EPOCH;
+use crate::store::Store;
+
+pub(super) fn run(global: &Global, args: &Build) -> Result<(), CliError> {
+    let started = Instant::now();
+    let project = Project::load(global)?;
+    let store = open_store(global)?;
+    let planned = project.plan(&args.selection, &store)?;
+    let fetcher = means::fetcher(&args.sources, &store)?;
+    let sandbox = means::sandbox(&args.running, &store)?;
+    let stop = means::stop();
+    let executor = Executor {
+        store: &store,
+        fetcher: &fetcher,
+        sandbox: &sandbox,
+        options: means::options(&args.running),
+        stop: &stop,
+    };
+    let printer = Printer::new();
+    let report = executor.run(&planned.plan, &|event| printer.event(&event))?;
+    printer.finish();
+    for failure in &report.failures {
+        eprintln!("\n{}", render_failure(failure).trim_end());
+    }
+    if report.cancelled {
+        return Err(CliError::Stopped);
+    }
+    let broken = report.failures.iter().any(|failure| failure.log.is_some());
+    if !broken {
+        for arch in &planned.arches {
+            write_tars(&project, &store, &planned, &report, arch, &args.out)?;
+        }
+    }
+    summary(&planned, &report, started);
+    say_what_is_missing(&report);
+    if report.failures.is_empty() { Ok(()) } else { Err(CliError::Unfinished) }
+}
+
+/// Packs what was built for `arch`.
+fn write_tars(
+    project: &Project,
+    store: &Store,
+    planned: &Planned,
+    report: &Report,
+    arch: &ArchName,
+    out: &Path,
+) -> Result<(), CliError> {
+    let mut trees = BTreeMap::new();
+    let mut missing: BTreeSet<PackageName> = BTreeSet::new();
+    for package in project.layout.packages() {
+        let unit = Unit { package: package.clone(), machine: Machine::Target(arch.clone()) };
+        match report.outcomes.get(&unit) {
+            Some((outcome, _)) => {
+                trees.insert(package, store.tree(&outcome.tree)?);
+            }
+            None => {
+                missing.insert(package);
+            }
+        }
+    }
+    if trees.is_empty() {
+        return Ok(());
+    }
+    let record = project.arches.get(arch)?;
+    let root = pack::assemble(&project.layout, record, &trees, &missing, store)?;
+    fs::create_dir_all(out)
+        .map_err(|source| CliError::Io { what: format!("make `{}`", out.display()), source })?;
+    let written = pack::write_root(&root, arch, out, SOURCE_DATE_EPOCH)?;
+    for file in &written {
+        eprintln!("{}  {}  {}", file.sha256, super::printer::bytes(file.size), file.path.display());
+    }
+    let note = out.join(format!("k3s-root-{arch}.missing.txt"));
+    let io = |source| CliError::Io { what: format!("write `{}`", note.display()), source };
+    if missing.is_empty() {
+        match fs::remove_file(&note) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(error)),
+            _ => {}
+        }
+    } else {
+        let names: Vec<&str> = missing.iter().map(PackageName::as_str).collect();
+        fs::write(&note, names.join("\n") + "\n").map_err(io)?;
+        let why = if planned.named { "not asked for" } else { "not built" };
+        eprintln!("warning: the root for {arch} is not complete; {why}: {}", names.join(", "));
+    }
+    Ok(())
+}
+
+fn summary(planned: &Planned, report: &Report, started: Instant) {
+    let count = |wanted: fn(&How) -> bool| report.outcomes.values().filter(|(_, how)| wanted(how)).count();
+    let built = count(|how| matches!(how, How::Built { .. }));
+    let cut_off = count(|how| matches!(how, How::CutOff));
+    let cached = count(|how| matches!(how, How::Cached));
+    let cpu: f64 = report
+        .outcomes
+        .values()
+        .map(|(_, how)| if let How::Built { cpu, .. } = how { cpu.as_secs_f64() } else { 0.0 })
+        .sum();
+    let wall = started.elapsed().as_secs_f64();
+    eprintln!(
+        "{} units: {built} built, {cached} from the store, {cut_off} cut off, {} failed, {} blocked; {wall:.1} s, {cpu:.0} CPU s of builds",
+        planned.plan.actions().len(),
+        report.failures.len(),
+        report.blocked.len(),
+    );
+}
+
+/// Which wanted units have no outcome because of which failed ones.
+fn say_what_is_missing(report: &Report) {
+    let mut by_cause: BTreeMap<&Unit, Vec<String>> = BTreeMap::new();
+    for (unit, cause) in &report.blocked {
+        by_cause.entry(cause).or_default().push(unit.to_string());
+    }
+    for (cause, units) in by_cause {
+        eprintln!("not built because of {cause}: {}", units.join(", "));
+    }
+}

@@ -1,0 +1,171 @@
+//! Every way in which a command can end badly, and how that looks: the error, its causes as a tree, the log, hints.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource};
+
+use crate::arch::ArchError;
+use crate::execute::{ActionError, ExecuteError, Failure, MachineError};
+use crate::fetch::FetchError;
+use crate::graph::GraphError;
+use crate::name::{PackageName, ParseNameError};
+use crate::pack::{LayoutError, PackError};
+use crate::recipe::RecipeError;
+use crate::sandbox::SandboxError;
+use crate::store::StoreError;
+
+/// Why a command could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CliError {
+    #[error("there is no `recipes/root.toml` in `{}` or above it", start.display())]
+    NoProject { start: PathBuf },
+    #[error("there is no place for the cache: set K3SROOT_CACHE or give `--cache DIR`")]
+    NoCache,
+    #[error("the current folder cannot be found")]
+    CurrentDir(#[source] std::io::Error),
+    #[error("`--override {text}` has no `=`: write `--override PACKAGE=DIR`")]
+    OverrideForm { text: String },
+    #[error("`--override` names `{package}`, which no recipe describes")]
+    OverrideUnknown { package: PackageName },
+    #[error("`--override` cannot read `{}`", path.display())]
+    OverrideRead { path: PathBuf, source: std::io::Error },
+    #[error("{}", wrong_size(text))]
+    Size { text: String },
+    #[error("there is no log of `{unit}`: it was not built here")]
+    NoLog { unit: String },
+    #[error("this machine lacks something that every build needs")]
+    Unfit,
+    #[error("{count} of the cache's entries were damaged; they are set aside and will be built again")]
+    Damaged { count: usize },
+    #[error("{missing} of {all} sources could not be had")]
+    MissingSources { missing: usize, all: usize },
+    #[error("not everything that was asked for could be built")]
+    Unfinished,
+    #[error("the command in the sandbox failed")]
+    ShellCommand,
+    #[error("stopped")]
+    Stopped,
+    #[error(transparent)]
+    Name(#[from] ParseNameError),
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
+    #[error(transparent)]
+    Arch(#[from] ArchError),
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    #[error(transparent)]
+    Machine(#[from] MachineError),
+    #[error(transparent)]
+    Execute(#[from] ExecuteError),
+    #[error(transparent)]
+    Action(#[from] ActionError),
+    #[error(transparent)]
+    Pack(#[from] PackError),
+    #[error("cannot {what}")]
+    Io { what: String, source: std::io::Error },
+}
+
+fn wrong_size(text: &str) -> String {
+    format!("`{text}` is not a size: write a number of bytes, or one with K, M, G or T, for example `--max-size 10G`")
+}
+
+impl CliError {
+    /// 1 when the build or the input failed, 2 when k3sroot itself did.
+    pub(super) fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Store(_) | Self::Sandbox(_) | Self::Execute(_) | Self::Io { .. } | Self::CurrentDir(_) => {
+                ExitCode::from(2)
+            }
+            _ => ExitCode::FAILURE,
+        }
+    }
+
+    /// The error as people read it.
+    pub(super) fn render(&self, colour: bool) -> String {
+        match self {
+            Self::Recipe(RecipeError::Invalid { path, text, span, message, help }) => {
+                snippet(path, text, span.clone(), message, help.as_deref(), colour)
+            }
+            Self::Layout(LayoutError::Invalid { path, text, span, message, help }) => {
+                snippet(path, text, span.clone(), message, help.as_deref(), colour)
+            }
+            Self::Fetch(error) => tree(self, &[], None, &error.hints()),
+            _ => tree(self, &[], None, &[]),
+        }
+    }
+}
+
+/// A failed unit as people read it.
+pub(super) fn render_failure(failure: &Failure) -> String {
+    let excerpt: &[String] = match &failure.source {
+        ActionError::Command { excerpt, .. } => excerpt,
+        _ => &[],
+    };
+    tree(failure, excerpt, failure.log.as_deref(), &failure.hints())
+}
+
+/// `error: …`, its causes and what was last written as a tree, the log, the hints.
+fn tree(error: &dyn Error, excerpt: &[String], log: Option<&std::path::Path>, hints: &[String]) -> String {
+    let mut text = format!("error: {error}\n");
+    let mut items: Vec<String> = Vec::new();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let item = error.to_string();
+        if items.last() != Some(&item) {
+            items.push(item);
+        }
+        cause = error.source();
+    }
+    items.extend_from_slice(excerpt);
+    for (index, item) in items.iter().enumerate() {
+        let (corner, under) = if index + 1 == items.len() { ("╰─", "  ") } else { ("├─", "│ ") };
+        for (line_index, line) in item.lines().enumerate() {
+            let _ = writeln!(text, "  {} {line}", if line_index == 0 { corner } else { under });
+        }
+    }
+    if let Some(log) = log {
+        let _ = writeln!(text, "  log: {}", log.display());
+    }
+    if !hints.is_empty() {
+        text.push('\n');
+    }
+    for hint in hints {
+        let _ = writeln!(text, "hint: {hint}");
+    }
+    text
+}
+
+/// A place in a file, shown with the lines around it.
+fn snippet(
+    path: &std::path::Path,
+    text: &str,
+    span: std::ops::Range<usize>,
+    message: &str,
+    help: Option<&str>,
+    colour: bool,
+) -> String {
+    let mut diagnostic = miette::MietteDiagnostic::new(message.to_owned())
+        .with_label(LabeledSpan::new_primary_with_span(Some("here".to_owned()), span));
+    if let Some(help) = help {
+        diagnostic = diagnostic.with_help(help);
+    }
+    let report = miette::Report::from(diagnostic)
+        .with_source_code(NamedSource::new(path.display().to_string(), text.to_owned()).with_language("TOML"));
+    let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+    let mut rendered = String::new();
+    match GraphicalReportHandler::new_themed(theme).with_links(false).render_report(&mut rendered, report.as_ref()) {
+        Ok(()) => format!("error: in a file that you can edit\n{rendered}"),
+        Err(_) => format!("error: `{}`: {message}\n", path.display()),
+    }
+}

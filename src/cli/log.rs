@@ -1,0 +1,35 @@
+//! `k3sroot log`: the log of a unit's newest build.
+
+use std::fs;
+use std::io;
+
+use super::args::{Global, Log};
+use super::error::CliError;
+use super::print;
+use super::project::{Project, open_store};
+use crate::execute::log_path;
+use crate::name::{Machine, Unit};
+
+pub(super) fn run(global: &Global, args: &Log) -> Result<(), CliError> {
+    let unit = unit(&Project::load(global)?, &args.package, &args.arch)?;
+    let path = log_path(&open_store(global)?, &unit);
+    match fs::read(&path) {
+        Ok(text) => print(&String::from_utf8_lossy(&text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(CliError::NoLog { unit: unit.to_string() })
+        }
+        Err(source) => Err(CliError::Io { what: format!("read `{}`", path.display()), source }),
+    }
+}
+
+/// The unit that `text` names: itself, or the package as it is built for `arch`.
+pub(super) fn unit(project: &Project, text: &str, arch: &str) -> Result<Unit, CliError> {
+    if text.contains('@') {
+        return Ok(text.parse()?);
+    }
+    let package = text.parse()?;
+    let arch = project.arches.find(arch)?.name.clone();
+    let cross = project.recipes.get(&package).is_some_and(|recipe| recipe.build.cross);
+    let machine = if cross { Machine::Cross(arch) } else { Machine::Target(arch) };
+    Ok(Unit { package, machine })
+}

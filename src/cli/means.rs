@@ -1,0 +1,70 @@
+//! Makes what a run needs (fetcher, sandbox, stop switch) out of the command line's words.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::args::{Running, SandboxChoice, Sources};
+use super::error::CliError;
+use crate::execute::{Options, Stop};
+use crate::fetch::{self, Fetcher};
+use crate::sandbox::{Mode, Sandbox};
+use crate::store::Store;
+
+/// The fetcher that the options describe.
+pub(super) fn fetcher(sources: &Sources, store: &Store) -> Result<Fetcher, CliError> {
+    let options = fetch::Options {
+        distfiles: sources.distfiles.clone(),
+        offline: sources.offline,
+        debian_mirrors: (!sources.debian_mirror.is_empty()).then(|| sources.debian_mirror.clone()),
+        pypi_index: sources.pypi_index.clone(),
+        ..fetch::Options::default()
+    };
+    Ok(Fetcher::new(&store.distfiles(), options)?)
+}
+
+/// The sandbox that the options describe; says so when there will be none.
+pub(super) fn sandbox(running: &Running, store: &Store) -> Result<Sandbox, CliError> {
+    let helper = PathBuf::from("/proc/self/exe");
+    let helper = helper
+        .canonicalize()
+        .map_err(|source| CliError::Io { what: "find k3sroot's own program".to_owned(), source })?;
+    let mode = match running.sandbox {
+        SandboxChoice::None => Mode::None,
+        SandboxChoice::Namespaces => {
+            Sandbox::probe(&helper)?;
+            Mode::Namespaces
+        }
+        SandboxChoice::Auto => match Sandbox::probe(&helper) {
+            Ok(()) => Mode::Namespaces,
+            Err(error) => {
+                eprintln!("note: building without namespaces: {error}");
+                eprintln!(
+                    "note: builds can read the whole disk and reach the network; `--sandbox namespaces` makes this an error"
+                );
+                Mode::None
+            }
+        },
+    };
+    Ok(Sandbox::new(mode, helper).scratch_in(store.root().join("tmp")))
+}
+
+/// How to run, as the options say.
+pub(super) fn options(running: &Running) -> Options {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    Options {
+        jobs: running.jobs.map_or(cores, usize::from),
+        keep_going: running.keep_going,
+        timeout: Some(Duration::from_secs(60 * running.timeout)),
+    }
+}
+
+/// A switch that Ctrl-C and SIGTERM throw.
+pub(super) fn stop() -> Stop {
+    let stop = Stop::default();
+    let thrown = stop.clone();
+    if let Err(error) = ctrlc::set_handler(move || thrown.throw()) {
+        // Without a handler Ctrl-C ends k3sroot at once, and its sandboxes with it.
+        eprintln!("note: Ctrl-C cannot be handled: {error}");
+    }
+    stop
+}

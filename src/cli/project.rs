@@ -1,0 +1,149 @@
+//! What nearly every verb starts from: the recipes, the arch records, the store, and the graph and plan of what was
+//! asked for.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use super::args::{Global, Selection};
+use super::error::CliError;
+use crate::arch::Arches;
+use crate::graph::Graph;
+use crate::name::{ArchName, PackageName};
+use crate::pack::Layout;
+use crate::plan::{Override, Overrides, Plan};
+use crate::recipe::{self, Recipes};
+use crate::store::Store;
+
+/// A checkout: recipes, arch records and layout.
+pub(super) struct Project {
+    pub(super) recipes: Recipes,
+    pub(super) arches: Arches,
+    pub(super) layout: Layout,
+}
+
+/// What was asked for, planned.
+pub(super) struct Planned {
+    pub(super) arches: Vec<ArchName>,
+    /// Whether packages were named.
+    pub(super) named: bool,
+    pub(super) graph: Graph,
+    pub(super) plan: Plan,
+}
+
+impl Project {
+    /// Loads the checkout that the options or the current folder name.
+    pub(super) fn load(global: &Global) -> Result<Self, CliError> {
+        let folder = match &global.recipes {
+            Some(folder) => folder.clone(),
+            None => find_recipes(&env::current_dir().map_err(CliError::CurrentDir)?)?,
+        };
+        let recipes = recipe::load(&folder)?;
+        let arches = Arches::load(&folder.with_file_name("sysroot"))?;
+        let layout = Layout::load(&folder.join("root.toml"))?;
+        Ok(Self { recipes, arches, layout })
+    }
+
+    /// The arches that `texts` name, each once; `all` is all of them.
+    pub(super) fn arches(&self, texts: &[String]) -> Result<Vec<ArchName>, CliError> {
+        let mut names = Vec::new();
+        for text in texts {
+            let found: Vec<ArchName> = if text == "all" {
+                self.arches.iter().map(|arch| arch.name.clone()).collect()
+            } else {
+                vec![self.arches.find(text)?.name.clone()]
+            };
+            for name in found {
+                if !names.contains(&name) {
+                    names.push(name);
+                }
+            }
+        }
+        Ok(names)
+    }
+
+    /// The graph of what was asked for.
+    pub(super) fn graph(&self, selection: &Selection) -> Result<(Graph, Vec<ArchName>), CliError> {
+        let arches = self.arches(&selection.arch)?;
+        let packages: Vec<PackageName> = if selection.packages.is_empty() {
+            self.layout.packages()
+        } else {
+            selection.packages.iter().map(|name| name.parse()).collect::<Result<_, _>>()?
+        };
+        Ok((Graph::build(&self.recipes, &packages, &arches)?, arches))
+    }
+
+    /// The plan of what was asked for; overrides are taken into the store.
+    pub(super) fn plan(&self, selection: &Selection, store: &Store) -> Result<Planned, CliError> {
+        let (graph, arches) = self.graph(selection)?;
+        let overrides = self.overrides(&selection.overrides, store)?;
+        let plan = Plan::new(&graph, &self.recipes, &self.arches, &overrides)?;
+        Ok(Planned { arches, named: !selection.packages.is_empty(), graph, plan })
+    }
+
+    fn overrides(&self, texts: &[String], store: &Store) -> Result<Overrides, CliError> {
+        let mut overrides = Overrides::new();
+        for text in texts {
+            let (package, folder) =
+                text.split_once('=').ok_or_else(|| CliError::OverrideForm { text: text.clone() })?;
+            let package: PackageName = package.parse()?;
+            if !self.recipes.contains_key(&package) {
+                return Err(CliError::OverrideUnknown { package });
+            }
+            let path = PathBuf::from(folder);
+            let tree = take_in(&path, store)?;
+            overrides.insert(package, Override { path, tree });
+        }
+        Ok(overrides)
+    }
+}
+
+/// Takes a copy of a local tree into the store, without version control's own files.
+fn take_in(folder: &Path, store: &Store) -> Result<crate::digest::TreeDigest, CliError> {
+    let failed = |source| CliError::OverrideRead { path: folder.to_owned(), source };
+    let scratch = store.temp_dir("override")?;
+    for entry in walkdir::WalkDir::new(folder)
+        .min_depth(1)
+        .sort_by_file_name()
+        .into_iter()
+        .filter_entry(|entry| entry.file_name() != ".git")
+    {
+        let entry = entry.map_err(|error| failed(error.into()))?;
+        let dest = scratch.path().join(entry.path().strip_prefix(folder).unwrap_or(entry.path()));
+        let kind = entry.file_type();
+        if kind.is_dir() {
+            std::fs::create_dir(&dest).map_err(failed)?;
+        } else if kind.is_symlink() {
+            let target = std::fs::read_link(entry.path()).map_err(failed)?;
+            std::os::unix::fs::symlink(target, &dest).map_err(failed)?;
+        } else if kind.is_file() {
+            std::fs::copy(entry.path(), &dest).map_err(failed)?;
+        }
+    }
+    Ok(store.capture(scratch.path(), &|_| true)?)
+}
+
+/// The `recipes` folder of the checkout around `start`.
+fn find_recipes(start: &Path) -> Result<PathBuf, CliError> {
+    start
+        .ancestors()
+        .map(|folder| folder.join("recipes"))
+        .find(|recipes| recipes.join("root.toml").is_file())
+        .ok_or_else(|| CliError::NoProject { start: start.to_owned() })
+}
+
+/// Opens the store that the options or the environment name.
+pub(super) fn open_store(global: &Global) -> Result<Store, CliError> {
+    Ok(Store::open(&cache_folder(global)?)?)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the command line is where the environment is read")]
+fn cache_folder(global: &Global) -> Result<PathBuf, CliError> {
+    let variable = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    global
+        .cache
+        .clone()
+        .or_else(|| variable("K3SROOT_CACHE"))
+        .or_else(|| variable("XDG_CACHE_HOME").map(|folder| folder.join("k3sroot")))
+        .or_else(|| variable("HOME").map(|home| home.join(".cache/k3sroot")))
+        .ok_or(CliError::NoCache)
+}

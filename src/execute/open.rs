@@ -1,0 +1,90 @@
+//! Opens the sandbox of one unit for a person: as a failed build left it, or freshly filled.
+
+use super::work::Inputs;
+use super::workdir::WorkDir;
+use super::{ActionError, Executor, Kept, identity, wanted};
+use crate::name::Unit;
+use crate::plan::policy::SRC;
+use crate::plan::{Action, Plan};
+use crate::sandbox::{Exit, Invocation, Output};
+use crate::store::OutcomeKey;
+
+/// The folders of a unit's build.
+#[derive(Debug)]
+pub enum Opened {
+    /// As the failed phase left them.
+    Failed {
+        /// The folders.
+        work: WorkDir,
+        /// What failed.
+        kept: Kept,
+    },
+    /// As they are before the first phase.
+    Fresh {
+        /// The folders.
+        work: WorkDir,
+    },
+}
+
+impl Executor<'_> {
+    /// The folders of `unit`: those of a failed build of the same action, or new ones, filled.
+    pub fn open(&self, plan: &Plan, unit: &Unit) -> Result<Opened, ActionError> {
+        let action = action(plan, unit)?;
+        if let Some((work, kept)) = WorkDir::kept(self.store, unit) {
+            if kept.action == action.digest() {
+                return Ok(Opened::Failed { work, kept });
+            }
+        }
+        let work = WorkDir::new(self.store, unit)?;
+        let obtained = wanted(action)
+            .iter()
+            .map(|archives| self.fetcher.obtain(archives, &|_| (), &self.stop.downloads))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(ActionError::Source)?;
+        work.fill(action, &obtained, self.store)?;
+        let machine = identity()
+            .map_err(|error| ActionError::Io { what: "tell this machine from others".to_owned(), source: std::io::Error::other(error) })?;
+        let tree = |unit: &Unit| {
+            let action = plan.get(unit)?;
+            let machine = unit.machine.runs_here().then(|| machine.clone());
+            let key = OutcomeKey::Action { digest: action.digest(), machine };
+            Some(self.store.lookup(&key).map(|outcome| outcome.map(|outcome| outcome.tree)))
+        };
+        let mut inputs = Inputs::default();
+        for (units, trees) in [(action.tools(), &mut inputs.tools), (action.sysroot(), &mut inputs.sysroot)] {
+            for unit in units.keys() {
+                let tree = tree(unit).transpose()?.flatten();
+                let tree = tree.ok_or_else(|| ActionError::NeedNotBuilt { need: unit.clone() })?;
+                trees.insert(unit.clone(), tree);
+            }
+        }
+        inputs.place(&work, self.store, self.sandbox.mode())?;
+        Ok(Opened::Fresh { work })
+    }
+
+    /// Runs `argv` in the opened folders, on the caller's terminal.
+    pub fn enter(&self, plan: &Plan, unit: &Unit, opened: &Opened, argv: &[String]) -> Result<Exit, ActionError> {
+        let action = action(plan, unit)?;
+        let (work, cwd) = match opened {
+            Opened::Failed { work, kept } => (work, kept.cwd.as_str()),
+            Opened::Fresh { work } => (work, SRC),
+        };
+        let mut env = action.env().clone();
+        env.insert("PS1".to_owned(), format!("[{unit}] $PWD # "));
+        let invocation = Invocation {
+            mounts: &work.mounts()?,
+            argv,
+            env: &env,
+            cwd,
+            shims: &work.shims(&env),
+            output: Output::Inherit,
+            timeout: None,
+            inherit_fds: false,
+        };
+        Ok(self.sandbox.run(&invocation, &self.stop.processes)?)
+    }
+}
+
+fn action<'a>(plan: &'a Plan, unit: &Unit) -> Result<&'a Action, ActionError> {
+    plan.get(unit).ok_or_else(|| ActionError::NotPlanned { unit: unit.clone() })
+}
