@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::args::{Build, Global};
@@ -10,11 +11,12 @@ use super::error::{CliError, render_failure};
 use super::means;
 use super::printer::Printer;
 use super::project::{Planned, Project, open_store};
+use crate::digest::{BlobDigest, TreeDigest};
 use crate::execute::{Executor, How, Report};
 use crate::name::{ArchName, Machine, PackageName, Unit};
-use crate::pack;
+use crate::pack::{self, PackageTree, TreeEntry};
 use crate::plan::policy::SOURCE_DATE_EPOCH;
-use crate::store::Store;
+use crate::store::{Entry, Store};
 
 pub(super) fn run(global: &Global, args: &Build) -> Result<(), CliError> {
     let started = Instant::now();
@@ -66,7 +68,7 @@ fn write_tars(
         let unit = Unit { package: package.clone(), machine: Machine::Target(arch.clone()) };
         match report.outcomes.get(&unit) {
             Some((outcome, _)) => {
-                trees.insert(package, store.tree(&outcome.tree)?);
+                trees.insert(package, tree(store, &outcome.tree)?);
             }
             None => {
                 missing.insert(package);
@@ -77,10 +79,13 @@ fn write_tars(
         return Ok(());
     }
     let record = project.arches.get(arch)?;
-    let root = pack::assemble(&project.layout, record, &trees, &missing, store)?;
+    let root = pack::assemble(&project.layout, &trees, &missing)?;
+    let root = root.load(|blob| store.read_blob(blob).map(Arc::<[u8]>::from))?;
+    let real_paths = [store.root().display().to_string()];
+    pack::inspect_root(record, &root, &real_paths).map_err(CliError::Unsound)?;
     fs::create_dir_all(out)
         .map_err(|source| CliError::Io { what: format!("make `{}`", out.display()), source })?;
-    let written = pack::write_root(&root, arch, out, SOURCE_DATE_EPOCH)?;
+    let written = pack::write_root(&root, arch, out, SOURCE_DATE_EPOCH.unsigned_abs())?;
     for file in &written {
         eprintln!("{}  {}  {}", file.sha256, super::printer::bytes(file.size), file.path.display());
     }
@@ -98,6 +103,17 @@ fn write_tars(
         eprintln!("warning: the root for {arch} is not complete; {why}: {}", names.join(", "));
     }
     Ok(())
+}
+
+/// A tree of the store as `pack` sees it.
+fn tree(store: &Store, digest: &TreeDigest) -> Result<PackageTree<BlobDigest>, CliError> {
+    let tree = store.tree(digest)?;
+    let entry = |entry: &Entry| match entry {
+        Entry::File { blob, .. } => TreeEntry::File(*blob),
+        Entry::Symlink { target } => TreeEntry::Symlink(target.clone()),
+        Entry::Dir => TreeEntry::Dir,
+    };
+    Ok(tree.entries().iter().map(|(path, found)| (path.clone(), entry(found))).collect())
 }
 
 fn summary(planned: &Planned, report: &Report, started: Instant) {

@@ -12,7 +12,7 @@ use crate::execute::{ActionError, ExecuteError, Failure, MachineError};
 use crate::fetch::FetchError;
 use crate::graph::GraphError;
 use crate::name::{PackageName, ParseNameError};
-use crate::pack::{LayoutError, PackError};
+use crate::pack::{AssembleError, ElfFinding, LayoutError, PackError};
 use crate::recipe::RecipeError;
 use crate::sandbox::SandboxError;
 use crate::store::StoreError;
@@ -72,12 +72,20 @@ pub(super) enum CliError {
     Action(#[from] ActionError),
     #[error(transparent)]
     Pack(#[from] PackError),
+    #[error(transparent)]
+    Assemble(#[from] AssembleError),
+    #[error("what was built cannot go into a tarball\n{}", list(.0))]
+    Unsound(Vec<ElfFinding>),
     #[error("cannot {what}")]
     Io { what: String, source: std::io::Error },
 }
 
 fn wrong_size(text: &str) -> String {
     format!("`{text}` is not a size: write a number of bytes, or one with K, M, G or T, for example `--max-size 10G`")
+}
+
+fn list(findings: &[ElfFinding]) -> String {
+    findings.iter().map(|finding| format!("  {finding}")).collect::<Vec<_>>().join("\n")
 }
 
 impl CliError {

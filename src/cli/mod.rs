@@ -51,7 +51,7 @@ fn run(cli: &Cli) -> Result<(), CliError> {
         Verb::Log(args) => log::run(global, args),
         Verb::Shell(args) => shell::run(global, args),
         Verb::Cache(args) => cache::run(global, args),
-        Verb::Doctor(args) => doctor::run(args),
+        Verb::Doctor(args) => doctor::run(global, args),
         Verb::Completions(args) => {
             clap_complete::generate(args.shell, &mut Cli::command(), "k3sroot", &mut io::stdout());
             Ok(())

@@ -39,7 +39,10 @@ impl Project {
         };
         let recipes = recipe::load(&folder)?;
         let arches = Arches::load(&folder.with_file_name("sysroot"))?;
-        let layout = Layout::load(&folder.join("root.toml"))?;
+        let path = folder.join("root.toml");
+        let text = std::fs::read_to_string(&path)
+            .map_err(|source| CliError::Io { what: format!("read `{}`", path.display()), source })?;
+        let layout = Layout::parse(&path, &text)?;
         Ok(Self { recipes, arches, layout })
     }
 
@@ -65,7 +68,7 @@ impl Project {
     pub(super) fn graph(&self, selection: &Selection) -> Result<(Graph, Vec<ArchName>), CliError> {
         let arches = self.arches(&selection.arch)?;
         let packages: Vec<PackageName> = if selection.packages.is_empty() {
-            self.layout.packages()
+            self.layout.packages().into_iter().collect()
         } else {
             selection.packages.iter().map(|name| name.parse()).collect::<Result<_, _>>()?
         };
@@ -137,7 +140,7 @@ pub(super) fn open_store(global: &Global) -> Result<Store, CliError> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the command line is where the environment is read")]
-fn cache_folder(global: &Global) -> Result<PathBuf, CliError> {
+pub(super) fn cache_folder(global: &Global) -> Result<PathBuf, CliError> {
     let variable = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     global
         .cache

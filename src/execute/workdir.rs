@@ -1,6 +1,6 @@
 //! The folders of one action on the build machine, and what is put into them before the first phase.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
@@ -111,7 +111,12 @@ impl WorkDir {
 
     /// The compiler drivers that have to be told real paths without namespaces.
     pub fn shims(&self, env: &BTreeMap<String, String>) -> Vec<Shim> {
-        Shim::for_environment(env)
+        let named = ["CC", "CC_FOR_BUILD", "BUILD_CC", "HOSTCC", "CXX"].into_iter().filter_map(|name| env.get(name));
+        let names: BTreeSet<&str> = named.map(String::as_str).chain(["cc", "c++", "gcc", "g++"]).collect();
+        names
+            .into_iter()
+            .map(|name| Shim { name: name.to_owned(), target_driver: name.ends_with("-gcc") })
+            .collect()
     }
 
     /// Unpacks, checks licences and patches, as `action` says; every file gets the one fixed time.

@@ -5,6 +5,8 @@
 
 mod error;
 mod render;
+#[cfg(test)]
+pub(crate) mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -7,6 +7,8 @@
 mod action;
 pub mod policy;
 mod systems;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

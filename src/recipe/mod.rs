@@ -7,6 +7,8 @@
 mod error;
 mod load;
 mod schema;
+#[cfg(test)]
+mod tests;
 mod validate;
 
 use std::collections::BTreeMap;
@@ -19,7 +21,7 @@ use crate::name::{ArchName, Machine, PackageName, Version};
 
 pub use error::RecipeError;
 pub use load::load;
-pub use validate::parse;
+pub use validate::{Beside, parse};
 
 /// One package, as its recipe describes it.
 #[derive(Debug, Clone)]
