@@ -1,1 +1,21 @@
-//! (to be written)
+//! From the trees that packages left to the tarballs: `recipes/root.toml` says which file of which package goes where.
+//!
+//! In: a [`Layout`], the tree of each package it names, the packages that could not be had. Out: a [`Root`], the chosen
+//! members of every tarball, first with handles in the place of contents ([`assemble`] is pure), then with the contents
+//! ([`Root::load`]), then as bytes ([`write_tar`], [`write_root`]). [`inspect`] says what is wrong with an ELF file.
+//! Knows nothing of how packages are built, nor of the store: a handle is whatever the caller reads contents by.
+
+mod assemble;
+mod elf;
+pub mod layout;
+mod needles;
+mod root;
+mod tar;
+mod write;
+
+pub use assemble::{AssembleError, Claimant, PackageTree, TreeEntry, assemble};
+pub use elf::{ElfFinding, ElfProblem, ElfReport, inspect, inspect_root, inspect_script};
+pub use layout::{FileKind, Layout, LayoutError};
+pub use root::{Content, LeftOut, Member, Origin, Root, Tarball};
+pub use tar::{TarError, write_tar};
+pub use write::{PackError, Written, write_root};

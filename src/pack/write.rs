@@ -1,0 +1,91 @@
+//! Writes the tarballs and the list of their checksums to the disk, each whole or not at all.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use super::root::Root;
+use super::tar::{TarError, write_tar};
+use crate::digest::Sha256;
+use crate::name::ArchName;
+
+/// Raised when the tarballs cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum PackError {
+    /// What a tarball should hold cannot be in it.
+    #[error("cannot make `{file}`")]
+    Tar {
+        /// The tarball's file name.
+        file: String,
+        /// Why.
+        source: TarError,
+    },
+    /// The disk.
+    #[error("cannot write `{}`", path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// A file that was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// Where.
+    pub path: PathBuf,
+    /// Its digest.
+    pub sha256: Sha256,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+/// Writes the tarballs of `root` for `arch` into `out_dir`, all times at `mtime`, and the list of their checksums, which
+/// comes last: if it is new, so is what it lists. Nothing is replaced unless every file could be made.
+pub fn write_root<C: AsRef<[u8]>>(
+    root: &Root<C>,
+    arch: &ArchName,
+    out_dir: &Path,
+    mtime: u64,
+) -> Result<Vec<Written>, PackError> {
+    let mut files = Vec::new();
+    let mut checksums = Vec::new();
+    for tarball in &root.tarballs {
+        let file = tarball.file_name(arch);
+        let mut bytes = Vec::new();
+        write_tar(&tarball.members, mtime, &mut bytes)
+            .map_err(|source| PackError::Tar { file: file.clone(), source })?;
+        // The format of `sha256sum`, which can check it.
+        checksums.push(format!("{}  {file}\n", Sha256::of(&bytes)));
+        files.push((file, bytes));
+    }
+    files.push((root.checksums_file(arch), checksums.concat().into_bytes()));
+    fs::create_dir_all(out_dir).map_err(|source| PackError::Write { path: out_dir.to_owned(), source })?;
+    let mut staged = Vec::new();
+    for (file, bytes) in files {
+        let path = out_dir.join(file);
+        let temp =
+            stage(out_dir, &bytes).map_err(|source| PackError::Write { path: path.clone(), source })?;
+        let written = Written { path, sha256: Sha256::of(&bytes), size: bytes.len() as u64 };
+        staged.push((temp, written));
+    }
+    let mut all = Vec::new();
+    for (temp, written) in staged {
+        temp.persist(&written.path)
+            .map_err(|error| PackError::Write { path: written.path.clone(), source: error.error })?;
+        all.push(written);
+    }
+    Ok(all)
+}
+
+/// A temporary file in `folder` with `bytes` safely in it; it is gone if it is not renamed.
+fn stage(folder: &Path, bytes: &[u8]) -> io::Result<tempfile::NamedTempFile> {
+    let mut temp = tempfile::Builder::new().prefix(".k3sroot-").tempfile_in(folder)?;
+    temp.write_all(bytes)?;
+    // Whoever may read the folder may read what is published in it, whatever the umask.
+    temp.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
+    temp.as_file().sync_all()?;
+    Ok(temp)
+}

@@ -1,0 +1,10 @@
+//! From trees to tarballs: the real layout against upstream's inventory, and everything that must be refused.
+
+#![allow(clippy::unwrap_used, reason = "all of this is tests, its helpers too")]
+
+mod assemble;
+mod elf;
+mod fake;
+mod inventory;
+mod layout;
+mod tar;
