@@ -26,7 +26,6 @@ pub(super) struct Planned {
     pub(super) arches: Vec<ArchName>,
     /// Whether packages were named.
     pub(super) named: bool,
-    pub(super) graph: Graph,
     pub(super) plan: Plan,
 }
 
@@ -80,7 +79,7 @@ impl Project {
         let (graph, arches) = self.graph(selection)?;
         let overrides = self.overrides(&selection.overrides, store)?;
         let plan = Plan::new(&graph, &self.recipes, &self.arches, &overrides)?;
-        Ok(Planned { arches, named: !selection.packages.is_empty(), graph, plan })
+        Ok(Planned { arches, named: !selection.packages.is_empty(), plan })
     }
 
     fn overrides(&self, texts: &[String], store: &Store) -> Result<Overrides, CliError> {

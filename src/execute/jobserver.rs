@@ -19,7 +19,7 @@ use nix::unistd::mkfifo;
 const TOKEN: [u8; 1] = [b'+'];
 
 /// The pipe with the tokens that are free.
-pub struct Jobserver {
+pub(super) struct Jobserver {
     path: PathBuf,
     jobs: usize,
     /// Open for reading and writing, and inherited by every child: its number is what `make` is told.
@@ -31,7 +31,7 @@ pub struct Jobserver {
 impl Jobserver {
     /// Makes a jobserver with `jobs` tokens as a named pipe in `folder`. Each token that was asked for with
     /// [`Jobserver::request`] is announced by a call of `granted`, from a thread of its own.
-    pub fn new(folder: &Path, jobs: usize, granted: impl Fn() + Send + 'static) -> io::Result<Self> {
+    pub(super) fn new(folder: &Path, jobs: usize, granted: impl Fn() + Send + 'static) -> io::Result<Self> {
         let path = folder.join("jobserver");
         mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR)?;
         let mut pipe = OpenOptions::new().read(true).write(true).open(&path)?;
@@ -51,23 +51,23 @@ impl Jobserver {
     }
 
     /// Asks for one token. A token that was granted belongs to whoever asked, until [`Jobserver::release`].
-    pub fn request(&self) {
+    pub(super) fn request(&self) {
         // The thread ends only when its pipe breaks; then nothing is granted, and the caller has nothing to start.
         let _ = self.requests.send(());
     }
 
     /// Gives one token back.
-    pub fn release(&self) -> io::Result<()> {
+    pub(super) fn release(&self) -> io::Result<()> {
         (&self.pipe).write_all(&TOKEN)
     }
 
     /// The named pipe, for mounting into a sandbox.
-    pub fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
     /// What `MAKEFLAGS` tells a program; `fifo` is where the program sees the pipe.
-    pub fn makeflags(&self, program: &str, fifo: &str) -> String {
+    pub(super) fn makeflags(&self, program: &str, fifo: &str) -> String {
         if program == "ninja" {
             format!(" -j{} --jobserver-auth=fifo:{fifo}", self.jobs)
         } else {
