@@ -1,0 +1,110 @@
+//! The tarballs as K3s and other images use them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Read as _;
+use std::path::Path;
+use std::process::Command;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::rootfs::root;
+
+/// Members by name: the type and, for links, the target.
+fn members(tar: &Path) -> BTreeMap<String, (char, String)> {
+    let bytes = fs::read(tar).unwrap();
+    let mut archive = tar::Archive::new(bytes.as_slice());
+    let mut members = BTreeMap::new();
+    for entry in archive.entries().unwrap() {
+        let entry = entry.unwrap();
+        let header = entry.header();
+        assert_eq!((header.uid().unwrap(), header.gid().unwrap()), (0, 0));
+        let name = String::from_utf8(entry.path_bytes().into_owned()).unwrap();
+        let target = entry.link_name_bytes().map_or(String::new(), |name| String::from_utf8(name.into_owned()).unwrap());
+        let kind = match header.entry_type() {
+            tar::EntryType::Directory => 'd',
+            tar::EntryType::Regular => 'f',
+            tar::EntryType::Symlink => 'l',
+            other => panic!("{name}: {other:?}"),
+        };
+        assert!(members.insert(name, (kind, target)).is_none());
+    }
+    members
+}
+
+/// The inventory of upstream's tarballs: tarball, name, type, mode, target, size.
+fn inventory(tarball: &str) -> BTreeMap<String, (char, String)> {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/inventory.tsv")).unwrap();
+    text.lines()
+        .skip(1)
+        .map(|line| line.split('\t').collect::<Vec<_>>())
+        .filter(|row| row[0] == tarball)
+        .map(|row| {
+            let kind = match row[2] {
+                "dir" => 'd',
+                "file" => 'f',
+                _ => 'l',
+            };
+            (row[1].to_owned(), (kind, row[4].to_owned()))
+        })
+        .collect()
+}
+
+#[test]
+fn the_members_are_those_of_upstream() {
+    let Some(root) = root() else { return };
+    for (tarball, file) in [("root", "k3s-root-amd64.tar"), ("xtables", "k3s-root-xtables-amd64.tar")] {
+        let ours = members(&root.dist(file));
+        let theirs = inventory(tarball);
+        let extra: Vec<_> = ours.keys().filter(|name| !theirs.contains_key(*name)).collect();
+        assert!(extra.is_empty(), "{file} has {extra:?}, which upstream's has not");
+        if root.is_whole() {
+            assert_eq!(ours, theirs, "{file}");
+        } else {
+            eprintln!("SKIPPED: {file} is not whole, so only what it has is compared");
+        }
+    }
+}
+
+#[test]
+fn the_list_of_checksums_is_true() {
+    let Some(root) = root() else { return };
+    let list = fs::read_to_string(root.dist("sha256sum-amd64.txt")).unwrap();
+    assert_eq!(list.lines().count(), 2);
+    for line in list.lines() {
+        let (sum, name) = line.split_once("  ").unwrap();
+        let mut bytes = Vec::new();
+        fs::File::open(root.dist(name)).unwrap().read_to_end(&mut bytes).unwrap();
+        let computed: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(computed, sum, "{name}");
+    }
+}
+
+#[test]
+fn other_images_extract_by_literal_patterns() {
+    let Some(root) = root() else { return };
+    let tar = root.dist("k3s-root-amd64.tar");
+    let extract = |arguments: &[&str]| -> Vec<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let output =
+            Command::new("tar").arg("-xf").arg(&tar).arg("-C").arg(folder.path()).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        let mut names: Vec<String> = fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    };
+    if !root.lacks("k3s-scripts") {
+        let names = extract(&["--strip-components=3", "--exclude=./bin/aux/mo*", "./bin/aux/"]);
+        assert!(names.contains(&"iptables-detect.sh".to_owned()), "{names:?}");
+        assert!(!names.iter().any(|name| name == "mount" || name == "modprobe"), "{names:?}");
+    }
+    if !root.lacks("iptables") {
+        assert_eq!(extract(&["--wildcards", "./bin/aux/*tables*"]), ["bin"]);
+    }
+    if !root.lacks("ipset") {
+        assert_eq!(extract(&["./bin/ipset"]), ["bin"]);
+    }
+}
