@@ -21,9 +21,11 @@
 
 mod blob;
 mod capture;
+mod collect;
 mod durations;
 mod error;
 mod index;
+mod inventory;
 mod listing;
 mod lock;
 mod materialise;
@@ -31,6 +33,7 @@ mod merge;
 mod outcome;
 mod rewrite;
 mod session;
+mod verify;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -39,13 +42,16 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 pub use blob::FIXED_TIME;
+pub use collect::GcReport;
 pub use error::{Clash, Item, Refusal, StoreError};
+pub use inventory::{Stats, Usage};
 pub use listing::{Entry, ListingError, Tree};
 pub use lock::ActionLock;
 pub use materialise::Placement;
 pub use merge::merge;
 pub use outcome::{Outcome, OutcomeKey};
 pub use session::TempDir;
+pub use verify::VerifyReport;
 
 use blob::BlobName;
 use error::at;
