@@ -33,6 +33,8 @@ mod merge;
 mod outcome;
 mod rewrite;
 mod session;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 use std::collections::BTreeSet;
