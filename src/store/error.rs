@@ -1,0 +1,168 @@
+//! What can go wrong in the store, with the data a reader needs in typed fields.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::blob::BlobName;
+use super::listing::ListingError;
+use crate::digest::{BlobDigest, TreeDigest};
+
+/// Something that the store names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Item {
+    /// A file's contents.
+    Blob(BlobDigest),
+    /// The listing of a tree.
+    Tree(TreeDigest),
+    /// An entry of the action index, by its file name.
+    Outcome(String),
+}
+
+impl fmt::Display for Item {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Blob(digest) => write!(f, "blob `{digest}`"),
+            Self::Tree(digest) => write!(f, "tree `{digest}`"),
+            Self::Outcome(name) => write!(f, "outcome `{name}`"),
+        }
+    }
+}
+
+impl From<BlobName> for Item {
+    fn from(name: BlobName) -> Self {
+        Self::Blob(name.digest)
+    }
+}
+
+/// Why a file cannot be part of a tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// It is a device, a socket or a pipe.
+    Special,
+    /// It runs with its owner's or group's rights.
+    SetId,
+    /// Its name or target has a newline or is not UTF-8.
+    Name,
+    /// Its contents changed while they were read.
+    Changed,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Special => "devices, sockets and pipes cannot be kept",
+            Self::SetId => "setuid and setgid files cannot be kept",
+            Self::Name => "names and link targets must be UTF-8 without newlines",
+            Self::Changed => "it changed while it was read: is a process of the build still running?",
+        })
+    }
+}
+
+/// Two trees that put different things at one path.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{path}` is {left_entry} in {left} and {right_entry} in {right}")]
+pub struct Clash {
+    /// Where, relative to the merged tree.
+    pub path: String,
+    /// The label of the tree that came first.
+    pub left: String,
+    /// What it has there.
+    pub left_entry: String,
+    /// The label of the other.
+    pub right: String,
+    /// What that one has there.
+    pub right_entry: String,
+}
+
+/// Raised by everything in the store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The operating system refused something.
+    #[error("cannot {action} `{}`", path.display())]
+    Io {
+        /// What was tried, as a verb with its preposition.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The folder was made by a program with another layout.
+    #[error(
+        "the store `{}` has format `{found}`, this k3sroot uses `{expected}`: \
+         give it another folder, or remove this one to start afresh",
+        root.display()
+    )]
+    Version {
+        /// The store's folder.
+        root: PathBuf,
+        /// What its version file says.
+        found: String,
+        /// What it should say.
+        expected: &'static str,
+    },
+    /// The folder has other things in it and no version file.
+    #[error(
+        "`{}` is not a store and not empty (it has `{found}`): give an empty or a new folder",
+        root.display()
+    )]
+    NotAStore {
+        /// The folder.
+        root: PathBuf,
+        /// One name in it that no store has.
+        found: String,
+    },
+    /// Bytes in the store are not what they are named after.
+    #[error(
+        "{item} in the store is damaged and was set aside as `{}`: \
+         run the same command again and what needs it is built anew",
+        set_aside.display()
+    )]
+    Damaged {
+        /// What is damaged.
+        item: Item,
+        /// Where it is now.
+        set_aside: PathBuf,
+    },
+    /// Something that is referred to is not there.
+    #[error("{item} is missing from the store: run the same command again and what needs it is built anew")]
+    Missing {
+        /// What is missing.
+        item: Item,
+    },
+    /// A file cannot be captured.
+    #[error("`{}` cannot be part of a tree: {reason}", path.display())]
+    Refused {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: Refusal,
+    },
+    /// Two trees do not fit together.
+    #[error(transparent)]
+    Clash(#[from] Box<Clash>),
+    /// Entries do not make a tree.
+    #[error("the entries do not make a tree")]
+    Listing(#[from] ListingError),
+    /// Trees are only placed in a folder that is new or empty.
+    #[error("`{}` is not empty: trees are placed in a new or an empty folder", dest.display())]
+    NotEmpty {
+        /// The folder.
+        dest: PathBuf,
+    },
+    /// Another process is using the store.
+    #[error(
+        "the store `{}` is in use by another k3sroot: shrink it when that has finished",
+        root.display()
+    )]
+    InUse {
+        /// The store's folder.
+        root: PathBuf,
+    },
+}
+
+/// Adds to an [`io::Error`] what was tried on which path.
+pub(super) fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
+    move |source| StoreError::Io { action, path: path.to_owned(), source }
+}

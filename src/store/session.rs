@@ -1,0 +1,235 @@
+//! `tmp/`: a folder for each open store, where everything begins before it is renamed into place.
+//!
+//! ```text
+//! tmp/<pid>.<random>/          one session: an open store
+//!     lock                     flocked as long as the session lives
+//!     <label>.<random>/        temporary folders
+//!     <random>                 files on their way into the store
+//!     swept.<n>/               what another session's death left, being removed
+//! ```
+//!
+//! A session whose lock can be taken is dead, whatever became of its process id. Making a session and looking for dead
+//! ones exclude each other (`locks/sessions`), so none is swept before it has its lock.
+
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::Arc;
+
+use tempfile::{Builder, NamedTempFile};
+
+use super::error::{StoreError, at};
+use super::lock::FileLock;
+use super::{LOCKS, Store, TMP};
+
+const LOCK: &str = "lock";
+
+/// An open store's part of `tmp/`; removed when dropped.
+#[derive(Debug)]
+pub(super) struct Session {
+    path: PathBuf,
+    _lock: FileLock,
+}
+
+impl Session {
+    /// Starts a session in the store at `root` and removes what dead ones left.
+    pub(super) fn start(root: &Path) -> Result<Self, StoreError> {
+        let tmp = root.join(TMP);
+        let turn = FileLock::exclusive(&root.join(LOCKS).join("sessions"))?;
+        let folder = Builder::new()
+            .prefix(&format!("{}.", process::id()))
+            .tempdir_in(&tmp)
+            .map_err(at("make a folder in", &tmp))?;
+        let lock = FileLock::exclusive(&folder.path().join(LOCK))?;
+        let session = Self { path: folder.keep(), _lock: lock };
+        let swept = session.take_over_dead(&tmp)?;
+        drop(turn);
+        for path in swept {
+            remove_tree(&path).map_err(at("remove", &path))?;
+        }
+        Ok(session)
+    }
+
+    /// Moves dead sessions into this one, which is quick; they can then be removed without anyone waiting.
+    fn take_over_dead(&self, tmp: &Path) -> Result<Vec<PathBuf>, StoreError> {
+        let mut swept = Vec::new();
+        for entry in fs::read_dir(tmp).map_err(at("list", tmp))? {
+            let path = entry.map_err(at("list", tmp))?.path();
+            if path == self.path {
+                continue;
+            }
+            let lock = path.join(LOCK);
+            let alive = lock.exists() && FileLock::try_exclusive(&lock)?.is_none();
+            if !alive {
+                let target = self.path.join(format!("swept.{}", swept.len()));
+                match fs::rename(&path, &target) {
+                    // A session that ended by itself meanwhile.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    result => {
+                        result.map_err(at("sweep", &path))?;
+                        swept.push(target);
+                    }
+                }
+            }
+        }
+        Ok(swept)
+    }
+
+    /// A new file of this session.
+    pub(super) fn file(&self) -> Result<NamedTempFile, StoreError> {
+        Builder::new().prefix("").tempfile_in(&self.path).map_err(at("make a file in", &self.path))
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // What cannot be removed now is swept by the next session.
+        let _ = remove_tree(&self.path);
+    }
+}
+
+/// A folder in `tmp/`, removed when dropped.
+#[derive(Debug)]
+pub struct TempDir {
+    path: PathBuf,
+    _session: Arc<Session>,
+}
+
+impl TempDir {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Removes the folder and says if that failed.
+    pub fn close(self) -> Result<(), StoreError> {
+        remove_tree(&self.path).map_err(at("remove", &self.path))
+    }
+}
+
+impl AsRef<Path> for TempDir {
+    fn as_ref(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for TempDir {
+    fn drop(&mut self) {
+        // What cannot be removed now goes with the session or is swept by a later one.
+        let _ = remove_tree(&self.path);
+    }
+}
+
+impl Store {
+    /// A new folder in `tmp/` whose name starts with `label`. It is removed when dropped, or when a store is opened
+    /// after this process died. The path has no characters that shells, make or sed treat specially.
+    pub fn temp_dir(&self, label: &str) -> Result<TempDir, StoreError> {
+        let session = Arc::clone(&self.inner.session);
+        let plain = |c: char| if c.is_ascii_alphanumeric() || "-_".contains(c) { c } else { '-' };
+        let label: String = label.chars().map(plain).collect();
+        let folder = Builder::new()
+            .prefix(&format!("{label}."))
+            .permissions(Permissions::from_mode(0o755))
+            .tempdir_in(&session.path)
+            .map_err(at("make a folder in", &session.path))?;
+        Ok(TempDir { path: folder.keep(), _session: session })
+    }
+}
+
+/// Removes `path` and all below it, folders without write permission included. Nothing there is fine.
+pub(super) fn remove_tree(path: &Path) -> io::Result<()> {
+    let remove = || match fs::symlink_metadata(path) {
+        Ok(meta) if meta.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    let result = match remove() {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            open_folders(path)?;
+            remove()
+        }
+        result => result,
+    };
+    result.or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
+}
+
+fn open_folders(folder: &Path) -> io::Result<()> {
+    make_accessible(folder)?;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            open_folders(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Gives the owner all rights on a folder.
+pub(super) fn make_accessible(folder: &Path) -> io::Result<()> {
+    let mode = fs::symlink_metadata(folder)?.mode() & 0o7777;
+    if mode & 0o700 == 0o700 {
+        return Ok(());
+    }
+    fs::set_permissions(folder, Permissions::from_mode(mode | 0o700))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn temporary_folders_go_when_dropped_even_if_read_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let temp = store.temp_dir("gcc@build-arm64/../x y").unwrap();
+        let path = temp.path().to_owned();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        assert!(name.starts_with("gcc-build-arm64----x-y."), "{name}");
+        fs::create_dir_all(path.join("a/b")).unwrap();
+        fs::write(path.join("a/b/c"), "").unwrap();
+        fs::set_permissions(path.join("a/b"), Permissions::from_mode(0o000)).unwrap();
+        fs::set_permissions(path.join("a"), Permissions::from_mode(0o500)).unwrap();
+        drop(temp);
+        assert!(!path.exists());
+
+        let kept = store.temp_dir("x").unwrap();
+        drop(store);
+        assert!(kept.path().is_dir(), "a folder outlives the handle it came from");
+        kept.close().unwrap();
+        assert!(names(&folder.path().join(TMP)).is_empty(), "the session ends with its last folder");
+    }
+
+    #[test]
+    fn dead_sessions_are_swept_and_live_ones_are_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let tmp = folder.path().join(TMP);
+        let live = Store::open(folder.path()).unwrap();
+        let kept = live.temp_dir("live").unwrap();
+
+        // A session cut off before it had a lock, one with a lock that nobody holds, a process id that is in use, and
+        // a stray file.
+        fs::create_dir_all(tmp.join("1.unlocked/a")).unwrap();
+        let dead = tmp.join(format!("{}.dead", process::id()));
+        fs::create_dir_all(dead.join("gcc/read-only")).unwrap();
+        fs::write(dead.join(LOCK), "").unwrap();
+        fs::set_permissions(dead.join("gcc/read-only"), Permissions::from_mode(0o500)).unwrap();
+        fs::write(tmp.join("stray"), "").unwrap();
+
+        let second = Store::open(folder.path()).unwrap();
+        assert!(kept.path().is_dir());
+        assert_eq!(names(&tmp).len(), 2, "{:?}", names(&tmp));
+        drop(second);
+        assert_eq!(names(&tmp).len(), 1);
+    }
+}
