@@ -1,1 +1,243 @@
-//! (to be written)
+//! Runs one command where it sees its declared inputs and nothing else of the machine.
+//!
+//! [`Mode::Namespaces`]: an empty root with the build machine's `/usr` read-only, the declared [`Mount`]s, fresh
+//! `/tmp`, `/proc` and `/dev`, an `/etc` of a few fixed files, no network, host name `k3sroot`, uid and gid 1000
+//! without capabilities, umask 022 and no variables but the declared ones. `/proc` shows the command's own
+//! processes; they all die with it, whatever sessions they moved to.
+//!
+//! [`Mode::None`] is for machines that forbid namespaces. The environment is scrubbed the same way and the guest
+//! paths that a command names are replaced by the real ones ([`Translation`]), with compiler drivers wrapped so that
+//! real paths stay out of outputs ([`Shim`]). What it gives up:
+//! - what is not declared can still be read: the rest of the disk, the machine's `/etc`, `/usr/local`, the network;
+//! - read-only mounts are not enforced, nor is anything else that the user may write;
+//! - uid, gid, host name and `/etc/passwd` are the caller's; processes see each other;
+//! - guest paths written in *files* (a cross file, a `#!` line, a script in `/tools`) are not translated: who writes
+//!   them passes them through [`Translation::text`]; a compiler called by its absolute path goes round the shims;
+//! - if k3sroot's helper itself is killed with SIGKILL, the main process dies with it, but what that forked may live
+//!   on. When k3sroot dies, however it dies, the helper ends them all.
+//!
+//! How: `run` starts k3sroot again with a hidden first argument ([`helper_main`]), single-threaded from its first
+//! instruction, so that it may unshare namespaces and be the parent of everything that runs. In goes an
+//! [`Invocation`], out comes an [`Exit`]; the module knows nothing of recipes, plans or the store.
+
+mod cancel;
+mod error;
+mod helper;
+mod inside;
+mod launch;
+mod mounts;
+mod output;
+mod probe;
+mod root;
+mod shims;
+mod spec;
+mod translate;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+use tempfile::TempDir;
+
+pub use self::cancel::Cancel;
+pub use self::error::SandboxError;
+pub use self::helper::helper_main;
+pub use self::mounts::{Access, GuestPath, GuestPathError, Mount};
+pub use self::shims::Shim;
+pub use self::spec::Status;
+pub use self::translate::Translation;
+
+use self::spec::{Conversation, Report, Spec};
+
+/// How commands are kept apart from the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Mode {
+    /// In namespaces of their own.
+    Namespaces,
+    /// In the machine's own, with real paths; the module's documentation says what that gives up.
+    None,
+}
+
+/// Where a command's streams go.
+#[derive(Debug, Clone, Copy)]
+pub enum Output<'a> {
+    /// stdout and stderr appended to this file; stdin is empty, and there is no terminal.
+    Log(&'a File),
+    /// The caller's own three streams and terminal, for `k3sroot shell`.
+    Inherit,
+}
+
+/// One command to run.
+#[derive(Debug, Clone, Copy)]
+pub struct Invocation<'a> {
+    /// The folders and files it sees beside the machine's `/usr`, in any order.
+    pub mounts: &'a [Mount],
+    /// The program, searched in the `PATH` of `env` unless it has a slash, and its arguments.
+    pub argv: &'a [String],
+    /// Its whole environment (in [`Mode::None`] also `HOME` and `TMPDIR`, private folders).
+    pub env: &'a BTreeMap<String, String>,
+    /// Its working directory, a guest path.
+    pub cwd: &'a str,
+    /// The compiler drivers that [`Mode::None`] wraps; namespaces need none and ignore them.
+    pub shims: &'a [Shim],
+    /// Where its output goes.
+    pub output: Output<'a>,
+    /// How long it may take; `None` is for ever.
+    pub timeout: Option<Duration>,
+    /// Whether file descriptors without `CLOEXEC` reach it (a make jobserver); otherwise all from 3 up are closed.
+    pub inherit_fds: bool,
+}
+
+/// How a command ended, and what it used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exit {
+    /// Its exit code or the signal that killed it.
+    pub status: Status,
+    /// From the start of the sandbox to its end.
+    pub wall: Duration,
+    /// CPU time in user mode, of all its processes that were waited for.
+    pub user: Duration,
+    /// CPU time in the kernel, of the same processes.
+    pub system: Duration,
+    /// The largest resident set of any one of these processes, in KiB.
+    pub max_rss_kib: u64,
+}
+
+impl Exit {
+    /// Whether the command exited with code 0.
+    pub fn success(&self) -> bool {
+        self.status == Status::Code(0)
+    }
+}
+
+/// Runs commands in one [`Mode`].
+#[derive(Debug, Clone)]
+pub struct Sandbox {
+    mode: Mode,
+    helper: PathBuf,
+    scratch: PathBuf,
+}
+
+impl Sandbox {
+    /// `helper` is the k3sroot executable, whose `main` begins with [`helper_main`].
+    pub fn new(mode: Mode, helper: PathBuf) -> Self {
+        Self { mode, helper, scratch: std::env::temp_dir() }
+    }
+
+    /// The same, with private files in `folder`, on a disk that allows execution, instead of the system's temporary folder.
+    #[must_use]
+    pub fn scratch_in(mut self, folder: PathBuf) -> Self {
+        self.scratch = folder;
+        self
+    }
+
+    /// How commands are kept apart from the machine.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Whether namespaces can be had here, by making a sandbox and leaving it. The error says what forbids them and
+    /// what can be done.
+    pub fn probe(helper: &Path) -> Result<(), SandboxError> {
+        probe::probe(&Self::new(Mode::Namespaces, helper.to_owned()))
+    }
+
+    /// Runs a command to its end. When this returns, whatever the result, none of its processes is left.
+    ///
+    /// Call it on a thread that outlives it, as any thread that blocks in it does: the kernel ties the sandbox's life
+    /// to the thread's.
+    pub fn run(&self, invocation: &Invocation<'_>, cancel: &Cancel) -> Result<Exit, SandboxError> {
+        if invocation.argv.is_empty() {
+            return Err(SandboxError::NoCommand);
+        }
+        self.run_unchecked(invocation, cancel)
+    }
+
+    fn run_unchecked(&self, invocation: &Invocation<'_>, cancel: &Cancel) -> Result<Exit, SandboxError> {
+        let started = Instant::now();
+        let mounts = mounts::resolve(invocation.mounts)?;
+        let mut spec = Spec {
+            mode: self.mode,
+            parent: nix::unistd::getpid().as_raw(),
+            argv: invocation.argv.to_vec(),
+            env: invocation.env.clone(),
+            cwd: invocation.cwd.to_owned(),
+            timeout: invocation.timeout,
+            inherit_fds: invocation.inherit_fds,
+            interactive: matches!(invocation.output, Output::Inherit),
+            scratch: None,
+            mounts,
+        };
+        let scratch = match self.mode {
+            Mode::Namespaces => None,
+            Mode::None => Some(translate::to_real_paths(&mut spec, invocation.shims, &self.scratch)?),
+        };
+        let report = self.supervise(&spec, invocation.output, cancel)?;
+        if let Some(scratch) = scratch {
+            remove(scratch)?;
+        }
+        match report {
+            Report::Exited { status, user, system, max_rss_kib } => {
+                Ok(Exit { status, wall: started.elapsed(), user, system, max_rss_kib })
+            }
+            Report::TimedOut => Err(SandboxError::TimedOut { after: spec.timeout.unwrap_or_default() }),
+            Report::SetupFailed { step, errno } => {
+                Err(SandboxError::Setup { step, source: std::io::Error::from_raw_os_error(errno) })
+            }
+            Report::NotStarted { program, errno } => {
+                Err(SandboxError::NotStarted { program, source: std::io::Error::from_raw_os_error(errno) })
+            }
+        }
+    }
+
+    /// Starts the helper, passes its output on, and waits for what it reports.
+    fn supervise(&self, spec: &Spec, output: Output<'_>, cancel: &Cancel) -> Result<Report, SandboxError> {
+        let mut conversation = Conversation::begin(&self.scratch, spec)?;
+        let mut command = Command::new(&self.helper);
+        command.arg(helper::HIDDEN_WORD).arg(helper::SUPERVISE).arg(conversation.path()).env_clear();
+        let status = match output {
+            Output::Inherit => self.wait(command, cancel)?,
+            Output::Log(log) => {
+                let error = |source| SandboxError::Log { source };
+                let (pump, stop, writer) = output::pump().map_err(error)?;
+                let copy = writer.try_clone().map_err(error)?;
+                command.stdin(Stdio::null()).stdout(copy).stderr(writer);
+                std::thread::scope(|scope| {
+                    let pumping = scope.spawn(move || pump.run(log));
+                    let status = self.wait(command, cancel);
+                    drop(stop);
+                    let pumped = pumping.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+                    status.and_then(|status| pumped.map(|()| status).map_err(error))
+                })?
+            }
+        };
+        if cancel.is_cancelled() {
+            return Err(SandboxError::Cancelled);
+        }
+        conversation.outcome()?.ok_or(SandboxError::HelperDied { status })
+    }
+
+    /// Runs the helper to its end, or to its end by `cancel`.
+    fn wait(&self, mut command: Command, cancel: &Cancel) -> Result<ExitStatus, SandboxError> {
+        let error = |source| SandboxError::HelperNotStarted { helper: self.helper.clone(), source };
+        let mut child = command.spawn().map_err(error)?;
+        // It holds the writing ends of the pipe.
+        drop(command);
+        let pid = Pid::from_child(&child);
+        let registration = cancel.register(pid);
+        // The zombie is left until nobody can signal its pid any more.
+        let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        while matches!(waitid(WaitId::Pid(pid), ended), Err(rustix::io::Errno::INTR)) {}
+        drop(registration);
+        child.wait().map_err(error)
+    }
+}
+
+/// Removes a private folder that the command may have filled with folders it made unwritable.
+fn remove(scratch: TempDir) -> Result<(), SandboxError> {
+    let path = scratch.keep();
+    helper::remove_tree(&path).map_err(|source| SandboxError::Scratch { path, source })
+}

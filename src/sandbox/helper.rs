@@ -1,0 +1,289 @@
+//! The helper process: k3sroot, started again with a hidden first argument.
+//!
+//! It has two stages, each a process with one thread. The *supervisor* makes the namespaces, or without them becomes
+//! the one to whom orphans fall; it starts the second stage, keeps the time, and when told to stop, or when k3sroot
+//! is gone, kills all there is. The second stage is [`super::inside`] in namespaces, [`super::launch`] without.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, ExitCode};
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::prctl;
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::signal::{SigSet, Signal, kill, killpg};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::time::TimeValLike;
+use nix::unistd::{Pid, getpid, getppid, setsid};
+use rustix::process::{WaitId, WaitIdOptions, WaitOptions, WaitStatus, wait, waitid};
+
+use super::spec::{During, Report, Reporter, Spec, Status, Step};
+use super::{Mode, inside, launch};
+
+/// What makes k3sroot a helper; no verb of the command line.
+pub(super) const HIDDEN_WORD: &str = "__sandbox";
+/// The stage that `run` starts.
+pub(super) const SUPERVISE: &str = "supervise";
+const INSIDE: &str = "inside";
+const LAUNCH: &str = "launch";
+
+/// To be called first thing in `main`: if this process was started as a sandbox's helper, it is one until it ends.
+pub fn helper_main() -> Option<ExitCode> {
+    let mut args = std::env::args_os().skip(1);
+    if args.next()? != HIDDEN_WORD {
+        return None;
+    }
+    let (Some(stage), Some(path)) = (args.next(), args.next()) else { return Some(ExitCode::FAILURE) };
+    let supervisor = args.next().and_then(|pid| pid.to_str()?.parse().ok()).unwrap_or_default();
+    Some(run_stage(&stage, Path::new(&path), supervisor).unwrap_or(ExitCode::FAILURE))
+}
+
+fn run_stage(stage: &OsStr, path: &Path, supervisor: i32) -> io::Result<ExitCode> {
+    let supervises = stage == SUPERVISE;
+    let (mut reporter, spec) = Reporter::open(path, supervises)?;
+    let report = if supervises {
+        supervise(&spec, path, reporter.as_raw_fd())
+    } else if stage == INSIDE {
+        inside::run(&spec, supervisor).map(Some)
+    } else {
+        launch::become_command(&spec, supervisor)
+    };
+    if supervises && getppid() != parent(&spec) {
+        // k3sroot is gone; what it would have removed is ours to remove.
+        let _ = std::fs::remove_file(path);
+        if let Some(scratch) = &spec.scratch {
+            let _ = remove_tree(scratch);
+        }
+    }
+    match report {
+        Ok(Some(report)) | Err(report) => reporter.report(&report)?,
+        Ok(None) => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Sees one command through. Gives no report where the second stage has given it, or nobody waits for one.
+fn supervise(spec: &Spec, path: &Path, keep: RawFd) -> Step<Option<Report>> {
+    let mut mask = SigSet::empty();
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP, Signal::SIGCHLD] {
+        mask.add(signal);
+    }
+    mask.thread_block().during(|| "block signals".into())?;
+    let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+        .during(|| "listen for signals".into())?;
+    if !spec.inherit_fds {
+        close_others(&[keep, signals.as_fd().as_raw_fd()]).during(|| "close inherited files".into())?;
+    }
+    if !spec.interactive {
+        setsid().during(|| "start a session".into())?;
+    }
+    let stage = match spec.mode {
+        Mode::Namespaces => {
+            inside::unshare()?;
+            // After the unshare: a change of credentials forgets it.
+            prctl::set_pdeathsig(Signal::SIGKILL).during(|| "follow k3sroot's death".into())?;
+            INSIDE
+        }
+        Mode::None => {
+            prctl::set_child_subreaper(true).during(|| "adopt orphans".into())?;
+            prctl::set_pdeathsig(Signal::SIGTERM).during(|| "follow k3sroot's death".into())?;
+            LAUNCH
+        }
+    };
+    if getppid() != parent(spec) {
+        return Ok(None);
+    }
+    let started = Instant::now();
+    let child = Command::new("/proc/self/exe")
+        .arg0("k3sroot")
+        .args([OsStr::new(HIDDEN_WORD), OsStr::new(stage), path.as_os_str()])
+        .arg(getpid().to_string())
+        .env_clear()
+        .spawn()
+        .during(|| "start its second stage".into())?;
+    let main = pid_of(&child);
+    let ended = watch(main, &signals, spec.timeout.map(|timeout| started + timeout))?;
+    if !matches!(ended, Ended::Itself(_)) && spec.mode == Mode::None && !spec.interactive {
+        // The whole group at one blow, before what left the group is hunted down.
+        let _ = killpg(main, Signal::SIGKILL);
+    }
+    end_children()?;
+    match (ended, spec.mode) {
+        (Ended::Itself(status), Mode::None) => exited(status).map(Some),
+        (Ended::TimedOut, _) => Ok(Some(Report::TimedOut)),
+        // Inside the namespaces, pid 1 has reported. A cancelled command has nothing to report.
+        (Ended::Itself(_), Mode::Namespaces) | (Ended::Stopped, _) => Ok(None),
+    }
+}
+
+enum Ended {
+    Itself(Status),
+    TimedOut,
+    Stopped,
+}
+
+/// Waits for the second stage to end, for the deadline or for a SIGTERM, whichever is first; adopts and reaps orphans.
+fn watch(main: Pid, signals: &SignalFd, deadline: Option<Instant>) -> Step<Ended> {
+    loop {
+        while let Some((pid, status)) = reap(WaitOptions::NOHANG)? {
+            if pid == main {
+                return Ok(Ended::Itself(status));
+            }
+        }
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        if left == Some(Duration::ZERO) {
+            return Ok(Ended::TimedOut);
+        }
+        // Rounded up, so as not to spin through the last millisecond; cut where `poll` cannot count further.
+        let timeout = left.map_or(PollTimeout::NONE, |left| {
+            PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX)
+        });
+        match poll(&mut [PollFd::new(signals.as_fd(), PollFlags::POLLIN)], timeout) {
+            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+            Err(errno) => return Err(errno).during(|| "wait for signals".into()),
+        }
+        while let Some(signal) = signals.read_signal().during(|| "read signals".into())? {
+            if i64::from(signal.ssi_signo) == Signal::SIGTERM as i64 {
+                return Ok(Ended::Stopped);
+            }
+        }
+    }
+}
+
+/// The next child that ended, if any; with `NOHANG` only one that already has.
+pub(super) fn reap(options: WaitOptions) -> Step<Option<(Pid, Status)>> {
+    loop {
+        match wait(options) {
+            Ok(Some((pid, status))) => {
+                if let Some(status) = status_of(status) {
+                    return Ok(Some((Pid::from_raw(pid.as_raw_nonzero().get()), status)));
+                }
+            }
+            Ok(None) | Err(rustix::io::Errno::CHILD) => return Ok(None),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(errno) => return Err(io::Error::from(errno)).during(|| "wait for processes".into()),
+        }
+    }
+}
+
+fn status_of(status: WaitStatus) -> Option<Status> {
+    let code = status.exit_status().map(Status::Code);
+    code.or_else(|| status.terminating_signal().map(Status::Signal))
+}
+
+/// The report on a command that ended by itself, with what this process's children used.
+pub(super) fn exited(status: Status) -> Step<Report> {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).during(|| "read what was used".into())?;
+    let time = |time: nix::sys::time::TimeVal| {
+        Duration::from_micros(time.num_microseconds().try_into().unwrap_or_default())
+    };
+    Ok(Report::Exited {
+        status,
+        user: time(usage.user_time()),
+        system: time(usage.system_time()),
+        max_rss_kib: usage.max_rss().try_into().unwrap_or_default(),
+    })
+}
+
+/// Kills children, and as they fall to this process their children, until there are none.
+fn end_children() -> Step<()> {
+    // Looking only, not reaping.
+    let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    while !matches!(waitid(WaitId::All, look), Err(rustix::io::Errno::CHILD)) {
+        for child in children().during(|| "list processes".into())? {
+            // One that has just ended is reaped like the others.
+            let _ = kill(child, Signal::SIGKILL);
+        }
+        reap(WaitOptions::empty())?;
+    }
+    Ok(())
+}
+
+/// This process's children, from the parents that `/proc/*/stat` name.
+fn children() -> io::Result<Vec<Pid>> {
+    let me = getpid().as_raw();
+    let mut children = Vec::new();
+    for entry in std::fs::read_dir("/proc")? {
+        let entry = entry?;
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
+            continue;
+        };
+        // Processes come and go while we read.
+        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
+        if parent_in(&stat) == Some(me) {
+            children.push(Pid::from_raw(pid));
+        }
+    }
+    Ok(children)
+}
+
+/// The parent's pid in the text of a `/proc/*/stat`: the second field after the command's name, which is in
+/// parentheses and may contain some.
+pub(super) fn parent_in(stat: &str) -> Option<i32> {
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// A child's pid, in nix's type.
+pub(super) fn pid_of(child: &Child) -> Pid {
+    Pid::from_raw(rustix::process::Pid::from_child(child).as_raw_nonzero().get())
+}
+
+fn parent(spec: &Spec) -> Pid {
+    Pid::from_raw(spec.parent)
+}
+
+/// Closes all files from 3 up but those to `keep`: nothing that k3sroot's caller left open is the command's business.
+fn close_others(keep: &[RawFd]) -> io::Result<()> {
+    let mut open = Vec::new();
+    for entry in std::fs::read_dir("/proc/self/fd")? {
+        open.extend(entry?.file_name().to_str().and_then(|name| name.parse::<RawFd>().ok()));
+    }
+    for fd in open {
+        if fd > 2 && !keep.contains(&fd) {
+            // The listing's own is closed already.
+            let _ = nix::unistd::close(fd);
+        }
+    }
+    Ok(())
+}
+
+/// Removes a folder with all that is in it, also where the owner may not write.
+pub(super) fn remove_tree(path: &Path) -> io::Result<()> {
+    match std::fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+        result => return result,
+    }
+    for entry in walkdir::WalkDir::new(path).into_iter().flatten() {
+        if entry.file_type().is_dir() {
+            std::fs::set_permissions(entry.path(), std::fs::Permissions::from_mode(0o700))?;
+        }
+    }
+    std::fs::remove_dir_all(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_may_be_called_anything() {
+        assert_eq!(parent_in("12 (sh) S 7 12 12 0"), Some(7));
+        assert_eq!(parent_in("12 (a) S 9 (b) R 7 12"), Some(7));
+        assert_eq!(parent_in(""), None);
+    }
+
+    #[test]
+    fn a_folder_that_was_made_unwritable_goes_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("a/b");
+        std::fs::create_dir_all(inner.join("c")).unwrap();
+        std::fs::set_permissions(&inner, std::fs::Permissions::from_mode(0o500)).unwrap();
+        remove_tree(&folder.path().join("a")).unwrap();
+        assert!(!folder.path().join("a").exists());
+    }
+}

@@ -1,0 +1,113 @@
+//! Whether this machine gives namespaces, and if not, what forbids them and what to do about it.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+
+use nix::errno::Errno;
+
+use super::{Cancel, Invocation, Output, Sandbox, SandboxError};
+
+/// What to do where nothing on the machine is to be changed.
+const WITHOUT: &str = "or build with `--sandbox none`";
+
+/// Makes a sandbox and leaves it.
+pub(super) fn probe(sandbox: &Sandbox) -> Result<(), SandboxError> {
+    let null = File::options().read(true).write(true).open("/dev/null");
+    let null = null.map_err(|source| SandboxError::Log { source })?;
+    let nothing = Invocation {
+        mounts: &[],
+        argv: &[],
+        env: &BTreeMap::new(),
+        cwd: "/",
+        shims: &[],
+        output: Output::Log(&null),
+        timeout: None,
+        inherit_fds: false,
+    };
+    match sandbox.run_unchecked(&nothing, &Cancel::new()) {
+        Ok(_) => Ok(()),
+        Err(SandboxError::Setup { step, source }) => {
+            let (reason, remedy) = diagnose(&step, &source, |switch| {
+                fs::read_to_string(Path::new("/proc/sys").join(switch)).ok()?.trim().parse().ok()
+            });
+            let cause = Box::new(SandboxError::Setup { step, source });
+            Err(SandboxError::Unavailable { reason, remedy: format!("{remedy}, {WITHOUT}"), cause })
+        }
+        Err(other) => Err(other),
+    }
+}
+
+/// The likely reason and its remedy, from the step that failed and the kernel's switches.
+fn diagnose(step: &str, error: &io::Error, switch: impl Fn(&str) -> Option<u64>) -> (String, String) {
+    let say = |reason: &str, remedy: &str| (reason.to_owned(), remedy.to_owned());
+    let errno = Errno::from_raw(error.raw_os_error().unwrap_or_default());
+    let forbidden = matches!(errno, Errno::EPERM | Errno::EACCES);
+    if errno == Errno::ENOSPC || switch("user/max_user_namespaces") == Some(0) {
+        say("`user.max_user_namespaces` is too small", "as root, `sysctl user.max_user_namespaces=15000`")
+    } else if switch("kernel/unprivileged_userns_clone") == Some(0) {
+        say("`kernel.unprivileged_userns_clone` is 0", "as root, `sysctl kernel.unprivileged_userns_clone=1`")
+    } else if forbidden && switch("kernel/apparmor_restrict_unprivileged_userns") == Some(1) {
+        say(
+            "AppArmor restricts user namespaces (`kernel.apparmor_restrict_unprivileged_userns` is 1)",
+            "give k3sroot a profile with `userns,`; as root, \
+             `sysctl kernel.apparmor_restrict_unprivileged_userns=0`",
+        )
+    } else if errno == Errno::EINVAL && step.starts_with("unshare") {
+        say(
+            "this kernel was built without them",
+            "use one with CONFIG_USER_NS, CONFIG_PID_NS and CONFIG_NET_NS",
+        )
+    } else if forbidden && step.contains("fresh proc") {
+        say(
+            "a container around this one covers parts of `/proc`",
+            "start it with `--security-opt systempaths=unconfined` (docker) or `unmask=ALL` (podman)",
+        )
+    } else if forbidden && step.starts_with("unshare") {
+        say(
+            "a container's seccomp filter or another security policy forbids them",
+            "start the container with `--security-opt seccomp=unconfined`",
+        )
+    } else if forbidden {
+        say("a security policy forbids what a sandbox needs", "look for the refusal in the kernel's log")
+    } else {
+        say("it could not be made to work", "see the cause")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let reason = |step: &str, errno: Errno, switches: &[(&str, u64)]| {
+            let switch =
+                |name: &str| switches.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
+            diagnose(step, &errno.into(), switch).0
+        };
+        let unshare = "unshare namespaces";
+        for (step, errno, switches, expected) in [
+            (unshare, Errno::ENOSPC, &[][..], "max_user_namespaces"),
+            (unshare, Errno::EPERM, &[("user/max_user_namespaces", 0)], "max_user_namespaces"),
+            (unshare, Errno::EPERM, &[("kernel/unprivileged_userns_clone", 0)], "unprivileged_userns_clone"),
+            (
+                "change the mount `/`",
+                Errno::EACCES,
+                &[
+                    ("kernel/unprivileged_userns_clone", 1),
+                    ("kernel/apparmor_restrict_unprivileged_userns", 1),
+                ],
+                "AppArmor",
+            ),
+            (unshare, Errno::EINVAL, &[], "kernel was built without"),
+            (unshare, Errno::EPERM, &[("user/max_user_namespaces", 9)], "seccomp"),
+            ("mount a fresh proc", Errno::EPERM, &[], "covers parts of `/proc`"),
+            ("change the mount `/`", Errno::EPERM, &[], "security policy"),
+            ("set the host name", Errno::EIO, &[], "could not be made to work"),
+        ] {
+            assert!(reason(step, errno, switches).contains(expected), "{step} {errno} {switches:?}");
+        }
+    }
+}
