@@ -173,7 +173,7 @@ fn snippet(
     let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     let mut rendered = String::new();
     match GraphicalReportHandler::new_themed(theme).with_links(false).render_report(&mut rendered, report.as_ref()) {
-        Ok(()) => format!("error: in a file that you can edit\n{rendered}"),
+        Ok(()) => format!("error: `{}` cannot be used\n{rendered}", path.display()),
         Err(_) => format!("error: `{}`: {message}\n", path.display()),
     }
 }

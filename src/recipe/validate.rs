@@ -273,7 +273,13 @@ impl Place<'_> {
 
 fn options(raw: RawOptions) -> Options {
     let RawConfig { enable, disable, values, base: _ } = raw.config;
-    let mut symbols: BTreeMap<String, String> = values;
+    // The file has numbers bare and texts in quotes.
+    let written = |value: String| {
+        let number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+        if number { value } else { format!("\"{value}\"") }
+    };
+    let mut symbols: BTreeMap<String, String> =
+        values.into_iter().map(|(name, value)| (name, written(value))).collect();
     symbols.extend(enable.into_iter().map(|name| (name, "y".to_owned())));
     symbols.extend(disable.into_iter().map(|name| (name, "n".to_owned())));
     Options {
