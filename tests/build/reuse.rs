@@ -1,0 +1,123 @@
+//! Nothing is built twice, and what changes is built again: the counts of what a build had to do.
+
+use std::fs;
+
+use super::workspace::{ARCH, Count, Workspace};
+
+const NOTHING: Count = Count { built: 0, cut_off: 0 };
+
+fn built_workspace() -> Workspace {
+    let workspace = Workspace::new();
+    assert_eq!(workspace.build_all(), Count { built: 5, cut_off: 0 });
+    workspace
+}
+
+#[test]
+fn a_second_build_does_nothing_and_writes_the_same_tarballs() {
+    let workspace = built_workspace();
+    let before = workspace.dist();
+    // Not even the source is needed.
+    fs::remove_dir_all(workspace.path("distfiles")).unwrap();
+    fs::create_dir(workspace.path("distfiles")).unwrap();
+    fs::remove_dir_all(workspace.path("dist")).unwrap();
+    assert_eq!(workspace.build_all(), NOTHING);
+    assert!(workspace.dist() == before);
+}
+
+#[test]
+fn what_does_not_reach_a_build_builds_nothing() {
+    let workspace = built_workspace();
+    let plan = || workspace.run("plan", &["--arch", ARCH]).stdout;
+    let before = plan();
+    workspace.edit("recipes/libword.toml", "name     = ", "# A comment.\nname     = ");
+    workspace.edit("recipes/libword.toml", "A static library", "Another summary");
+    workspace.edit("recipes/libword.toml", "https://words.invalid/libword-", "https://elsewhere.invalid/");
+    workspace.edit("recipes/hello.toml", "Apache-2.0", "MIT");
+    assert_eq!(plan(), before);
+    assert_eq!(workspace.build_all(), NOTHING);
+}
+
+#[test]
+fn a_library_that_comes_out_the_same_cuts_off_what_links_it() {
+    let workspace = built_workspace();
+    workspace.edit("recipes/libword.toml", "\"--with-word=hello\"", "\"--with-word=hello\", \"--with-nothing\"");
+    assert_eq!(workspace.build_all(), Count { built: 1, cut_off: 1 });
+    assert_eq!(workspace.build_all(), NOTHING);
+}
+
+#[test]
+fn a_library_that_comes_out_different_rebuilds_what_links_it() {
+    let workspace = built_workspace();
+    workspace.edit("recipes/libword.toml", "--with-word=hello", "--with-word=goodbye");
+    assert_eq!(workspace.build_all(), Count { built: 2, cut_off: 0 });
+    assert!(workspace.output_of("bin/hello").starts_with("goodbye "), "{}", workspace.output_of("bin/hello"));
+    // The way back is in the store.
+    workspace.edit("recipes/libword.toml", "--with-word=goodbye", "--with-word=hello");
+    assert_eq!(workspace.build_all(), NOTHING);
+}
+
+#[test]
+fn everything_that_a_build_sees_counts() {
+    let workspace = built_workspace();
+    for (file, from, to, built) in [
+        ("patches/libword/0001-say-that-it-is-patched.patch", "\" patched\"", "\" mended\"", 2),
+        ("recipes/files/hello/words.txt", "zebra", "zebu", 1),
+        ("recipes/box.toml", "good day", "good morning", 1),
+        ("recipes/box.toml", "\"FAST\", \"LOUD\"", "\"FAST\"", 1),
+        // What a tool is made from counts, whatever it does.
+        ("recipes/files/codegen/codegen.c", "Each line", "Every line", 2),
+        ("recipes/codegen.toml", "[exports]", "[exports]  # no difference", 0),
+    ] {
+        workspace.edit(file, from, to);
+        assert_eq!(workspace.build_all(), Count { built, cut_off: 0 }, "{file}: {from} -> {to}");
+    }
+    assert!(workspace.output_of("bin/hello").contains(" mended\n"));
+    assert!(workspace.output_of("bin/hello").contains("zebu\n"));
+    assert!(!workspace.members().contains(&"./bin/loud".to_owned()));
+    assert_eq!(workspace.output_of("bin/box"), "good morning\n");
+}
+
+#[test]
+fn a_local_tree_takes_the_place_of_a_source() {
+    let workspace = built_workspace();
+    let tree = workspace.path("my-libword");
+    fs::create_dir_all(tree.join(".git")).unwrap();
+    fs::write(tree.join(".git/HEAD"), "not a part of it").unwrap();
+    let sources = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny/sources/libword");
+    for entry in fs::read_dir(sources).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), tree.join(entry.file_name())).unwrap();
+    }
+    let run = workspace.build(&["--override", "libword=my-libword"]);
+    assert_eq!((run.code, run.count()), (Some(0), Count { built: 2, cut_off: 0 }), "{}", run.stderr);
+    // Patches are for the source that the recipe names.
+    assert!(workspace.output_of("bin/hello").contains(" unpatched\n"));
+
+    fs::write(tree.join(".git/HEAD"), "still no part of it").unwrap();
+    assert_eq!(workspace.build(&["--override", "libword=my-libword"]).count(), NOTHING);
+    assert_eq!(workspace.build_all(), NOTHING);
+}
+
+#[test]
+fn a_damaged_store_is_found_and_mended() {
+    let workspace = built_workspace();
+    let before = workspace.dist();
+    let blob = walkdir::WalkDir::new(workspace.path("cache/blobs"))
+        .into_iter()
+        .map(Result::unwrap)
+        .filter(|entry| entry.file_type().is_file() && entry.metadata().unwrap().len() > 100_000)
+        .map(walkdir::DirEntry::into_path)
+        .next()
+        .unwrap();
+    let mut bytes = fs::read(&blob).unwrap();
+    bytes[1000] ^= 1;
+    fs::remove_file(&blob).unwrap();
+    fs::write(&blob, bytes).unwrap();
+    let verified = workspace.run("cache", &["verify"]);
+    assert_eq!(verified.code, Some(1), "{}{}", verified.stdout, verified.stderr);
+    assert!(verified.stdout.contains("set aside: cache/damaged/"), "{}", verified.stdout);
+    let count = workspace.build_all();
+    assert!(count.built > 0, "{count:?}");
+    assert!(workspace.dist() == before);
+    assert_eq!(workspace.run("cache", &["verify"]).code, Some(0));
+}

@@ -1,0 +1,229 @@
+//! A checkout in a temporary folder: the fixtures, the project's own arch records, a cache, and k3sroot run in it.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use sha2::{Digest as _, Sha256};
+use tempfile::TempDir;
+use walkdir::WalkDir;
+
+/// The arch that the machine's own compiler makes programs for, in K3s's spelling.
+pub(crate) const ARCH: &str = match std::env::consts::ARCH.as_bytes() {
+    b"x86_64" => "amd64",
+    b"aarch64" => "arm64",
+    _ => std::env::consts::ARCH,
+};
+
+/// How k3sroot is run: what a build must not notice.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Conditions {
+    pub(crate) sandbox: &'static str,
+    pub(crate) jobs: u8,
+    pub(crate) umask: &'static str,
+    pub(crate) env: &'static [(&'static str, &'static str)],
+}
+
+/// What most tests run under.
+pub(crate) const USUAL: Conditions = Conditions { sandbox: "auto", jobs: 2, umask: "022", env: &[] };
+
+pub(crate) struct Workspace {
+    folder: TempDir,
+    conditions: Conditions,
+}
+
+/// What k3sroot did.
+pub(crate) struct Run {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// What the last line but the reasons says of a build.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Count {
+    pub(crate) built: usize,
+    pub(crate) cut_off: usize,
+}
+
+impl Workspace {
+    pub(crate) fn new() -> Self {
+        Self::under(USUAL, "ws")
+    }
+
+    /// `prefix` begins the name of the folder, so that two workspaces differ in more than some random letters.
+    pub(crate) fn under(conditions: Conditions, prefix: &str) -> Self {
+        let folder = tempfile::Builder::new().prefix(prefix).tempdir().unwrap();
+        let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let fixtures = project.join("tests/fixtures/tiny");
+        for part in ["recipes", "patches"] {
+            copy(&fixtures.join(part), &folder.path().join(part));
+        }
+        copy(&project.join("sysroot"), &folder.path().join("sysroot"));
+        let archive = pack(&fixtures.join("sources/libword"), "libword-1.2");
+        let workspace = Self { folder, conditions };
+        fs::create_dir(workspace.path("distfiles")).unwrap();
+        // Archives are found by their digest, whatever they are called.
+        fs::write(workspace.path("distfiles/any-name"), &archive).unwrap();
+        workspace.edit("recipes/libword.toml", "@libword@", &format!("{:x}", Sha256::digest(&archive)));
+        workspace
+    }
+
+    pub(crate) fn path(&self, relative: &str) -> PathBuf {
+        self.folder.path().join(relative)
+    }
+
+    pub(crate) fn read(&self, relative: &str) -> String {
+        fs::read_to_string(self.path(relative)).unwrap()
+    }
+
+    /// Replaces `from`, which is there, in a file.
+    pub(crate) fn edit(&self, relative: &str, from: &str, to: &str) {
+        let text = self.read(relative);
+        assert!(text.contains(from), "{relative} has no `{from}`:\n{text}");
+        fs::write(self.path(relative), text.replace(from, to)).unwrap();
+    }
+
+    /// k3sroot with a verb and its words, to be started.
+    pub(crate) fn command(&self, verb: &str, words: &[&str]) -> Command {
+        let Conditions { umask, env, .. } = self.conditions;
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", &format!("umask {umask} && exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_k3sroot"), verb])
+            .args(words)
+            .arg("--recipes")
+            .arg(self.path("recipes"))
+            .arg("--cache")
+            .arg(self.path("cache"))
+            .current_dir(self.folder.path())
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .envs(env.iter().copied());
+        command
+    }
+
+    pub(crate) fn run(&self, verb: &str, words: &[&str]) -> Run {
+        let Output { status, stdout, stderr } = self.command(verb, words).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Run { code: status.code(), stdout: self.tidy(&text(stdout)), stderr: self.tidy(&text(stderr)) }
+    }
+
+    /// The words of a build from the distfiles, without a network.
+    pub(crate) fn build_words<'a>(&self, jobs: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+        let usual = ["--arch", ARCH, "--sandbox", self.conditions.sandbox, "--jobs", jobs, "--offline"];
+        [&usual, more].concat()
+    }
+
+    pub(crate) fn build(&self, more: &[&str]) -> Run {
+        let jobs = self.conditions.jobs.to_string();
+        let more = [&["--distfiles", "distfiles"], more].concat();
+        self.run("build", &self.build_words(&jobs, &more))
+    }
+
+    /// Builds everything, which works, and says how much there was to do.
+    pub(crate) fn build_all(&self) -> Count {
+        let run = self.build(&[]);
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+        run.count()
+    }
+
+    /// Every file in `dist`, by name.
+    pub(crate) fn dist(&self) -> Vec<(String, Vec<u8>)> {
+        let Ok(entries) = fs::read_dir(self.path("dist")) else { return Vec::new() };
+        let mut files: Vec<(String, Vec<u8>)> = entries
+            .map(|entry| entry.unwrap().path())
+            .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read(&path).unwrap()))
+            .collect();
+        files.sort();
+        files
+    }
+
+    pub(crate) fn dist_names(&self) -> Vec<String> {
+        self.dist().into_iter().map(|(name, _)| name).collect()
+    }
+
+    /// The names of the tarball's members, without folders.
+    pub(crate) fn members(&self) -> Vec<String> {
+        let tar = fs::File::open(self.path(&format!("dist/k3s-root-{ARCH}.tar"))).unwrap();
+        let mut names: Vec<String> = tar::Archive::new(tar)
+            .entries()
+            .unwrap()
+            .map(|entry| entry.unwrap().path().unwrap().display().to_string())
+            .filter(|name| !name.ends_with('/'))
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// What a program of the tarball prints.
+    pub(crate) fn output_of(&self, program: &str) -> String {
+        let root = tempfile::tempdir().unwrap();
+        let tar = fs::File::open(self.path(&format!("dist/k3s-root-{ARCH}.tar"))).unwrap();
+        tar::Archive::new(tar).unpack(root.path()).unwrap();
+        let output = Command::new(root.path().join(program)).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// `text` with what differs from run to run and machine to machine replaced.
+    fn tidy(&self, text: &str) -> String {
+        let real = self.folder.path().canonicalize().unwrap();
+        let text = text
+            .replace(&format!("{}/", real.display()), "")
+            .replace(&format!("{}/", self.folder.path().display()), "")
+            .replace(ARCH, "[arch]");
+        text.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+    }
+}
+
+impl Run {
+    /// The error with its tree, log and hints: from `error:` to where the summary begins.
+    pub(crate) fn error(&self) -> String {
+        let start = self.stderr.find("error: ").unwrap_or_else(|| panic!("no error in:\n{}", self.stderr));
+        let lines = self.stderr[start..].lines().take_while(|line| !is_summary(line));
+        lines.map(|line| line.to_owned() + "\n").collect()
+    }
+
+    pub(crate) fn count(&self) -> Count {
+        let line = self.stderr.lines().find(|line| is_summary(line));
+        let line = line.unwrap_or_else(|| panic!("no summary in:\n{}", self.stderr));
+        let before = |word: &str| {
+            let part = line.split([',', ':']).find_map(|part| part.trim().strip_suffix(word)).unwrap();
+            part.trim().parse().unwrap()
+        };
+        Count { built: before("built"), cut_off: before("cut off") }
+    }
+}
+
+fn is_summary(line: &str) -> bool {
+    line.split_once(" units: ").is_some_and(|(count, _)| count.parse::<usize>().is_ok())
+}
+
+fn copy(from: &Path, to: &Path) {
+    for entry in WalkDir::new(from) {
+        let entry = entry.unwrap();
+        let dest = to.join(entry.path().strip_prefix(from).unwrap());
+        if entry.file_type().is_dir() {
+            fs::create_dir_all(dest).unwrap();
+        } else {
+            fs::copy(entry.path(), dest).unwrap();
+        }
+    }
+}
+
+/// A `.tar.gz` of a folder, the same bytes whatever the checkout's times and owners.
+fn pack(folder: &Path, top: &str) -> Vec<u8> {
+    let mut builder = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
+    builder.mode(tar::HeaderMode::Deterministic);
+    for entry in WalkDir::new(folder).sort_by_file_name() {
+        let path = entry.unwrap().into_path();
+        if path.is_file() {
+            let name = Path::new(top).join(path.strip_prefix(folder).unwrap());
+            builder.append_path_with_name(&path, name).unwrap();
+        }
+    }
+    let mut encoder = builder.into_inner().unwrap();
+    encoder.flush().unwrap();
+    encoder.finish().unwrap()
+}
