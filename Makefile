@@ -1,0 +1,65 @@
+# The front door: `make help`.
+
+ARCH    ?= amd64
+DIST    ?= dist
+CARGO   ?= cargo
+# One profile for everything, so that nothing is compiled twice.
+PROFILE  = --release --locked
+K3SROOT  = $(CARGO) run $(PROFILE) --quiet --
+TARS     = $(DIST)/k3s-root-$(ARCH).tar $(DIST)/k3s-root-xtables-$(ARCH).tar $(DIST)/sha256sum-$(ARCH).txt
+MISSING  = $(DIST)/k3s-root-$(ARCH).missing.txt
+SCRIPTS  = .ci/run $(wildcard tests/*.sh recipes/files/*/*.sh tests/fixtures/*/recipes/files/*/*.sh)
+
+.PHONY: help root test quick lint suite test-root fmt docs doctor setup clean
+.NOTPARALLEL:
+.DEFAULT_GOAL = help
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+root: ## Build the tarballs for ARCH (amd64) into dist
+	$(K3SROOT) build --arch $(ARCH) --out $(DIST)
+
+test: setup lint suite test-root ## Run everything that CI runs
+
+quick: ## Run the tests that need nothing but Rust: seconds
+	$(CARGO) test $(PROFILE) --lib --test layers
+
+lint: ## Check formatting, run clippy and shellcheck
+	$(CARGO) fmt --check
+	$(CARGO) clippy $(PROFILE) --all-targets -- -D warnings
+	shellcheck $(SCRIPTS)
+
+suite: ## Run every test that needs no downloads: minutes
+	$(CARGO) test $(PROFILE)
+
+# What this machine cannot reach is left out of the root, said, and not tested. Anything else that goes wrong is an
+# error: k3sroot exits with 1 in both cases, and writes tarballs beside a list of what is missing in the first only.
+test-root: ## Build the root for ARCH and test the programs in it
+	@rm -f $(TARS) $(MISSING)
+	@status=0; $(K3SROOT) build --arch $(ARCH) --out $(DIST) || status=$$?; \
+	if [ $$status -eq 1 ] && [ -s $(MISSING) ] && [ -s $(firstword $(TARS)) ]; then \
+	  echo; \
+	  echo "##########################################################################"; \
+	  echo "## THE ROOT IS NOT COMPLETE: sources of these packages were not reached ##"; \
+	  sed 's/^/##   /' $(MISSING); \
+	  echo "## The tests go on with what there is.                                  ##"; \
+	  echo "##########################################################################"; \
+	else exit $$status; fi
+	K3SROOT_TEST_DIST=$(abspath $(DIST)) $(CARGO) test $(PROFILE) --test root
+
+fmt: ## Format the code
+	$(CARGO) fmt
+
+docs: ## Build the code's documentation
+	$(CARGO) doc --no-deps --locked --document-private-items
+
+doctor: ## Say what this machine lacks to build the root
+	$(K3SROOT) doctor
+
+setup: ## Install what the tests run, if it is absent (as root)
+	@sh tests/setup.sh
+
+clean: ## Remove what was built in the checkout; the cache stays
+	$(CARGO) clean
+	rm -rf $(DIST)
