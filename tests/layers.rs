@@ -25,8 +25,8 @@ const MODULES: &[(&str, &[&str])] = &[
     ("sandbox", &[]),
     // `recipe`, because an action's inputs are the recipe's own sources and archives, as the plan carries them.
     ("execute", &["digest", "fetch", "name", "plan", "recipe", "sandbox", "store"]),
-    // Not `recipe`: the layout names packages, and what they installed are trees of the store.
-    ("pack", &["arch", "digest", "name", "store"]),
+    // Neither `recipe` nor `store`: the layout names packages, and what they installed is handed in as values.
+    ("pack", &["arch", "digest", "name"]),
     (
         "cli",
         &["arch", "digest", "execute", "fetch", "graph", "name", "pack", "plan", "recipe", "sandbox", "store"],
@@ -52,8 +52,8 @@ fn code(text: &str) -> String {
             rest.find('\n').unwrap_or(rest.len())
         } else if let Some(raw) = rest.strip_prefix("r#\"") {
             3 + raw.find("\"#").map_or(raw.len(), |end| end + 2)
-        } else if rest.starts_with("'\"'") {
-            3
+        } else if let Some(quote) = ["'\"'", "'\\\"'"].into_iter().find(|quote| rest.starts_with(quote)) {
+            quote.len()
         } else if let Some(string) = rest.strip_prefix('"') {
             1 + string_length(string)
         } else {
