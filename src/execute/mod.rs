@@ -136,6 +136,8 @@ struct Shared<'a> {
     jobserver: &'a Jobserver,
     events: &'a (dyn Fn(Event<'_>) + Sync),
     machine: &'a str,
+    /// Takes folders that are no longer needed: removing thousands of files must not delay what comes next.
+    trash: &'a Mutex<Sender<WorkDir>>,
 }
 
 /// Where a look at the store ended.
@@ -158,10 +160,14 @@ impl Executor<'_> {
         })
         .map_err(ExecuteError::Jobserver)?;
         let machine = identity()?;
-        let shared = Shared { executor: self, plan, jobserver: &jobserver, events, machine: &machine };
+        let (trash, emptied) = mpsc::channel::<WorkDir>();
+        let trash = Mutex::new(trash);
+        let shared =
+            Shared { executor: self, plan, jobserver: &jobserver, events, machine: &machine, trash: &trash };
         let (wants, queue) = mpsc::channel::<Unit>();
         let queue = Mutex::new(queue);
-        thread::scope(|scope| {
+        let emptying = thread::spawn(move || emptied.into_iter().for_each(drop));
+        let result = thread::scope(|scope| {
             for _ in 0..FETCHES {
                 let (sender, queue) = (sender.clone(), &queue);
                 scope.spawn(move || {
@@ -187,7 +193,11 @@ impl Executor<'_> {
             run.drive(&receiver, |work| {
                 scope.spawn(work);
             })
-        })
+        });
+        drop(trash);
+        // What it could not remove is swept when the store is next opened.
+        let _ = emptying.join();
+        result
     }
 }
 

@@ -152,6 +152,10 @@ impl Job<'_> {
         store.record(&resolved, &outcome).map_err(|error| with_log(error.into()))?;
         store.record(key, &outcome).map_err(|error| with_log(error.into()))?;
         forget_kept(store, unit);
+        if let Ok(trash) = self.shared.trash.lock() {
+            // Nobody to take it means that it is removed here and now.
+            let _ = trash.send(work);
+        }
         Ok(outcome)
     }
 

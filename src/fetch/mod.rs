@@ -180,3 +180,13 @@ pub enum Event {
         path: PathBuf,
     },
 }
+
+/// The Debian mirrors that apt is set up with, where `debian:` URLs are looked for.
+pub fn debian_mirrors() -> Vec<String> {
+    apt::mirrors(std::path::Path::new("/"))
+}
+
+/// The package indexes that pip is set up with, where `pypi:` URLs are looked for.
+pub fn pypi_indexes() -> Result<Vec<String>, UrlError> {
+    pip::indexes()
+}
