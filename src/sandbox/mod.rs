@@ -3,7 +3,8 @@
 //! [`Mode::Namespaces`]: an empty root with the build machine's `/usr` read-only, the declared [`Mount`]s, fresh
 //! `/tmp`, `/proc` and `/dev`, an `/etc` of a few fixed files, no network, host name `k3sroot`, uid and gid 1000
 //! without capabilities, umask 022 and no variables but the declared ones. `/proc` shows the command's own
-//! processes; they all die with it, whatever sessions they moved to.
+//! processes; they all die with it, whatever sessions they moved to. What is still seen of the machine: its kernel's
+//! release, its processors, how much memory it has, and the real paths of the mounts in `/proc/self/mountinfo`.
 //!
 //! [`Mode::None`] is for machines that forbid namespaces. The environment is scrubbed the same way and the guest
 //! paths that a command names are replaced by the real ones ([`Translation`]), with compiler drivers wrapped so that
@@ -127,7 +128,7 @@ impl Sandbox {
         Self { mode, helper, scratch: std::env::temp_dir() }
     }
 
-    /// The same, with private files in `folder`, on a disk that allows execution, instead of the system's temporary folder.
+    /// The same, with private files in `folder`, which must allow execution, and not in the system's temporary folder.
     #[must_use]
     pub fn scratch_in(mut self, folder: PathBuf) -> Self {
         self.scratch = folder;

@@ -12,14 +12,16 @@ use super::SandboxError;
 /// Raised for text that cannot be a mount's place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{text}` is not a guest path: write an absolute path without `.`, `..`, `//` or a slash at the end, outside `/proc` and `/dev`"
+    "`{text}` is not a guest path: write an absolute path without `.`, `..`, `//` or a slash at the end, \
+     outside `/proc` and `/dev`"
 )]
 pub struct GuestPathError {
     /// The text.
     pub text: String,
 }
 
-/// A path as the command sees it: absolute, without `.`, `..` or `//`, and none of the sandbox's own `/`, `/proc`, `/dev`.
+/// A path as the command sees it: absolute, without `.`, `..` or `//`, and none of the sandbox's own `/`, `/proc` and
+/// `/dev`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct GuestPath(String);
 

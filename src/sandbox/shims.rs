@@ -7,6 +7,8 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use nix::sys::statvfs::{FsFlags, statvfs};
+
 use super::{Mount, SandboxError, launch};
 
 /// Where what a target's compiler compiles against is mounted.
@@ -54,6 +56,12 @@ impl Shim {
 
 /// Writes a script for each shim into `folder`; `mounts` have real paths, and `path` is the real `PATH`.
 pub(super) fn write(folder: &Path, shims: &[Shim], mounts: &[Mount], path: &str) -> Result<(), SandboxError> {
+    let error = |source| SandboxError::Scratch { path: folder.to_owned(), source };
+    let disk = statvfs(folder).map_err(|errno| error(errno.into()))?;
+    if disk.flags().contains(FsFlags::ST_NOEXEC) {
+        // A shell would skip the shims without a word, and real paths would get into what is built.
+        return Err(error(io::Error::other("it is on a disk mounted with `noexec`")));
+    }
     for shim in shims {
         if shim.name.contains(['/', '\0']) || matches!(shim.name.as_str(), "" | "." | "..") {
             return Err(SandboxError::ShimName { name: shim.name.clone() });

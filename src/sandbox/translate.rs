@@ -53,7 +53,8 @@ impl Translation {
             .collect()
     }
 
-    /// A text, such as a file's contents, in which every guest path is replaced, without the exceptions of [`Self::word`].
+    /// A text, such as a file's contents, in which every guest path is replaced, without the exceptions of
+    /// [`Self::word`].
     pub fn text(&self, text: &str) -> String {
         let mut translated = String::with_capacity(text.len());
         let mut rest = text;
