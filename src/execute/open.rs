@@ -6,7 +6,7 @@ use super::{ActionError, Executor, Kept, identity, wanted};
 use crate::name::Unit;
 use crate::plan::policy::SRC;
 use crate::plan::{Action, Plan};
-use crate::sandbox::{Exit, Invocation, Output};
+use crate::sandbox::{Exit, Invocation, Output, Shim};
 use crate::store::OutcomeKey;
 
 /// The folders of a unit's build.
@@ -76,7 +76,7 @@ impl Executor<'_> {
             argv,
             env: &env,
             cwd,
-            shims: &work.shims(&env),
+            shims: &Shim::for_environment(&env),
             output: Output::Inherit,
             timeout: None,
             inherit_fds: false,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
@@ -16,7 +16,7 @@ use crate::fetch::Obtained;
 use crate::name::Unit;
 use crate::plan::policy::{OUT, SYSROOT, TOOLS};
 use crate::plan::{Action, Keep, Phase, Step};
-use crate::sandbox::{Access, Invocation, Mode, Mount, Output, SandboxError, Status};
+use crate::sandbox::{Access, Invocation, Mode, Mount, Output, SandboxError, Shim, Status};
 use crate::store::{Outcome, OutcomeKey, Placement, Store, StoreError};
 
 /// Where a sandbox sees the folder with the jobserver's pipe.
@@ -114,7 +114,7 @@ impl Job<'_> {
         let unit = self.action.unit();
         let log_path = log_path(store, unit);
         let no_log = |error: ActionError| Failed { error, log: None };
-        let mut log = io_step(File::create(&log_path), "create the log").map_err(no_log)?;
+        let mut log = io_step(create_log(&log_path), "create the log").map_err(no_log)?;
         let work = WorkDir::new(store, unit).map_err(no_log)?;
         let with_log = |error: ActionError| Failed { error, log: Some(log_path.clone()) };
         let started = Instant::now();
@@ -238,7 +238,7 @@ impl Job<'_> {
             argv,
             env: &env,
             cwd,
-            shims: &work.shims(&env),
+            shims: &Shim::for_environment(&env),
             output: Output::Log(log),
             timeout: executor.options.timeout,
             inherit_fds: true,
@@ -290,6 +290,11 @@ impl Job<'_> {
         }
         Ok(tree)
     }
+}
+
+/// A new log, also readable: a failure shows its end.
+fn create_log(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)
 }
 
 fn io_step<T>(result: io::Result<T>, what: &str) -> Result<T, ActionError> {

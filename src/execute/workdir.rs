@@ -1,6 +1,5 @@
 //! The folders of one action on the build machine, and what is put into them before the first phase.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
@@ -17,7 +16,7 @@ use crate::name::Unit;
 use crate::plan::policy::{BUILD, OUT, SOURCE_DATE_EPOCH, SRC, SYSROOT, TOOLS};
 use crate::plan::{Action, Input};
 use crate::recipe::{Origin, Source};
-use crate::sandbox::{Access, GuestPath, Mode, Mount, Shim, Translation};
+use crate::sandbox::{Access, GuestPath, Mode, Mount, Translation};
 use crate::store::{Placement, Store, TempDir};
 
 const FOLDERS: [(&str, Access); 5] = [
@@ -107,16 +106,6 @@ impl WorkDir {
             Mode::Namespaces => Ok(text.to_owned()),
             Mode::None => Ok(Translation::new(&self.mounts()?).text(text)),
         }
-    }
-
-    /// The compiler drivers that have to be told real paths without namespaces.
-    pub fn shims(&self, env: &BTreeMap<String, String>) -> Vec<Shim> {
-        let named = ["CC", "CC_FOR_BUILD", "BUILD_CC", "HOSTCC", "CXX"].into_iter().filter_map(|name| env.get(name));
-        let names: BTreeSet<&str> = named.map(String::as_str).chain(["cc", "c++", "gcc", "g++"]).collect();
-        names
-            .into_iter()
-            .map(|name| Shim { name: name.to_owned(), target_driver: name.ends_with("-gcc") })
-            .collect()
     }
 
     /// Unpacks, checks licences and patches, as `action` says; every file gets the one fixed time.
