@@ -113,7 +113,7 @@ impl Graph {
             })?;
             let machine = machine_of(recipes, unit, need, recipe)?;
             let before = self.add(recipes, &Unit { package, machine })?;
-            self.edges.update_edge(before, node, need);
+            self.edges.add_edge(before, node, need);
         }
         Ok(node)
     }

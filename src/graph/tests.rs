@@ -90,6 +90,15 @@ fn every_unit_comes_after_what_it_needs_and_build_machine_units_come_once() {
 }
 
 #[test]
+fn a_package_can_be_needed_in_two_ways() {
+    let recipes = example();
+    let graph = graph(&recipes, "iptables", &["arm64"]).unwrap();
+    let needs = graph.direct_needs(&"bison@build".parse().unwrap());
+    let m4: Unit = "m4@build".parse().unwrap();
+    assert_eq!(needs, [(Need::Tool, m4.clone()), (Need::Run, m4)].into());
+}
+
+#[test]
 fn a_cycle_is_shown_from_end_to_end() {
     let recipes = recipes(&[
         ("linux-headers", "toolchain = \"none\"", ""),
@@ -134,7 +143,21 @@ fn a_tool_for_an_arch_is_refused_where_there_is_none() {
 fn the_forms_for_people_show_every_need() {
     let recipes = example();
     let graph = graph(&recipes, "libnftnl", &["amd64"]).unwrap();
-    insta::assert_snapshot!(render_text(&graph), @"");
+    insta::assert_snapshot!(render_text(&graph), @r"
+    libnftnl@amd64
+    ├─ gcc@build-amd64 (tools)
+    │  ├─ binutils@build-amd64 (tools)
+    │  ├─ gmp@build (link)
+    │  ├─ linux-headers@amd64 (target)
+    │  └─ binutils@build-amd64 (run)
+    ├─ libmnl@amd64 (link)
+    │  ├─ gcc@build-amd64 (tools) …
+    │  ├─ linux-headers@amd64 (link)
+    │  └─ musl@amd64 (link)
+    │     └─ gcc@build-amd64 (tools) …
+    ├─ linux-headers@amd64 (link)
+    └─ musl@amd64 (link) …
+    ");
     let dot = render_dot(&graph);
     for edge in graph.edges() {
         assert!(dot.contains(&format!("\"{}\" -> \"{}\"", edge.unit, edge.on)), "{dot}");
