@@ -84,7 +84,7 @@ fn describe(step: &Step) -> String {
     match step {
         Step::Run { argv, cwd } => format!("in {cwd}: {}", argv.join(" ")),
         Step::Write { path, contents } => format!("write {path}:\n{contents}"),
-        Step::Append { path, contents } => format!("add to {path}:\n{contents}"),
+        Step::SetSymbols { path, symbols } => format!("set {} symbols in {path}", symbols.len()),
         Step::RequireSymbols { path, symbols } => format!("require {} symbols in {path}", symbols.len()),
     }
 }

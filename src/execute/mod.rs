@@ -10,6 +10,7 @@ mod jobserver;
 mod machine;
 mod open;
 mod schedule;
+mod symbols;
 mod work;
 mod workdir;
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use serde::{Deserialize, Serialize};
 
+use super::symbols;
 use super::workdir::{WorkDir, forget_kept, guest, log_path};
 use super::{ActionError, Event, Shared, archives};
 use crate::digest::{ActionDigest, TreeDigest};
@@ -188,19 +189,17 @@ impl Job<'_> {
                     io_step(fs::write(&path, text), &format!("write `{}`", path.display()))
                         .map_err(|error| (error, None))?;
                 }
-                Step::Append { path, contents } => {
+                Step::SetSymbols { path, symbols } => {
                     let path = work.host(path);
-                    let append = OpenOptions::new()
-                        .append(true)
-                        .open(&path)
-                        .and_then(|mut file| file.write_all(contents.as_bytes()));
-                    io_step(append, &format!("add to `{}`", path.display())).map_err(|error| (error, None))?;
+                    let set = fs::read_to_string(&path)
+                        .and_then(|text| fs::write(&path, symbols::set(&text, symbols)));
+                    io_step(set, &format!("set symbols in `{}`", path.display())).map_err(|error| (error, None))?;
                 }
                 Step::RequireSymbols { path, symbols } => {
                     let path = work.host(path);
                     let text = io_step(fs::read_to_string(&path), &format!("read `{}`", path.display()))
                         .map_err(|error| (error, None))?;
-                    let lost = lost_symbols(&text, symbols);
+                    let lost = symbols::lost(&text, symbols);
                     if !lost.is_empty() {
                         return Err((ActionError::Symbols { lost }, None));
                     }
@@ -339,32 +338,9 @@ fn excerpt(log: &File, start: u64) -> io::Result<Vec<String>> {
     Ok(lines.iter().skip(lines.len().saturating_sub(EXCERPT)).map(|line| (*line).to_owned()).collect())
 }
 
-/// Symbols whose value in the configuration `text` is not the one asked for.
-fn lost_symbols(text: &str, symbols: &BTreeMap<String, String>) -> Vec<String> {
-    let found: BTreeMap<&str, &str> = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("CONFIG_")?.split_once('='))
-        .collect();
-    symbols
-        .iter()
-        .filter_map(|(name, asked)| {
-            let got = found.get(name.as_str()).copied().unwrap_or("n");
-            (got != asked).then(|| format!("{name} (asked for {asked}, got {got})"))
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_symbol_that_did_not_survive_is_named_with_both_values() {
-        let text = "CONFIG_ASH=y\n# CONFIG_TC is not set\nCONFIG_LAST_ID=60000\n";
-        let asked = [("ASH", "y"), ("TC", "y"), ("LAST_ID", "60000"), ("GONE", "n"), ("NEW", "y")];
-        let asked = asked.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        assert_eq!(lost_symbols(text, &asked), ["NEW (asked for y, got n)", "TC (asked for y, got n)"]);
-    }
 
     #[test]
     fn long_commands_are_cut_between_characters() {

@@ -73,12 +73,12 @@ pub enum Step {
         /// The text.
         contents: String,
     },
-    /// Lines that are added to a file.
-    Append {
-        /// The guest path.
+    /// Configuration symbols that are set, whatever they were.
+    SetSymbols {
+        /// The guest path of the configuration.
         path: String,
-        /// The text.
-        contents: String,
+        /// Symbols with the value each gets (`y`, `n` or as written in the file).
+        symbols: BTreeMap<String, String>,
     },
     /// Configuration symbols that must have survived.
     RequireSymbols {
@@ -94,8 +94,8 @@ impl Phase {
         for step in &mut self.steps {
             match step {
                 Step::Run { argv, .. } => argv.iter_mut().for_each(|word| *word = map(word)),
-                Step::Write { contents, .. } | Step::Append { contents, .. } => *contents = map(contents),
-                Step::RequireSymbols { .. } => {}
+                Step::Write { contents, .. } => *contents = map(contents),
+                Step::SetSymbols { .. } | Step::RequireSymbols { .. } => {}
             }
         }
         self
@@ -262,12 +262,18 @@ impl Step {
         match self {
             Self::Run { argv, cwd } => framed.list("run", argv).field("cwd", cwd),
             Self::Write { path, contents } => framed.field("write", path).field("contents", contents),
-            Self::Append { path, contents } => framed.field("append", path).field("contents", contents),
-            Self::RequireSymbols { path, symbols } => framed
-                .field("require symbols", path)
-                .list("symbols", symbols.iter().map(|(name, value)| format!("{name}={value}"))),
+            Self::SetSymbols { path, symbols } => {
+                framed.field("set symbols", path).list("symbols", assignments(symbols))
+            }
+            Self::RequireSymbols { path, symbols } => {
+                framed.field("require symbols", path).list("symbols", assignments(symbols))
+            }
         };
     }
+}
+
+fn assignments(symbols: &BTreeMap<String, String>) -> impl Iterator<Item = String> {
+    symbols.iter().map(|(name, value)| format!("{name}={value}"))
 }
 
 fn encode_archive(archive: &Archive) -> Vec<u8> {

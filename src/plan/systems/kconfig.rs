@@ -1,7 +1,5 @@
 //! Kernel-style configuration: a base, differences, `oldconfig`, and a check that what was asked for is there.
 
-use std::fmt::Write as _;
-
 use super::{Context, make_phases, run};
 use crate::plan::action::{Phase, Step};
 
@@ -19,19 +17,11 @@ pub(super) fn phases(
     let make = |target: &str| [&["make".to_owned()], words.as_slice(), &[target.to_owned()]].concat();
     let config = format!("{cwd}/.config");
     let symbols = &context.options.symbols;
-    let mut differences = String::new();
-    for (name, value) in symbols {
-        let _ = match value.as_str() {
-            "n" => writeln!(differences, "# CONFIG_{name} is not set"),
-            value => writeln!(differences, "CONFIG_{name}={value}"),
-        };
-    }
     let configure = Phase {
         name: "configure",
         steps: vec![
             run(&make(base), &cwd),
-            // A later line wins over an earlier one when the file is read again.
-            Step::Append { path: config.clone(), contents: differences },
+            Step::SetSymbols { path: config.clone(), symbols: symbols.clone() },
             // Standard input is empty, which answers every question with its default.
             run(&make("oldconfig"), &cwd),
             Step::RequireSymbols { path: config, symbols: symbols.clone() },
