@@ -4,6 +4,7 @@
 //! A plan and the means (store, fetcher, sandbox) go in, a [`Report`] comes out; on the way, [`Event`]s say what
 //! happens. `schedule` decides what runs next, `work` runs one action, `jobserver` shares the cores.
 
+mod borrowed;
 mod error;
 mod event;
 mod jobserver;
@@ -16,6 +17,7 @@ mod workdir;
 
 use std::collections::BTreeMap;
 use std::io;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -66,6 +68,9 @@ pub enum ExecuteError {
     /// The jobserver failed.
     #[error("the jobserver failed")]
     Jobserver(#[source] io::Error),
+    /// The build machine's programs could not be linked.
+    #[error("cannot link the programs of the build machine")]
+    Borrowed(#[source] io::Error),
     /// Units wait and nothing will ever start them: a mistake in k3sroot.
     #[error("nothing can start although {waiting} units wait: this is a mistake in k3sroot, please report it")]
     Stuck {
@@ -137,6 +142,8 @@ struct Shared<'a> {
     jobserver: &'a Jobserver,
     events: &'a (dyn Fn(Event<'_>) + Sync),
     machine: &'a str,
+    /// The folder with links to the programs that builds borrow from the machine.
+    borrowed: &'a Path,
     /// Takes folders that are no longer needed: removing thousands of files must not delay what comes next.
     trash: &'a Mutex<Sender<WorkDir>>,
 }
@@ -161,10 +168,12 @@ impl Executor<'_> {
         })
         .map_err(ExecuteError::Jobserver)?;
         let machine = identity()?;
+        let borrowed = folder.path().join("borrowed");
+        borrowed::link(&borrowed.join("bin")).map_err(ExecuteError::Borrowed)?;
         let (trash, emptied) = mpsc::channel::<WorkDir>();
         let trash = Mutex::new(trash);
         let shared =
-            Shared { executor: self, plan, jobserver: &jobserver, events, machine: &machine, trash: &trash };
+            Shared { executor: self, plan, jobserver: &jobserver, events, machine: &machine, borrowed: &borrowed, trash: &trash };
         let (wants, queue) = mpsc::channel::<Unit>();
         let queue = Mutex::new(queue);
         let emptying = thread::spawn(move || emptied.into_iter().for_each(drop));

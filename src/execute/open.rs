@@ -2,7 +2,7 @@
 
 use super::work::Inputs;
 use super::workdir::WorkDir;
-use super::{ActionError, Executor, Kept, identity, wanted};
+use super::{ActionError, Executor, Kept, borrowed, identity, wanted};
 use crate::name::Unit;
 use crate::plan::policy::SRC;
 use crate::plan::{Action, Plan};
@@ -69,10 +69,13 @@ impl Executor<'_> {
             Opened::Failed { work, kept } => (work, kept.cwd.as_str()),
             Opened::Fresh { work } => (work, SRC),
         };
+        let borrowed = self.store.temp_dir("borrowed")?;
+        borrowed::link(&borrowed.path().join("bin"))
+            .map_err(|source| ActionError::Io { what: "link the build machine's programs".to_owned(), source })?;
         let mut env = action.env().clone();
         env.insert("PS1".to_owned(), format!("[{unit}] $PWD # "));
         let invocation = Invocation {
-            mounts: &work.mounts()?,
+            mounts: &work.mounts(borrowed.path())?,
             argv,
             env: &env,
             cwd,

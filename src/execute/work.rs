@@ -184,7 +184,7 @@ impl Job<'_> {
                     self.command(work, phase.name, argv, cwd, log, cpu).map_err(|error| (error, Some(kept)))?;
                 }
                 Step::Write { path, contents } => {
-                    let text = work.translated(sandbox.mode(), contents).map_err(|error| (error, None))?;
+                    let text = work.translated(sandbox.mode(), self.shared.borrowed, contents).map_err(|error| (error, None))?;
                     let path = work.host(path);
                     io_step(fs::write(&path, text), &format!("write `{}`", path.display()))
                         .map_err(|error| (error, None))?;
@@ -230,7 +230,7 @@ impl Job<'_> {
             Mode::None => jobserver.path().display().to_string(),
         };
         env.insert("MAKEFLAGS".to_owned(), jobserver.makeflags(program, &fifo));
-        let mut mounts = work.mounts()?;
+        let mut mounts = work.mounts(self.shared.borrowed)?;
         mounts.push(Mount { host: folder.to_owned(), guest: guest(JOBSERVER)?, access: Access::ReadWrite });
         let invocation = Invocation {
             mounts: &mounts,

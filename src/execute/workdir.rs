@@ -13,7 +13,7 @@ use super::{ActionError, Kept};
 use crate::digest::Sha256;
 use crate::fetch::{self, Obtained, UnpackSpec};
 use crate::name::Unit;
-use crate::plan::policy::{BUILD, OUT, SOURCE_DATE_EPOCH, SRC, SYSROOT, TOOLS};
+use crate::plan::policy::{BORROWED, BUILD, OUT, SOURCE_DATE_EPOCH, SRC, SYSROOT, TOOLS};
 use crate::plan::{Action, Input};
 use crate::recipe::{Origin, Source};
 use crate::sandbox::{Access, GuestPath, Mode, Mount, Translation};
@@ -92,19 +92,21 @@ impl WorkDir {
         self.root.join(guest.trim_start_matches('/'))
     }
 
-    /// The folders as the sandbox mounts them.
-    pub fn mounts(&self) -> Result<Vec<Mount>, ActionError> {
-        FOLDERS
-            .iter()
-            .map(|&(path, access)| Ok(Mount { host: self.host(path), guest: guest(path)?, access }))
-            .collect()
+    /// The folders as the sandbox mounts them, with the programs that are borrowed from the build machine.
+    pub fn mounts(&self, borrowed: &Path) -> Result<Vec<Mount>, ActionError> {
+        let borrowed = Mount { host: borrowed.to_owned(), guest: guest(BORROWED)?, access: Access::ReadOnly };
+        let mut mounts = vec![borrowed];
+        for (path, access) in FOLDERS {
+            mounts.push(Mount { host: self.host(path), guest: guest(path)?, access });
+        }
+        Ok(mounts)
     }
 
     /// `text`, with guest paths replaced by real ones where commands see those.
-    pub(super) fn translated(&self, mode: Mode, text: &str) -> Result<String, ActionError> {
+    pub(super) fn translated(&self, mode: Mode, borrowed: &Path, text: &str) -> Result<String, ActionError> {
         match mode {
             Mode::Namespaces => Ok(text.to_owned()),
-            Mode::None => Ok(Translation::new(&self.mounts()?).text(text)),
+            Mode::None => Ok(Translation::new(&self.mounts(borrowed)?).text(text)),
         }
     }
 

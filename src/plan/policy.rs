@@ -25,7 +25,10 @@ pub const SOURCE_DATE_EPOCH: i64 = 1_735_689_600;
 /// knows that it cannot run what it compiles; the same on all build machines, so that digests are too.
 pub const BUILD_TRIPLE: &str = "x86_64-pc-linux-gnu";
 
-const PATH: &str = "/tools/bin:/usr/bin:/bin:/usr/sbin:/sbin";
+/// Links to the programs that are borrowed from the build machine, in `bin`; read-only.
+pub const BORROWED: &str = "/borrowed";
+
+const PATH: &str = "/tools/bin:/borrowed/bin";
 
 /// Smallest code first: the root is carried to every node. Sections are collected at link time.
 /// Assertions name their source file: as upstream's tree has it, not as the build finds it.

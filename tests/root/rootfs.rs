@@ -62,7 +62,7 @@ impl Root {
     fn run(&self, script: &str, namespaces: bool) -> Output {
         let path = format!("{}:{}", self.path("bin").display(), self.path("bin/aux").display());
         let mut command = if namespaces {
-            let mut unshare = Command::new("unshare");
+            let mut unshare = Command::new("/usr/bin/unshare");
             unshare.args(["--user", "--map-root-user", "--net", "--mount", "--ipc", "--uts", "--pid", "--fork"]);
             unshare.arg("--mount-proc").arg(self.path("bin/busybox"));
             unshare

@@ -15,6 +15,9 @@ const COMMON: [&str; 6] = [
     "--disable-dependency-tracking",
 ];
 
+/// Stands for the options that choose the arch's processor, which are in its record.
+const GCC_CONFIGURE: &str = "{gcc-configure}";
+
 pub(super) fn phases(
     context: &Context<'_>,
     in_tree: bool,
@@ -60,6 +63,11 @@ fn argv(context: &Context<'_>, source: &str) -> Vec<String> {
         }
         _ => {}
     }
-    argv.extend_from_slice(&context.options.configure);
+    for option in &context.options.configure {
+        match context.arch {
+            Some(arch) if option == GCC_CONFIGURE => argv.extend_from_slice(&arch.gcc_configure),
+            _ => argv.push(option.clone()),
+        }
+    }
     argv
 }
