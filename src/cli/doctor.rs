@@ -257,13 +257,13 @@ fn debian_mirrors() -> Result<String, String> {
             Err("apt is not set up here: give `--debian-mirror URL`, or these archives are not tried"
                 .to_owned())
         }
-        count => Ok(format!("{count} mirrors in apt's configuration")),
+        count => Ok(format!("mirrors in apt's configuration: {count}")),
     }
 }
 
 fn pypi_indexes() -> Result<String, String> {
     match fetch::pypi_indexes() {
-        Ok(indexes) => Ok(format!("{} in pip's configuration", indexes.len())),
+        Ok(indexes) => Ok(format!("indexes in pip's configuration: {}", indexes.len())),
         Err(error) => Err(format!("{error}: give `--pypi-index URL`, or these archives are not tried")),
     }
 }
