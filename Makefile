@@ -8,7 +8,8 @@ PROFILE  = --release --locked
 K3SROOT  = $(CARGO) run $(PROFILE) --quiet --
 TARS     = $(DIST)/k3s-root-$(ARCH).tar $(DIST)/k3s-root-xtables-$(ARCH).tar $(DIST)/sha256sum-$(ARCH).txt
 MISSING  = $(DIST)/k3s-root-$(ARCH).missing.txt
-SCRIPTS  = .ci/run $(wildcard tests/*.sh recipes/files/*/*.sh tests/fixtures/*/recipes/files/*/*.sh)
+SCRIPTS  = .ci/run $(wildcard tests/*.sh recipes/files/*/*.sh tests/fixtures/*/recipes/files/*/*.sh \
+             tests/fixtures/*/recipes/files/*/scripts/*.sh)
 
 .PHONY: help root test quick lint suite test-root fmt docs doctor setup clean
 .NOTPARALLEL:
@@ -46,7 +47,7 @@ test-root: ## Build the root for ARCH and test the programs in it
 	  echo "## The tests go on with what there is.                                  ##"; \
 	  echo "##########################################################################"; \
 	else exit $$status; fi
-	K3SROOT_TEST_DIST=$(abspath $(DIST)) $(CARGO) test $(PROFILE) --test root
+	K3SROOT_TEST_DIST='$(abspath $(DIST))' $(CARGO) test $(PROFILE) --test root
 
 fmt: ## Format the code
 	$(CARGO) fmt

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,7 +12,7 @@ use super::means;
 use super::printer::Printer;
 use super::project::{Planned, Project, open_store};
 use crate::digest::{BlobDigest, TreeDigest};
-use crate::execute::{Executor, How, Report};
+use crate::execute::{ActionError, Executor, How, Report};
 use crate::name::{ArchName, Machine, PackageName, Unit};
 use crate::pack::{self, PackageTree, TreeEntry};
 use crate::plan::policy::SOURCE_DATE_EPOCH;
@@ -42,15 +42,37 @@ pub(super) fn run(global: &Global, args: &Build) -> Result<(), CliError> {
     if report.cancelled {
         return Err(CliError::Stopped);
     }
-    let broken = report.failures.iter().any(|failure| failure.log.is_some());
-    if !broken {
-        for arch in &planned.arches {
+    // A missing source leaves a package out; anything else that fails leaves nothing that could be taken for a root.
+    let broken = report.failures.iter().any(|failure| !matches!(failure.source, ActionError::Source(_)));
+    for arch in &planned.arches {
+        remove_earlier(&project, arch, &args.out)?;
+        if !broken {
             write_tars(&project, &store, &planned, &report, arch, &args.out)?;
         }
     }
     summary(&planned, &report, started);
     say_what_is_missing(&report);
     if report.failures.is_empty() { Ok(()) } else { Err(CliError::Unfinished) }
+}
+
+/// The list of what is not in the tarballs.
+fn missing_note(arch: &ArchName, out: &Path) -> PathBuf {
+    out.join(format!("k3s-root-{arch}.missing.txt"))
+}
+
+/// Removes what an earlier build left in `out`, lest it be taken for this one's.
+fn remove_earlier(project: &Project, arch: &ArchName, out: &Path) -> Result<(), CliError> {
+    let tarballs = project.layout.tarball_files(arch).into_iter().map(|(_, file)| file);
+    let files = tarballs.chain([project.layout.checksums_file(arch)]).map(|file| out.join(file));
+    for path in files.chain([missing_note(arch, out)]) {
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                return Err(CliError::Io { what: format!("remove `{}`", path.display()), source });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Packs what was built for `arch`.
@@ -89,14 +111,9 @@ fn write_tars(
     for file in &written {
         eprintln!("{}  {}  {}", file.sha256, super::printer::bytes(file.size), file.path.display());
     }
-    let note = out.join(format!("k3s-root-{arch}.missing.txt"));
-    let io = |source| CliError::Io { what: format!("write `{}`", note.display()), source };
-    if missing.is_empty() {
-        match fs::remove_file(&note) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(error)),
-            _ => {}
-        }
-    } else {
+    if !missing.is_empty() {
+        let note = missing_note(arch, out);
+        let io = |source| CliError::Io { what: format!("write `{}`", note.display()), source };
         let names: Vec<&str> = missing.iter().map(PackageName::as_str).collect();
         fs::write(&note, names.join("\n") + "\n").map_err(io)?;
         let why = if planned.named { "not asked for" } else { "not built" };
@@ -121,11 +138,11 @@ fn summary(planned: &Planned, report: &Report, started: Instant) {
     let built = count(|how| matches!(how, How::Built { .. }));
     let cut_off = count(|how| matches!(how, How::CutOff));
     let cached = count(|how| matches!(how, How::Cached));
-    let cpu: f64 = report
-        .outcomes
-        .values()
-        .map(|(_, how)| if let How::Built { cpu, .. } = how { cpu.as_secs_f64() } else { 0.0 })
-        .sum();
+    // Not `sum()`, which begins with -0.0 and shows it.
+    let cpu = report.outcomes.values().fold(0.0, |cpu, (_, how)| match how {
+        How::Built { cpu: of_unit, .. } => cpu + of_unit.as_secs_f64(),
+        _ => cpu,
+    });
     let wall = started.elapsed().as_secs_f64();
     eprintln!(
         "{} units: {built} built, {cached} from the store, {cut_off} cut off, {} failed, {} blocked; {wall:.1} s, {cpu:.0} CPU s of builds",

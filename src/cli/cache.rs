@@ -49,7 +49,7 @@ struct Shown {
 
 #[derive(Serialize)]
 struct Part {
-    part: &'static str,
+    name: &'static str,
     files: u64,
     bytes: u64,
 }
@@ -65,21 +65,22 @@ fn parts(stats: &Stats) -> Vec<Part> {
         ("temporary", temporary),
         ("damaged", damaged),
     ]
-    .map(|(part, &Usage { files, bytes })| Part { part, files, bytes })
+    .map(|(name, &Usage { files, bytes })| Part { name, files, bytes })
     .into()
 }
 
 fn show(store: &Store, json: bool) -> Result<(), CliError> {
     let stats = store.stats()?;
-    let shown = Shown { folder: store.root().to_owned(), kept_bytes: stats.kept_bytes(), parts: parts(&stats) };
+    let shown =
+        Shown { folder: store.root().to_owned(), kept_bytes: stats.kept_bytes(), parts: parts(&stats) };
     if json { print_json(&shown) } else { print(&shown.text()) }
 }
 
 impl Shown {
     fn text(&self) -> String {
         let mut text = format!("{}\n", self.folder.display());
-        for Part { part, files, bytes: size } in &self.parts {
-            let _ = writeln!(text, "{part:10} {files:>8} files {:>12}", bytes(*size));
+        for Part { name, files, bytes: size } in &self.parts {
+            let _ = writeln!(text, "{name:10} {files:>8} files {:>12}", bytes(*size));
         }
         let _ = writeln!(text, "{:10} {:>8}       {:>12}", "kept", "", bytes(self.kept_bytes));
         text
@@ -98,7 +99,8 @@ struct Verified {
 fn verify(store: &Store, json: bool) -> Result<(), CliError> {
     // Hidden where standard error is no terminal.
     let bar = ProgressBar::new(0);
-    if let Ok(style) = ProgressStyle::with_template("{bar:30.cyan} {bytes}/{total_bytes}  {elapsed_precise}") {
+    if let Ok(style) = ProgressStyle::with_template("{bar:30.cyan} {bytes}/{total_bytes}  {elapsed_precise}")
+    {
         bar.set_style(style);
     }
     let report = store.verify(&|done, total| {
@@ -144,8 +146,10 @@ struct Collected {
 }
 
 fn collect(store: &Store, max_size: u64, json: bool) -> Result<(), CliError> {
-    let GcReport { bytes_before, bytes_after, outcomes, trees, blobs, distfiles, logs } = store.collect(max_size)?;
-    let collected = Collected { max_size, bytes_before, bytes_after, outcomes, trees, blobs, distfiles, logs };
+    let GcReport { bytes_before, bytes_after, outcomes, trees, blobs, distfiles, logs } =
+        store.collect(max_size)?;
+    let collected =
+        Collected { max_size, bytes_before, bytes_after, outcomes, trees, blobs, distfiles, logs };
     if json { print_json(&collected) } else { print(&collected.text()) }
 }
 

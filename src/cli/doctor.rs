@@ -69,7 +69,8 @@ struct Diagnosis {
 }
 
 pub(super) fn run(global: &Global, args: &Doctor) -> Result<(), CliError> {
-    let os_release = ["/etc/os-release", "/usr/lib/os-release"].iter().find_map(|path| fs::read_to_string(path).ok());
+    let os_release =
+        ["/etc/os-release", "/usr/lib/os-release"].iter().find_map(|path| fs::read_to_string(path).ok());
     let distribution = Distribution::of(&os_release.unwrap_or_default());
     let diagnosis = Diagnosis::new(distribution, examine(distribution, &cache_folder(global)?));
     if args.json {
@@ -160,11 +161,16 @@ fn try_program(program: &Program, path: Option<&Path>) -> Result<String, String>
         return Err(format!("not in {}", BUILD_PATH.join(" ")));
     };
     let place = path.display();
-    let run = |words: &[&str]| command(path).args(words).output().map_err(|error| format!("{place}: {error}"));
+    let run =
+        |words: &[&str]| command(path).args(words).output().map_err(|error| format!("{place}: {error}"));
     match program.check {
         Check::Found => Ok(place.to_string()),
         Check::Succeeds { words, lacks } => {
-            if run(words)?.status.success() { Ok(place.to_string()) } else { Err(format!("{place}: {lacks}")) }
+            if run(words)?.status.success() {
+                Ok(place.to_string())
+            } else {
+                Err(format!("{place}: {lacks}"))
+            }
         }
         Check::Version { words, least } => {
             let answer = run(words)?;
@@ -202,10 +208,10 @@ fn compile(compiler: &str, extension: &str) -> Result<String, String> {
         _ => "#include <iostream>\nint main() { std::cout << \"works\" << std::endl; }\n",
     };
     fs::write(&source, text).map_err(|error| error.to_string())?;
-    let compiled = command(compiler).arg("-o").arg(&program).arg(&source).output();
-    let compiled = compiled.map_err(|error| format!("{compiler}: {error}"))?;
-    if !compiled.status.success() {
-        return Err(format!("{compiler} cannot make a program: {}", last_line(&compiled.stderr)));
+    let output = command(compiler).arg("-o").arg(&program).arg(&source).output();
+    let output = output.map_err(|error| format!("{compiler}: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("{compiler} cannot make a program: {}", last_line(&output.stderr)));
     }
     match command(&program).output() {
         Ok(output) if output.stdout == b"works\n" => Ok("can be compiled, linked and run".to_owned()),
@@ -236,7 +242,8 @@ fn enough_room(free: u64, cache: &Path) -> Result<String, String> {
 
 #[expect(clippy::disallowed_methods, reason = "the command line is where the environment is read")]
 fn certificates() -> Result<String, String> {
-    let named = std::env::var_os("SSL_CERT_FILE").or_else(|| std::env::var_os("SSL_CERT_DIR")).map(PathBuf::from);
+    let named =
+        std::env::var_os("SSL_CERT_FILE").or_else(|| std::env::var_os("SSL_CERT_DIR")).map(PathBuf::from);
     let known = CERTIFICATE_FILES.iter().map(PathBuf::from);
     match named.into_iter().chain(known).find(|path| path.exists()) {
         Some(path) => Ok(path.display().to_string()),
@@ -246,14 +253,17 @@ fn certificates() -> Result<String, String> {
 
 fn debian_mirrors() -> Result<String, String> {
     match fetch::debian_mirrors().len() {
-        0 => Err("apt is not set up here: give `--debian-mirror URL`, or these archives are not tried".to_owned()),
-        count => Ok(format!("{count} mirrors in apt's configuration")),
+        0 => {
+            Err("apt is not set up here: give `--debian-mirror URL`, or these archives are not tried"
+                .to_owned())
+        }
+        count => Ok(format!("mirrors in apt's configuration: {count}")),
     }
 }
 
 fn pypi_indexes() -> Result<String, String> {
     match fetch::pypi_indexes() {
-        Ok(indexes) => Ok(format!("{} in pip's configuration", indexes.len())),
+        Ok(indexes) => Ok(format!("indexes in pip's configuration: {}", indexes.len())),
         Err(error) => Err(format!("{error}: give `--pypi-index URL`, or these archives are not tried")),
     }
 }

@@ -24,6 +24,12 @@ pub(super) enum CliError {
     NoProject { start: PathBuf },
     #[error("there is no place for the cache: set K3SROOT_CACHE or give `--cache DIR`")]
     NoCache,
+    #[error(
+        "without namespaces, makefiles and scripts see the cache's real path, which they would take apart: `{}`\n\
+         give `--cache DIR` a path of letters, digits and `/._-+@,`",
+        path.display()
+    )]
+    CachePath { path: PathBuf },
     #[error("the current folder cannot be found")]
     CurrentDir(#[source] std::io::Error),
     #[error("`--override {text}` has no `=`: write `--override PACKAGE=DIR`")]
@@ -81,7 +87,9 @@ pub(super) enum CliError {
 }
 
 fn wrong_size(text: &str) -> String {
-    format!("`{text}` is not a size: write a number of bytes, or one with K, M, G or T, for example `--max-size 10G`")
+    format!(
+        "`{text}` is not a size: write a number of bytes, or one with K, M, G or T, for example `--max-size 10G`"
+    )
 }
 
 fn list(findings: &[ElfFinding]) -> String {
@@ -168,11 +176,15 @@ fn snippet(
     if let Some(help) = help {
         diagnostic = diagnostic.with_help(help);
     }
-    let report = miette::Report::from(diagnostic)
-        .with_source_code(NamedSource::new(path.display().to_string(), text.to_owned()).with_language("TOML"));
+    let report = miette::Report::from(diagnostic).with_source_code(
+        NamedSource::new(path.display().to_string(), text.to_owned()).with_language("TOML"),
+    );
     let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     let mut rendered = String::new();
-    match GraphicalReportHandler::new_themed(theme).with_links(false).render_report(&mut rendered, report.as_ref()) {
+    match GraphicalReportHandler::new_themed(theme)
+        .with_links(false)
+        .render_report(&mut rendered, report.as_ref())
+    {
         Ok(()) => format!("error: `{}` cannot be used\n{rendered}", path.display()),
         Err(_) => format!("error: `{}`: {message}\n", path.display()),
     }

@@ -1,6 +1,6 @@
 //! Makes what a run needs (fetcher, sandbox, stop switch) out of the command line's words.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::args::{Running, SandboxChoice, Sources};
@@ -45,7 +45,15 @@ pub(super) fn sandbox(running: &Running, store: &Store) -> Result<Sandbox, CliEr
             }
         },
     };
+    if mode == Mode::None && !is_plain(store.root()) {
+        return Err(CliError::CachePath { path: store.root().to_owned() });
+    }
     Ok(Sandbox::new(mode, helper).scratch_in(store.root().join("tmp")))
+}
+
+/// Whether a path means itself in a compiler's flags, a makefile, a shell script and a `PATH`.
+fn is_plain(path: &Path) -> bool {
+    path.to_str().is_some_and(|text| text.chars().all(|c| c.is_alphanumeric() || "/._-+@,".contains(c)))
 }
 
 /// How to run, as the options say.
@@ -67,4 +75,17 @@ pub(super) fn stop() -> Stop {
         eprintln!("note: Ctrl-C cannot be handled: {error}");
     }
     stop
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_that_scripts_would_take_apart_are_told() {
+        assert!(is_plain(Path::new("/home/jürgen/.cache/k3sroot-1.0")));
+        for odd in ["/a b", "/a:b", "/a=b", "/a$b", "/a'b", "/a\nb", "/a#b", "/a%b"] {
+            assert!(!is_plain(Path::new(odd)), "{odd}");
+        }
+    }
 }

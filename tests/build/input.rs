@@ -17,13 +17,24 @@ fn complaint(mistake: impl Fn(&Workspace)) -> String {
 #[test]
 fn an_unknown_key_is_shown_with_the_known_ones() {
     let said = complaint(|workspace| workspace.edit("recipes/hello.toml", "cppflags", "cpp-flags"));
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @r#"
+    error: `recipes/hello.toml` cannot be used
+      × unknown field `cpp-flags`, expected one of `system`, `cross`, `in-tree`, `subdir`, `autoreconf`, `prepare`, `targets`, `install`, `finish`, `steps`, `configure`, `make`, `cflags`, `cppflags`,
+      │ `ldflags`, `libs`, `env`, `cache`, `config`, `arch`, `machine`
+        ╭─[recipes/hello.toml:19:1]
+     18 │ system   = "make"
+     19 │ cpp-flags = ["-I/sysroot/usr/include"]
+        · ────┬────
+        ·     ╰── here
+     20 │ ldflags  = ["-L/sysroot/usr/lib"]
+        ╰────
+    "#);
 }
 
 #[test]
 fn a_missing_need_names_the_file_and_what_is_close() {
     let said = complaint(|workspace| workspace.edit("recipes/hello.toml", "[\"libword\"]", "[\"libwords\"]"));
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @"error: `recipes/hello.toml` needs `libwords` ([needs] link), which no recipe describes; did you mean `libword`?");
 }
 
 #[test]
@@ -31,7 +42,10 @@ fn a_cycle_is_shown_as_a_way_round() {
     let said = complaint(|workspace| {
         workspace.edit("recipes/libword.toml", "[needs]", "[needs]\nlink = [\"hello\"]");
     });
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @r"
+    error: packages need each other: hello@[arch] -> libword@[arch] -> hello@[arch]
+    look at [needs] in `recipes/hello.toml`, `recipes/libword.toml`
+    ");
 }
 
 #[test]
@@ -39,19 +53,52 @@ fn a_recipe_under_another_name_is_refused() {
     let said = complaint(|workspace| {
         fs::rename(workspace.path("recipes/box.toml"), workspace.path("recipes/bux.toml")).unwrap();
     });
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @r#"
+    error: `recipes/bux.toml` cannot be used
+      × the name is not the file's
+       ╭─[recipes/bux.toml:1:12]
+     1 │ name     = "box"
+       ·            ──┬──
+       ·              ╰── here
+     2 │ version  = "0.9"
+       ╰────
+      help: rename the file to `box.toml` or correct `name`
+    "#);
 }
 
 #[test]
 fn a_patch_that_is_not_there_is_named() {
     let said = complaint(|workspace| fs::remove_dir_all(workspace.path("patches")).unwrap());
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @r#"
+    error: `recipes/libword.toml` cannot be used
+      × cannot read the patch: No such file or directory (os error 2)
+        ╭─[recipes/libword.toml:13:12]
+     12 │ sha256  = "[digest]"                   # the tests make the archive
+     13 │ patches = ["0001-say-that-it-is-patched.patch"]
+        ·            ─────────────────┬─────────────────
+        ·                             ╰── here
+     14 │
+        ╰────
+      help: patches live in `patches/libword/`
+    "#);
 }
 
 #[test]
 fn a_layout_that_asks_for_an_unknown_place_is_refused() {
-    let said = complaint(|workspace| workspace.edit("recipes/root.toml", "to      = \"bin\"", "to      = \"sbin\""));
-    insta::assert_snapshot!(said, @"");
+    let said =
+        complaint(|workspace| workspace.edit("recipes/root.toml", "to      = \"bin\"", "to      = \"sbin\""));
+    insta::assert_snapshot!(said, @r#"
+    error: `recipes/root.toml` cannot be used
+      × `sbin` is not a place
+        ╭─[recipes/root.toml:25:11]
+     24 │ from    = ["bin/box"]
+     25 │ to      = "sbin"
+        ·           ───┬──
+        ·              ╰── here
+     26 │
+        ╰────
+      help: [places] has `bin`, `both`
+    "#);
 }
 
 #[test]
@@ -62,18 +109,18 @@ fn wrong_words_are_refused_with_advice() {
         assert_eq!(run.code, Some(1), "{}", run.stderr);
         run.stderr
     };
-    insta::assert_snapshot!(said(&["helo"]), @"");
-    insta::assert_snapshot!(said(&["--override", "hello"]), @"");
-    insta::assert_snapshot!(said(&["--override", "hullo=x"]), @"");
+    insta::assert_snapshot!(said(&["helo"]), @"error: there is no package `helo`; did you mean `hello`?");
+    insta::assert_snapshot!(said(&["--override", "hello"]), @"error: `--override hello` has no `=`: write `--override PACKAGE=DIR`");
+    insta::assert_snapshot!(said(&["--override", "hullo=x"]), @"error: `--override` names `hullo`, which no recipe describes");
     let run = workspace.run("plan", &["--arch", "pdp11"]);
     assert_eq!(run.code, Some(1));
-    insta::assert_snapshot!(run.stderr.replace("[arch]", ARCH), @"");
+    insta::assert_snapshot!(run.stderr.replace("[arch]", ARCH), @"error: no arch is called `pdp11`; known are `amd64`, `arm`, `arm64`, `riscv64`");
     let run = workspace.run("log", &["hello", "--arch", ARCH]);
     assert_eq!(run.code, Some(1));
-    insta::assert_snapshot!(run.stderr, @"");
+    insta::assert_snapshot!(run.stderr, @"error: there is no log of `hello@[arch]`: it was not built here");
     let run = workspace.run("cache", &["gc", "--max-size", "much"]);
     assert_eq!(run.code, Some(1));
-    insta::assert_snapshot!(run.stderr, @"");
+    insta::assert_snapshot!(run.stderr, @"error: `much` is not a size: write a number of bytes, or one with K, M, G or T, for example `--max-size 10G`");
 }
 
 #[test]

@@ -42,31 +42,52 @@ const NOISY: &[(&str, &str)] = &[
 fn the_bits_do_not_depend_on_where_and_how_they_are_built() {
     let usual = Workspace::new();
     usual.build_all();
-    let names = [format!("k3s-root-{ARCH}.tar"), format!("k3s-root-xtables-{ARCH}.tar"), format!("sha256sum-{ARCH}.txt")];
+    let names = [
+        format!("k3s-root-{ARCH}.tar"),
+        format!("k3s-root-xtables-{ARCH}.tar"),
+        format!("sha256sum-{ARCH}.txt"),
+    ];
     assert_eq!(usual.dist_names(), names);
-    assert_eq!(
-        usual.members(),
-        ["./bin/box", "./bin/fast", "./bin/greet.sh", "./bin/hello", "./bin/loud"],
-    );
+    assert_eq!(usual.members(), ["./bin/box", "./bin/fast", "./bin/greet.sh", "./bin/hello", "./bin/loud"],);
 
     let bare = Conditions { sandbox: "none", jobs: 3, umask: "077", env: NOISY };
-    let bare = Workspace::under(bare, "another place with blanks, and a longer name ");
+    let bare = Workspace::under(bare, "another-place,with-a-longer-name+");
     bare.build_all();
     assert!(bare.dist() == usual.dist(), "without namespaces the tarballs differ");
 
     if namespaces() {
         let apart = Conditions { sandbox: "namespaces", jobs: 1, umask: "002", env: NOISY };
-        let apart = Workspace::under(apart, "x");
+        let apart = Workspace::under(apart, "a place with blanks, 'quotes' and $ ");
         apart.build_all();
         assert!(apart.dist() == usual.dist(), "under other conditions the tarballs differ");
     }
 }
 
 #[test]
+fn a_cache_whose_path_would_break_builds_is_refused() {
+    let workspace = Workspace::under(Conditions { sandbox: "none", ..USUAL }, "with blanks ");
+    let run = workspace.build(&[]);
+    assert_eq!(run.code, Some(1));
+    insta::assert_snapshot!(run.stderr, @r"
+    error: without namespaces, makefiles and scripts see the cache's real path, which they would take apart: `cache`
+    give `--cache DIR` a path of letters, digits and `/._-+@,`
+    ");
+}
+
+#[test]
 fn the_programs_do_what_their_sources_say() {
     let workspace = Workspace::new();
     workspace.build_all();
-    insta::assert_snapshot!(workspace.output_of("bin/hello"), @"");
+    insta::assert_snapshot!(workspace.output_of("bin/hello"), @r"
+    hello from ./place.c Jan  1 2025 00:00:00 patched
+    Apple
+    Banana
+    apple
+    zebra
+    ändern
+    2025-01-01T00:00:00UTC
+    0022
+    ");
     assert_eq!(workspace.output_of("bin/greet.sh"), workspace.output_of("bin/hello"));
     assert_eq!(workspace.output_of("bin/loud"), "good day!\n");
 }
@@ -75,7 +96,8 @@ fn the_programs_do_what_their_sources_say() {
 fn two_at_once_share_a_cache() {
     let workspace = Workspace::new();
     let words = workspace.build_words("1", &["--distfiles", "distfiles"]);
-    let start = |out: &str| workspace.command("build", &[&words[..], &["--out", out]].concat()).spawn().unwrap();
+    let start =
+        |out: &str| workspace.command("build", &[&words[..], &["--out", out]].concat()).spawn().unwrap();
     let (mut one, mut other) = (start("dist"), start("other"));
     assert!(one.wait().unwrap().success() && other.wait().unwrap().success());
     for (name, bytes) in workspace.dist() {

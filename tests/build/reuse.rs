@@ -40,7 +40,11 @@ fn what_does_not_reach_a_build_builds_nothing() {
 #[test]
 fn a_library_that_comes_out_the_same_cuts_off_what_links_it() {
     let workspace = built_workspace();
-    workspace.edit("recipes/libword.toml", "\"--with-word=hello\"", "\"--with-word=hello\", \"--with-nothing\"");
+    workspace.edit(
+        "recipes/libword.toml",
+        "\"--with-word=hello\"",
+        "\"--with-word=hello\", \"--with-nothing\"",
+    );
     assert_eq!(workspace.build_all(), Count { built: 1, cut_off: 1 });
     assert_eq!(workspace.build_all(), NOTHING);
 }

@@ -31,6 +31,8 @@ pub(crate) const USUAL: Conditions = Conditions { sandbox: "auto", jobs: 2, umas
 pub(crate) struct Workspace {
     folder: TempDir,
     conditions: Conditions,
+    /// Of the one archive, which is packed anew each time.
+    digest: String,
 }
 
 /// What k3sroot did.
@@ -62,12 +64,13 @@ impl Workspace {
         }
         copy(&project.join("sysroot"), &folder.path().join("sysroot"));
         let archive = pack(&fixtures.join("sources/libword"), "libword-1.2");
-        let workspace = Self { folder, conditions };
+        let workspace = Self { folder, conditions, digest: String::new() };
         fs::create_dir(workspace.path("distfiles")).unwrap();
         // Archives are found by their digest, whatever they are called.
         fs::write(workspace.path("distfiles/any-name"), &archive).unwrap();
-        workspace.edit("recipes/libword.toml", "@libword@", &format!("{:x}", Sha256::digest(&archive)));
-        workspace
+        let digest = format!("{:x}", Sha256::digest(&archive));
+        workspace.edit("recipes/libword.toml", "@libword@", &digest);
+        Self { digest, ..workspace }
     }
 
     pub(crate) fn path(&self, relative: &str) -> PathBuf {
@@ -90,12 +93,11 @@ impl Workspace {
         let Conditions { umask, env, .. } = self.conditions;
         let mut command = Command::new("sh");
         command
-            .args(["-c", &format!("umask {umask} && exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_k3sroot"), verb])
+            .args(["-c", &format!("umask {umask} && exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_k3sroot")])
+            .args(["--recipes".as_ref(), self.path("recipes").as_os_str()])
+            .args(["--cache".as_ref(), self.path("cache").as_os_str()])
+            .arg(verb)
             .args(words)
-            .arg("--recipes")
-            .arg(self.path("recipes"))
-            .arg("--cache")
-            .arg(self.path("cache"))
             .current_dir(self.folder.path())
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
@@ -172,16 +174,18 @@ impl Workspace {
         let text = text
             .replace(&format!("{}/", real.display()), "")
             .replace(&format!("{}/", self.folder.path().display()), "")
-            .replace(ARCH, "[arch]");
+            .replace(ARCH, "[arch]")
+            .replace(&self.digest, "[digest]");
         text.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
     }
 }
 
 impl Run {
-    /// The error with its tree, log and hints: from `error:` to where the summary begins.
+    /// The error with its tree, log and hints: from `error:` to where tarballs or the summary are named.
     pub(crate) fn error(&self) -> String {
         let start = self.stderr.find("error: ").unwrap_or_else(|| panic!("no error in:\n{}", self.stderr));
-        let lines = self.stderr[start..].lines().take_while(|line| !is_summary(line));
+        let lines =
+            self.stderr[start..].lines().take_while(|line| !is_summary(line) && !line.contains("  dist/"));
         lines.map(|line| line.to_owned() + "\n").collect()
     }
 
@@ -214,7 +218,8 @@ fn copy(from: &Path, to: &Path) {
 
 /// A `.tar.gz` of a folder, the same bytes whatever the checkout's times and owners.
 fn pack(folder: &Path, top: &str) -> Vec<u8> {
-    let mut builder = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
+    let mut builder =
+        tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
     builder.mode(tar::HeaderMode::Deterministic);
     for entry in WalkDir::new(folder).sort_by_file_name() {
         let path = entry.unwrap().into_path();

@@ -26,8 +26,16 @@ pub(super) enum Check {
 }
 
 /// What gcc, autoconf and automake load; the smallest installations of perl do not have it.
-const PERL: &[&str] =
-    &["-MData::Dumper", "-MFile::Compare", "-MFile::Copy", "-MFile::stat", "-MGetopt::Long", "-MPOSIX", "-e", "1"];
+const PERL: &[&str] = &[
+    "-MData::Dumper",
+    "-MFile::Compare",
+    "-MFile::Copy",
+    "-MFile::stat",
+    "-MGetopt::Long",
+    "-MPOSIX",
+    "-e",
+    "1",
+];
 /// Prints the version after loading what meson does; the smallest installations of python do not have it all.
 const PYTHON: &[&str] = &[
     "-c",

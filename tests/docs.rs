@@ -1,0 +1,57 @@
+//! What the documents say is so.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+
+use std::fs;
+use std::path::Path;
+
+fn read(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+#[test]
+fn readme_shows_the_recipe_as_it_is() {
+    let shown = format!("```toml\n{}```", read("recipes/pigz.toml"));
+    assert!(read("README.md").contains(&shown), "README.md has another `recipes/pigz.toml` than the folder");
+}
+
+#[test]
+fn every_make_target_that_is_named_is_there() {
+    let makefile = read("Makefile");
+    for document in ["README.md", "CONTRIBUTING.md"] {
+        for after in read(document).split("make ").skip(1) {
+            let word: String = after.chars().take_while(|c| c.is_ascii_lowercase() || *c == '-').collect();
+            // Prose says "make sure" and "make itself"; a target stands at the end of a word in code.
+            let named =
+                after[word.len()..].starts_with(['`', '\n']) || after[word.len()..].starts_with(" ARCH=");
+            if !word.is_empty() && named {
+                assert!(makefile.contains(&format!("\n{word}: ")), "{document} names `make {word}`");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_ci_runs_is_what_readme_says() {
+    let (ci, readme) = (read(".ci/run"), read("README.md"));
+    let commands = ci.lines().filter(|line| line.starts_with("sh ") || line.starts_with("make "));
+    let commands: Vec<&str> = commands.collect();
+    assert_eq!(commands, ["sh tests/setup.sh", "make test"]);
+    for command in commands {
+        assert!(readme.contains(command), "README.md does not say `{command}`");
+    }
+}
+
+#[test]
+fn readme_names_every_package_that_the_tests_install() {
+    let setup = read("tests/setup.sh");
+    let value = |start: &str, end: char| {
+        let from = setup.find(start).unwrap() + start.len();
+        setup[from..].split(end).next().unwrap().to_owned()
+    };
+    let all = value("everywhere='", '\'') + &value("--no-install-recommends $everywhere", '"');
+    let mut packages: Vec<&str> = all.split_whitespace().collect();
+    packages.sort_unstable();
+    let readme = read("README.md").replace('\n', " ");
+    let listed = readme.split("in Debian's names: ").nth(1).unwrap().split('.').next().unwrap();
+    assert_eq!(listed.split_whitespace().collect::<Vec<_>>(), packages);
+}
