@@ -154,4 +154,3 @@ impl Arches {
         self.0.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
     }
 }
-

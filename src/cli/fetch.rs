@@ -47,8 +47,7 @@ pub(super) fn run(global: &Global, args: &Fetch) -> Result<(), CliError> {
     let fetcher = means::fetcher(&args.sources, &store)?;
     let stop = means::stop();
     let printer = Printer::new();
-    let results =
-        fetcher.obtain_all(&wants, &|event| printer.event(&Event::Fetch(&event)), &stop.downloads);
+    let results = fetcher.obtain_all(&wants, &|event| printer.event(&Event::Fetch(&event)), &stop.downloads);
     printer.finish();
     if stop.is_thrown() {
         return Err(CliError::Stopped);

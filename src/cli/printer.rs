@@ -40,7 +40,11 @@ fn style(template: &str) -> ProgressStyle {
 
 fn seconds(time: Duration) -> String {
     let seconds = time.as_secs();
-    if seconds < 60 { format!("{:.1} s", time.as_secs_f64()) } else { format!("{} min {:02} s", seconds / 60, seconds % 60) }
+    if seconds < 60 {
+        format!("{:.1} s", time.as_secs_f64())
+    } else {
+        format!("{} min {:02} s", seconds / 60, seconds % 60)
+    }
 }
 
 impl Printer {
@@ -86,7 +90,8 @@ impl Printer {
         match event {
             Event::Pending { units } => {
                 let mut state = self.state();
-                if *units > state.pending && state.whole.length().is_none_or(|length| length < *units as u64) {
+                if *units > state.pending && state.whole.length().is_none_or(|length| length < *units as u64)
+                {
                     state.whole.set_length(*units as u64);
                 }
                 state.pending = *units;
@@ -116,7 +121,8 @@ impl Printer {
                 }
             }
             Event::Failed(unit) => {
-                let took = self.close(unit).map(|took| format!(" after {}", seconds(took))).unwrap_or_default();
+                let took =
+                    self.close(unit).map(|took| format!(" after {}", seconds(took))).unwrap_or_default();
                 self.say(&format!("{unit}: failed{took}"));
             }
         }

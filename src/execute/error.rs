@@ -122,10 +122,22 @@ const SYMPTOMS: [(&str, &str); 7] = [
     ("Temporary failure in name resolution", "builds have no network: every byte comes from a `[[source]]`"),
     ("Network is unreachable", "builds have no network: every byte comes from a `[[source]]`"),
     ("Read-only file system", "a build may write only to /src, /build, /out and /tmp"),
-    ("No space left on device", "the disk of the cache is full: `k3sroot cache gc` frees some, K3SROOT_CACHE moves it"),
-    (": not found", "a program is missing: if it is not among the build machine's, list its package under [needs] tools"),
-    ("No such file or directory\ncompilation terminated", "a header is missing: list its package under [needs] link"),
-    ("undefined reference to", "a library is missing: list its package under [needs] link, or its flag under [build] libs"),
+    (
+        "No space left on device",
+        "the disk of the cache is full: `k3sroot cache gc` frees some, K3SROOT_CACHE moves it",
+    ),
+    (
+        ": not found",
+        "a program is missing: if it is not among the build machine's, list its package under [needs] tools",
+    ),
+    (
+        "No such file or directory\ncompilation terminated",
+        "a header is missing: list its package under [needs] link",
+    ),
+    (
+        "undefined reference to",
+        "a library is missing: list its package under [needs] link, or its flag under [build] libs",
+    ),
 ];
 
 impl Failure {

@@ -99,7 +99,8 @@ mod tests {
     fn make_shares_the_tokens() {
         let folder = tempfile::tempdir().unwrap();
         let jobserver = Jobserver::new(folder.path(), 2, || {}).unwrap();
-        let makefile = "all: a b c d\na b c d:\n\t@mkdir lock || exit 0; sleep 0.05; rmdir lock\n.PHONY: a b c d all\n";
+        let makefile =
+            "all: a b c d\na b c d:\n\t@mkdir lock || exit 0; sleep 0.05; rmdir lock\n.PHONY: a b c d all\n";
         std::fs::write(folder.path().join("Makefile"), makefile).unwrap();
         let output = std::process::Command::new("make")
             .current_dir(folder.path())

@@ -19,8 +19,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -72,7 +72,9 @@ pub enum ExecuteError {
     #[error("cannot link the programs of the build machine")]
     Borrowed(#[source] io::Error),
     /// Units wait and nothing will ever start them: a mistake in k3sroot.
-    #[error("nothing can start although {waiting} units wait: this is a mistake in k3sroot, please report it")]
+    #[error(
+        "nothing can start although {waiting} units wait: this is a mistake in k3sroot, please report it"
+    )]
     Stuck {
         /// How many.
         waiting: usize,
@@ -172,8 +174,15 @@ impl Executor<'_> {
         borrowed::link(&borrowed.join("bin")).map_err(ExecuteError::Borrowed)?;
         let (trash, emptied) = mpsc::channel::<WorkDir>();
         let trash = Mutex::new(trash);
-        let shared =
-            Shared { executor: self, plan, jobserver: &jobserver, events, machine: &machine, borrowed: &borrowed, trash: &trash };
+        let shared = Shared {
+            executor: self,
+            plan,
+            jobserver: &jobserver,
+            events,
+            machine: &machine,
+            borrowed: &borrowed,
+            trash: &trash,
+        };
         let (wants, queue) = mpsc::channel::<Unit>();
         let queue = Mutex::new(queue);
         let emptying = thread::spawn(move || emptied.into_iter().for_each(drop));
@@ -382,7 +391,9 @@ impl<'a> Run<'a> {
     /// The trees of what `action` links against, once all are there.
     fn trees(&self, units: impl Iterator<Item = &'a Unit>) -> BTreeMap<Unit, TreeDigest> {
         units
-            .filter_map(|unit| self.report.outcomes.get(unit).map(|(outcome, _)| (unit.clone(), outcome.tree)))
+            .filter_map(|unit| {
+                self.report.outcomes.get(unit).map(|(outcome, _)| (unit.clone(), outcome.tree))
+            })
             .collect()
     }
 

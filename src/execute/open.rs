@@ -42,8 +42,10 @@ impl Executor<'_> {
             .collect::<Result<Vec<_>, _>>()
             .map_err(ActionError::Source)?;
         work.fill(action, &obtained, self.store)?;
-        let machine = identity()
-            .map_err(|error| ActionError::Io { what: "tell this machine from others".to_owned(), source: std::io::Error::other(error) })?;
+        let machine = identity().map_err(|error| ActionError::Io {
+            what: "tell this machine from others".to_owned(),
+            source: std::io::Error::other(error),
+        })?;
         let tree = |unit: &Unit| {
             let action = plan.get(unit)?;
             let machine = unit.machine.runs_here().then(|| machine.clone());
@@ -63,15 +65,23 @@ impl Executor<'_> {
     }
 
     /// Runs `argv` in the opened folders, on the caller's terminal.
-    pub fn enter(&self, plan: &Plan, unit: &Unit, opened: &Opened, argv: &[String]) -> Result<Exit, ActionError> {
+    pub fn enter(
+        &self,
+        plan: &Plan,
+        unit: &Unit,
+        opened: &Opened,
+        argv: &[String],
+    ) -> Result<Exit, ActionError> {
         let action = action(plan, unit)?;
         let (work, cwd) = match opened {
             Opened::Failed { work, kept } => (work, kept.cwd.as_str()),
             Opened::Fresh { work } => (work, SRC),
         };
         let borrowed = self.store.temp_dir("borrowed")?;
-        borrowed::link(&borrowed.path().join("bin"))
-            .map_err(|source| ActionError::Io { what: "link the build machine's programs".to_owned(), source })?;
+        borrowed::link(&borrowed.path().join("bin")).map_err(|source| ActionError::Io {
+            what: "link the build machine's programs".to_owned(),
+            source,
+        })?;
         let mut env = action.env().clone();
         env.insert("PS1".to_owned(), format!("[{unit}] $PWD # "));
         let invocation = Invocation {

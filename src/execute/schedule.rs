@@ -136,11 +136,9 @@ impl<'a> Schedule<'a> {
     /// The unit to start next: of those that can and that a goal still needs, the one with the longest way to go.
     pub(super) fn next(&self) -> Option<&'a Unit> {
         let useful = self.useful();
-        self.states
-            .keys()
-            .copied()
-            .filter(|unit| self.startable(unit, &useful))
-            .max_by(|left, right| self.remaining[left].total_cmp(&self.remaining[right]).then(right.cmp(left)))
+        self.states.keys().copied().filter(|unit| self.startable(unit, &useful)).max_by(|left, right| {
+            self.remaining[left].total_cmp(&self.remaining[right]).then(right.cmp(left))
+        })
     }
 
     /// Units that are running.

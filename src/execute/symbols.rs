@@ -54,7 +54,10 @@ mod tests {
     fn a_symbol_that_is_set_is_there_once() {
         let text = "CONFIG_ASH=y\n# CONFIG_TC is not set\n# about them\nCONFIG_ASH_HELP=y\n";
         let changed = set(text, &symbols(&[("ASH", "n"), ("TC", "y"), ("LAST_ID", "60000")]));
-        assert_eq!(changed, "# about them\nCONFIG_ASH_HELP=y\n# CONFIG_ASH is not set\nCONFIG_LAST_ID=60000\nCONFIG_TC=y\n");
+        assert_eq!(
+            changed,
+            "# about them\nCONFIG_ASH_HELP=y\n# CONFIG_ASH is not set\nCONFIG_LAST_ID=60000\nCONFIG_TC=y\n"
+        );
     }
 
     #[test]

@@ -149,7 +149,8 @@ impl Job<'_> {
             seconds: started.elapsed().as_secs_f64(),
             cpu_seconds: cpu.as_secs_f64(),
         };
-        let resolved = OutcomeKey::Resolved { digest: resolved, machine: self.shared.machine_of(self.action) };
+        let resolved =
+            OutcomeKey::Resolved { digest: resolved, machine: self.shared.machine_of(self.action) };
         store.record(&resolved, &outcome).map_err(|error| with_log(error.into()))?;
         store.record(key, &outcome).map_err(|error| with_log(error.into()))?;
         forget_kept(store, unit);
@@ -181,10 +182,13 @@ impl Job<'_> {
                         cwd: cwd.clone(),
                         argv: argv.clone(),
                     };
-                    self.command(work, phase.name, argv, cwd, log, cpu).map_err(|error| (error, Some(kept)))?;
+                    self.command(work, phase.name, argv, cwd, log, cpu)
+                        .map_err(|error| (error, Some(kept)))?;
                 }
                 Step::Write { path, contents } => {
-                    let text = work.translated(sandbox.mode(), self.shared.borrowed, contents).map_err(|error| (error, None))?;
+                    let text = work
+                        .translated(sandbox.mode(), self.shared.borrowed, contents)
+                        .map_err(|error| (error, None))?;
                     let path = work.host(path);
                     io_step(fs::write(&path, text), &format!("write `{}`", path.display()))
                         .map_err(|error| (error, None))?;
@@ -193,7 +197,8 @@ impl Job<'_> {
                     let path = work.host(path);
                     let set = fs::read_to_string(&path)
                         .and_then(|text| fs::write(&path, symbols::set(&text, symbols)));
-                    io_step(set, &format!("set symbols in `{}`", path.display())).map_err(|error| (error, None))?;
+                    io_step(set, &format!("set symbols in `{}`", path.display()))
+                        .map_err(|error| (error, None))?;
                 }
                 Step::RequireSymbols { path, symbols } => {
                     let path = work.host(path);
@@ -252,7 +257,9 @@ impl Job<'_> {
                 }
             }
             Err(SandboxError::Cancelled) => return Err(ActionError::Cancelled),
-            Err(SandboxError::TimedOut { after }) => format!("took longer than {} minutes", after.as_secs() / 60),
+            Err(SandboxError::TimedOut { after }) => {
+                format!("took longer than {} minutes", after.as_secs() / 60)
+            }
             Err(error) => return Err(error.into()),
         };
         let excerpt = excerpt(log, start).map_err(log_error)?;

@@ -43,7 +43,8 @@ pub fn log_path(store: &Store, unit: &Unit) -> PathBuf {
 }
 
 pub(super) fn guest(path: &str) -> Result<GuestPath, ActionError> {
-    path.parse().map_err(|error| ActionError::Io { what: format!("mount `{path}`"), source: io::Error::other(error) })
+    path.parse()
+        .map_err(|error| ActionError::Io { what: format!("mount `{path}`"), source: io::Error::other(error) })
 }
 
 fn kept_folder(store: &Store, unit: &Unit) -> PathBuf {
@@ -79,7 +80,10 @@ impl WorkDir {
     /// Keeps the folders for `k3sroot shell`, in place of those of an earlier failure.
     pub(super) fn keep(self, store: &Store, unit: &Unit, kept: &Kept) -> Result<(), ActionError> {
         let folder = kept_folder(store, unit);
-        let io = |source| ActionError::Io { what: format!("keep the failed build in `{}`", folder.display()), source };
+        let io = |source| ActionError::Io {
+            what: format!("keep the failed build in `{}`", folder.display()),
+            source,
+        };
         forget_kept(store, unit);
         fs::create_dir_all(folder.parent().unwrap_or(&folder)).map_err(io)?;
         fs::write(self.root.join(KEPT), serde_json::to_vec_pretty(kept).map_err(|error| io(error.into()))?)
@@ -137,7 +141,8 @@ impl WorkDir {
                 }
             }
         }
-        set_times(&src).map_err(|source| ActionError::Io { what: format!("set times in `{}`", src.display()), source })
+        set_times(&src)
+            .map_err(|source| ActionError::Io { what: format!("set times in `{}`", src.display()), source })
     }
 }
 

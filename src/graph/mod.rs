@@ -72,11 +72,7 @@ pub struct Graph {
 
 impl Graph {
     /// The graph of everything that `wanted` packages need, for each of `arches`.
-    pub fn build(
-        recipes: &Recipes,
-        wanted: &[PackageName],
-        arches: &[ArchName],
-    ) -> Result<Self, GraphError> {
+    pub fn build(recipes: &Recipes, wanted: &[PackageName], arches: &[ArchName]) -> Result<Self, GraphError> {
         let mut graph = Self { edges: StableDiGraph::new(), nodes: BTreeMap::new(), goals: Vec::new() };
         for arch in arches {
             for package in wanted {
@@ -191,7 +187,8 @@ impl Graph {
             sorted.insert(node);
         }
         // What a topological walk never reaches waits for itself, or for something that does.
-        let Some(mut unit) = self.nodes.iter().find(|(_, node)| !sorted.contains(*node)).map(|(unit, _)| unit.clone())
+        let Some(mut unit) =
+            self.nodes.iter().find(|(_, node)| !sorted.contains(*node)).map(|(unit, _)| unit.clone())
         else {
             return Ok(());
         };
@@ -242,12 +239,7 @@ fn needs(recipe: &Recipe, machine: &Machine) -> Vec<(Need, PackageName)> {
 }
 
 /// The machine for which `needed` must be built when `unit` needs it.
-fn machine_of(
-    recipes: &Recipes,
-    unit: &Unit,
-    need: Need,
-    needed: &Recipe,
-) -> Result<Machine, GraphError> {
+fn machine_of(recipes: &Recipes, unit: &Unit, need: Need, needed: &Recipe) -> Result<Machine, GraphError> {
     match need {
         Need::Link => Ok(match &unit.machine {
             Machine::Cross(_) => Machine::Build,

@@ -25,9 +25,11 @@ impl Graph {
         self.ordered()
             .into_iter()
             .flat_map(|unit| {
-                self.direct_needs(&unit)
-                    .into_iter()
-                    .map(move |(need, on)| Edge { unit: unit.clone(), need: need.key(), on })
+                self.direct_needs(&unit).into_iter().map(move |(need, on)| Edge {
+                    unit: unit.clone(),
+                    need: need.key(),
+                    on,
+                })
             })
             .collect()
     }

@@ -41,7 +41,11 @@ pub(crate) fn example() -> Recipes {
         ("musl", "toolchain = \"compiler\"", ""),
         ("gmp", "", ""),
         ("binutils", "", "cross = true"),
-        ("gcc", "tools = [\"binutils\"]\nlink = [\"gmp\"]\ntarget = [\"linux-headers\"]\nrun = [\"binutils\"]", "cross = true"),
+        (
+            "gcc",
+            "tools = [\"binutils\"]\nlink = [\"gmp\"]\ntarget = [\"linux-headers\"]\nrun = [\"binutils\"]",
+            "cross = true",
+        ),
         ("m4", "", ""),
         ("bison", "tools = [\"m4\"]\nrun = [\"m4\"]", ""),
         ("libmnl", "", ""),
@@ -136,7 +140,10 @@ fn a_tool_for_an_arch_is_refused_where_there_is_none() {
         ("a", "toolchain = \"none\"\ntools = [\"m4\"]", ""),
     ]);
     let error = graph(&recipes, "a", &["arm"]).unwrap_err().to_string();
-    assert!(error.contains("`gcc`, which is made for an arch, but `m4@build` is for the build machine"), "{error}");
+    assert!(
+        error.contains("`gcc`, which is made for an arch, but `m4@build` is for the build machine"),
+        "{error}"
+    );
 }
 
 #[test]

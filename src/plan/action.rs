@@ -220,8 +220,19 @@ impl Parts {
     /// Everything that both digests have in common: all but needs and archives.
     fn encode(&self) -> Framed {
         // Named one by one, so that a new field cannot be forgotten. The recipe's path and licence texts decide nothing.
-        let Self { unit, version, recipe: _, inputs, license: _, tools: _, sysroot: _, env, phases, keep, installed_under } =
-            self;
+        let Self {
+            unit,
+            version,
+            recipe: _,
+            inputs,
+            license: _,
+            tools: _,
+            sysroot: _,
+            env,
+            phases,
+            keep,
+            installed_under,
+        } = self;
         let mut framed = Framed::new(ENCODING);
         framed.field("unit", unit.to_string()).field("version", version.as_str());
         for input in inputs {

@@ -49,8 +49,7 @@ impl Plan {
         arches: &Arches,
         overrides: &Overrides,
     ) -> Result<Self, ArchError> {
-        let mut plan =
-            Self { actions: Vec::new(), by_unit: BTreeMap::new(), goals: graph.goals().to_vec() };
+        let mut plan = Self { actions: Vec::new(), by_unit: BTreeMap::new(), goals: graph.goals().to_vec() };
         for unit in graph.ordered() {
             let inputs = graph.inputs(&unit);
             let digests = |units: &std::collections::BTreeSet<Unit>| -> BTreeMap<Unit, ActionDigest> {

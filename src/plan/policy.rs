@@ -42,8 +42,7 @@ const TARGET_CFLAGS: &[&str] = &[
     "-ffile-prefix-map=/src=.",
     "-ffile-prefix-map=/build=.",
 ];
-const TARGET_CPPFLAGS: &[&str] =
-    &["-D_LARGEFILE_SOURCE", "-D_LARGEFILE64_SOURCE", "-D_FILE_OFFSET_BITS=64"];
+const TARGET_CPPFLAGS: &[&str] = &["-D_LARGEFILE_SOURCE", "-D_LARGEFILE64_SOURCE", "-D_FILE_OFFSET_BITS=64"];
 const TARGET_LDFLAGS: &[&str] = &[
     "-static-pie",
     "-s",

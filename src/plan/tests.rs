@@ -26,7 +26,11 @@ fn changed(name: &str, change: impl FnOnce(&mut Recipe)) -> Vec<String> {
     let before = digests(&recipes, &Overrides::new());
     change(recipes.get_mut(&name.parse().unwrap()).unwrap());
     let after = digests(&recipes, &Overrides::new());
-    before.iter().filter(|(unit, digest)| after[*unit] != **digest).map(|(unit, _)| unit.to_string()).collect()
+    before
+        .iter()
+        .filter(|(unit, digest)| after[*unit] != **digest)
+        .map(|(unit, _)| unit.to_string())
+        .collect()
 }
 
 fn archive(recipe: &mut Recipe) -> &mut crate::recipe::Archive {

@@ -25,8 +25,8 @@ pub fn load(folder: &Path) -> Result<Recipes, RecipeError> {
     });
     paths.sort();
     for path in paths {
-        let text = fs::read_to_string(&path)
-            .map_err(|source| RecipeError::Read { path: path.clone(), source })?;
+        let text =
+            fs::read_to_string(&path).map_err(|source| RecipeError::Read { path: path.clone(), source })?;
         let recipe = parse(&path, &text, &disk)?;
         recipes.insert(recipe.name.clone(), recipe);
     }

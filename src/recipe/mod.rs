@@ -265,9 +265,7 @@ impl Options {
         self.cppflags.extend_from_slice(cppflags);
         self.ldflags.extend_from_slice(ldflags);
         self.libs.extend_from_slice(libs);
-        for (ours, theirs) in
-            [(&mut self.env, env), (&mut self.cache, cache), (&mut self.symbols, symbols)]
-        {
+        for (ours, theirs) in [(&mut self.env, env), (&mut self.cache, cache), (&mut self.symbols, symbols)] {
             ours.extend(theirs.iter().map(|(name, value)| (name.clone(), value.clone())));
         }
     }

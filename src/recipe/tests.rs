@@ -102,13 +102,38 @@ fn every_other_mistake_has_a_place_and_a_remedy() {
     let cases = [
         ("\"pigz\"\n", "\"pigs\"\n", "the name is not the file's", "\"pigs\""),
         ("\"2.8\"", "\"2 8\"", "is not a version", "\"2 8\""),
-        ("\"debian:pigz", "\"ftp:pigz", "known schemes are https: file: debian: pypi:", "\"ftp:pigz/pigz_{version}.orig.tar.xz\""),
-        ("-{version}.tar", "-{ver}.tar", "`{version}` is the only placeholder", "\"https://zlib.net/pigz/pigz-{ver}.tar.gz\""),
-        ("\"a.patch\"", "\"b.patch\"", "cannot read the patch: no such file | patches live in `patches/pigz/`", "\"b.patch\""),
+        (
+            "\"debian:pigz",
+            "\"ftp:pigz",
+            "known schemes are https: file: debian: pypi:",
+            "\"ftp:pigz/pigz_{version}.orig.tar.xz\"",
+        ),
+        (
+            "-{version}.tar",
+            "-{ver}.tar",
+            "`{version}` is the only placeholder",
+            "\"https://zlib.net/pigz/pigz-{ver}.tar.gz\"",
+        ),
+        (
+            "\"a.patch\"",
+            "\"b.patch\"",
+            "cannot read the patch: no such file | patches live in `patches/pigz/`",
+            "\"b.patch\"",
+        ),
         ("\"a.patch\"", "\"../a.patch\"", "the name leaves its folder", "\"../a.patch\""),
         ("\"usr/bin/pigz\"", "\"usr/[bin\"", "unclosed", "\"usr/[bin\""),
-        ("cflags = [\"-DA\"]", "steps = [[\"true\"]]", "`steps` has no meaning for this build system", "\"make\""),
-        ("\"make\"", "\"kconfig\"", "a kconfig build starts from a base | add `[build.config]`", "\"kconfig\""),
+        (
+            "cflags = [\"-DA\"]",
+            "steps = [[\"true\"]]",
+            "`steps` has no meaning for this build system",
+            "\"make\"",
+        ),
+        (
+            "\"make\"",
+            "\"kconfig\"",
+            "a kconfig build starts from a base | add `[build.config]`",
+            "\"kconfig\"",
+        ),
         ("\"make\"", "\"cmake\"", "unknown variant `cmake`, expected one of `autotools`", "\"cmake\""),
         ("[build.arch.arm64]", "[build.arch.ARM]", "is not a arch name", ""),
     ];

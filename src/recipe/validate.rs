@@ -29,9 +29,8 @@ pub trait Beside {
 /// Reads one recipe from its text.
 pub fn parse(path: &Path, text: &str, beside: &dyn Beside) -> Result<Recipe, RecipeError> {
     let place = Place { path, text };
-    let raw: RawRecipe = toml::from_str(text).map_err(|error| {
-        place.error(error.span().unwrap_or(0..0), error.message().trim_end(), None)
-    })?;
+    let raw: RawRecipe = toml::from_str(text)
+        .map_err(|error| place.error(error.span().unwrap_or(0..0), error.message().trim_end(), None))?;
     let name = raw.name.get_ref().clone();
     if path.file_stem().is_none_or(|stem| stem != name.as_str()) {
         let help = format!("rename the file to `{name}.toml` or correct `name`");
@@ -265,7 +264,11 @@ impl Place<'_> {
 
     fn only_for(&self, span: &Range<usize>, key: &str, given: bool, fits: bool) -> Result<(), RecipeError> {
         if given && !fits {
-            return Err(self.error(span.clone(), format!("`{key}` has no meaning for this build system"), None));
+            return Err(self.error(
+                span.clone(),
+                format!("`{key}` has no meaning for this build system"),
+                None,
+            ));
         }
         Ok(())
     }

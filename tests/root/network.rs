@@ -56,7 +56,10 @@ fn iptables(mode: &str) {
     ] {
         assert!(text.contains(expected), "{mode}: no `{expected}` in\n{text}");
     }
-    let Some(version) = apart(&["iptables"], &format!("iptables-{mode} --version; ip6tables-{mode} -S")) else { return };
+    let Some(version) = apart(&["iptables"], &format!("iptables-{mode} --version; ip6tables-{mode} -S"))
+    else {
+        return;
+    };
     let back_end = if mode == "nft" { "(nf_tables)" } else { "(legacy)" };
     assert!(version.contains(back_end) && version.contains("-P INPUT ACCEPT"), "{version}");
 }
@@ -80,11 +83,16 @@ fn iptables_detect_chooses_links_and_runs() {
     let cases = [
         ("nft rules", "iptables-nft -A INPUT -j ACCEPT", "nf_tables"),
         ("legacy rules", "iptables-legacy -A INPUT -j ACCEPT", "legacy"),
-        ("a hint", "iptables-legacy -A INPUT -j ACCEPT; iptables-nft -t mangle -N KUBE-IPTABLES-HINT", "nf_tables"),
+        (
+            "a hint",
+            "iptables-legacy -A INPUT -j ACCEPT; iptables-nft -t mangle -N KUBE-IPTABLES-HINT",
+            "nf_tables",
+        ),
         ("nothing", "true", "nf_tables"),
     ];
     for (what, setup, expected) in cases {
-        let script = format!("{copy}{setup}\niptables --version; iptables -S > rules; readlink bin/aux/iptables");
+        let script =
+            format!("{copy}{setup}\niptables --version; iptables -S > rules; readlink bin/aux/iptables");
         let Some(text) = apart(&["iptables", "k3s-scripts"], &script) else { return };
         assert!(text.contains(expected), "{what}: {text}");
     }
@@ -135,7 +143,9 @@ fn conntrack_lists_and_counts() {
 
 #[test]
 fn ethtool_asks_the_kernel_over_netlink() {
-    let Some(text) = apart(&["ethtool", "busybox"], "busybox ip link set lo up; ethtool lo; ethtool --version") else {
+    let Some(text) =
+        apart(&["ethtool", "busybox"], "busybox ip link set lo up; ethtool lo; ethtool --version")
+    else {
         return;
     };
     assert!(text.contains("Link detected: yes"), "{text}");

@@ -35,7 +35,8 @@ impl Root {
         let tar = dist.join(format!("k3s-root-{ARCH}.tar"));
         let bytes = fs::read(&tar).unwrap_or_else(|error| panic!("{}: {error}", tar.display()));
         tar::Archive::new(bytes.as_slice()).unpack(folder.path()).unwrap();
-        let missing = fs::read_to_string(dist.join(format!("k3s-root-{ARCH}.missing.txt"))).unwrap_or_default();
+        let missing =
+            fs::read_to_string(dist.join(format!("k3s-root-{ARCH}.missing.txt"))).unwrap_or_default();
         Some(Self { dist, folder, missing: missing.lines().map(str::to_owned).collect() })
     }
 
@@ -63,7 +64,16 @@ impl Root {
         let path = format!("{}:{}", self.path("bin").display(), self.path("bin/aux").display());
         let mut command = if namespaces {
             let mut unshare = Command::new("/usr/bin/unshare");
-            unshare.args(["--user", "--map-root-user", "--net", "--mount", "--ipc", "--uts", "--pid", "--fork"]);
+            unshare.args([
+                "--user",
+                "--map-root-user",
+                "--net",
+                "--mount",
+                "--ipc",
+                "--uts",
+                "--pid",
+                "--fork",
+            ]);
             unshare.arg("--mount-proc").arg(self.path("bin/busybox"));
             unshare
         } else {
@@ -88,7 +98,11 @@ fn check(packages: &[&str], script: &str, namespaces: bool) -> Option<String> {
     let output = root.run(script, namespaces);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{:?}\n{script}\n--- stdout\n{text}\n--- stderr\n{errors}", output.status);
+    assert!(
+        output.status.success(),
+        "{:?}\n{script}\n--- stdout\n{text}\n--- stderr\n{errors}",
+        output.status
+    );
     Some(text)
 }
 

@@ -20,7 +20,9 @@ fn members(tar: &Path) -> BTreeMap<String, (char, String)> {
         let header = entry.header();
         assert_eq!((header.uid().unwrap(), header.gid().unwrap()), (0, 0));
         let name = String::from_utf8(entry.path_bytes().into_owned()).unwrap();
-        let target = entry.link_name_bytes().map_or(String::new(), |name| String::from_utf8(name.into_owned()).unwrap());
+        let target = entry
+            .link_name_bytes()
+            .map_or(String::new(), |name| String::from_utf8(name.into_owned()).unwrap());
         let kind = match header.entry_type() {
             tar::EntryType::Directory => 'd',
             tar::EntryType::Regular => 'f',
@@ -34,7 +36,8 @@ fn members(tar: &Path) -> BTreeMap<String, (char, String)> {
 
 /// The inventory of upstream's tarballs: tarball, name, type, mode, target, size.
 fn inventory(tarball: &str) -> BTreeMap<String, (char, String)> {
-    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/inventory.tsv")).unwrap();
+    let text =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/inventory.tsv")).unwrap();
     text.lines()
         .skip(1)
         .map(|line| line.split('\t').collect::<Vec<_>>())
@@ -87,8 +90,14 @@ fn other_images_extract_by_literal_patterns() {
     let tar = root.dist("k3s-root-amd64.tar");
     let extract = |arguments: &[&str]| -> Vec<String> {
         let folder = tempfile::tempdir().unwrap();
-        let output =
-            Command::new("tar").arg("-xf").arg(&tar).arg("-C").arg(folder.path()).args(arguments).output().unwrap();
+        let output = Command::new("tar")
+            .arg("-xf")
+            .arg(&tar)
+            .arg("-C")
+            .arg(folder.path())
+            .args(arguments)
+            .output()
+            .unwrap();
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         let mut names: Vec<String> = fs::read_dir(folder.path())
             .unwrap()

@@ -3,10 +3,6 @@
 use super::{Context, make_phases};
 use crate::plan::action::Phase;
 
-pub(super) fn phases(
-    context: &Context<'_>,
-    targets: &[String],
-    install: &[String],
-) -> (Vec<Phase>, String) {
+pub(super) fn phases(context: &Context<'_>, targets: &[String], install: &[String]) -> (Vec<Phase>, String) {
     (make_phases(&context.options.make, targets, install, &context.source), context.source.clone())
 }

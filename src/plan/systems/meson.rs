@@ -35,7 +35,8 @@ pub(super) fn phases(context: &Context<'_>, targets: &[String]) -> (Vec<Phase>, 
     setup.extend([FOLDER.to_owned(), context.source.clone()]);
     steps.push(run(&setup, BUILD));
     let ninja = [&["ninja".to_owned(), "-C".to_owned(), FOLDER.to_owned()], targets].concat();
-    let install = ["env", &format!("DESTDIR={OUT}"), "python3", MESON, "install", "--no-rebuild", "-C", FOLDER];
+    let install =
+        ["env", &format!("DESTDIR={OUT}"), "python3", MESON, "install", "--no-rebuild", "-C", FOLDER];
     let phases = vec![
         Phase { name: "configure", steps },
         Phase { name: "build", steps: vec![run(&ninja, BUILD)] },
@@ -52,13 +53,19 @@ fn cross_file(context: &Context<'_>) -> Option<String> {
         words.split_whitespace().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(", ")
     };
     let mut text = String::from("[binaries]\n");
-    for (key, name) in
-        [("c", "CC"), ("ar", "AR"), ("nm", "NM"), ("ranlib", "RANLIB"), ("strip", "STRIP"), ("pkg-config", "PKG_CONFIG")]
-    {
+    for (key, name) in [
+        ("c", "CC"),
+        ("ar", "AR"),
+        ("nm", "NM"),
+        ("ranlib", "RANLIB"),
+        ("strip", "STRIP"),
+        ("pkg-config", "PKG_CONFIG"),
+    ] {
         let _ = writeln!(text, "{key} = '{}'", variable(name));
     }
     let _ = writeln!(text, "\n[built-in options]");
-    let _ = writeln!(text, "c_args = [{}]", quote(&format!("{} {}", variable("CPPFLAGS"), variable("CFLAGS"))));
+    let _ =
+        writeln!(text, "c_args = [{}]", quote(&format!("{} {}", variable("CPPFLAGS"), variable("CFLAGS"))));
     let _ = writeln!(text, "c_link_args = [{}]", quote(variable("LDFLAGS")));
     let _ = writeln!(text, "\n[properties]\nneeds_exe_wrapper = true");
     let _ = writeln!(

@@ -59,9 +59,7 @@ fn run<T: AsRef<str>>(argv: &[T], cwd: &str) -> Step {
 
 /// The build and install phases that everything made by `make` has in common.
 fn make_phases(words: &[String], targets: &[String], install: &[String], cwd: &str) -> Vec<Phase> {
-    let make = |more: &[String]| -> Vec<String> {
-        [&["make".to_owned()], words, more].concat()
-    };
+    let make = |more: &[String]| -> Vec<String> { [&["make".to_owned()], words, more].concat() };
     let mut phases = vec![Phase { name: "build", steps: vec![run(&make(targets), cwd)] }];
     if !install.is_empty() {
         let words = [&[format!("DESTDIR={OUT}")], install].concat();
