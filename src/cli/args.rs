@@ -34,7 +34,7 @@ pub(super) struct Global {
     /// Folder of recipes [default: `recipes` of the checkout around the current folder].
     #[arg(long, global = true, value_name = "DIR")]
     pub(super) recipes: Option<PathBuf>,
-    /// Folder of the cache [default: $K3SROOT_CACHE, or k3sroot in $XDG_CACHE_HOME or ~/.cache].
+    /// Folder of the cache [default: `$K3SROOT_CACHE`, or `k3sroot` in `$XDG_CACHE_HOME` or `~/.cache`].
     #[arg(long, global = true, value_name = "DIR")]
     pub(super) cache: Option<PathBuf>,
 }

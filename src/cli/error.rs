@@ -110,10 +110,8 @@ impl CliError {
     /// The error as people read it.
     pub(super) fn render(&self, colour: bool) -> String {
         match self {
-            Self::Recipe(RecipeError::Invalid { path, text, span, message, help }) => {
-                snippet(path, text, span.clone(), message, help.as_deref(), colour)
-            }
-            Self::Layout(LayoutError::Invalid { path, text, span, message, help }) => {
+            Self::Recipe(RecipeError::Invalid { path, text, span, message, help })
+            | Self::Layout(LayoutError::Invalid { path, text, span, message, help }) => {
                 snippet(path, text, span.clone(), message, help.as_deref(), colour)
             }
             Self::Fetch(error) => tree(self, &[], None, &error.hints()),

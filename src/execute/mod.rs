@@ -224,7 +224,7 @@ fn next_want(queue: &Mutex<Receiver<Unit>>) -> Option<Unit> {
     queue.lock().ok()?.recv().ok()
 }
 
-impl<'a> Shared<'a> {
+impl Shared<'_> {
     fn key(&self, action: &Action) -> OutcomeKey {
         OutcomeKey::Action { digest: action.digest(), machine: self.machine_of(action) }
     }
@@ -423,7 +423,9 @@ impl<'a> Run<'a> {
                 self.schedule.source_is_here(unit);
             }
             Err(_) if self.report.outcomes.contains_key(unit) => {}
-            Err(error) => self.failed(unit, work::Failed { error: ActionError::Source(error), log: None }),
+            Err(error) => {
+                self.failed(unit, work::Failed { error: Box::new(ActionError::Source(error)), log: None });
+            }
         }
     }
 
@@ -472,7 +474,7 @@ impl<'a> Run<'a> {
         for blocked in self.schedule.fail(unit) {
             self.report.blocked.insert(blocked, unit.clone());
         }
-        if matches!(failed.error, ActionError::Cancelled) {
+        if matches!(*failed.error, ActionError::Cancelled) {
             return;
         }
         (self.shared.events)(Event::Failed(unit));
@@ -481,7 +483,7 @@ impl<'a> Run<'a> {
             unit: unit.clone(),
             version: action.version().clone(),
             recipe: action.recipe().to_owned(),
-            source: failed.error,
+            source: *failed.error,
             log: failed.log,
         });
         if self.stopping() {

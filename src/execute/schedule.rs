@@ -109,7 +109,9 @@ impl<'a> Schedule<'a> {
             }
         }
         let blocked: Vec<Unit> = blocked.into_iter().cloned().collect();
-        blocked.iter().for_each(|unit| self.set(unit, State::Failed));
+        for unit in &blocked {
+            self.set(unit, State::Failed);
+        }
         blocked
     }
 

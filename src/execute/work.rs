@@ -16,7 +16,7 @@ use crate::digest::{ActionDigest, TreeDigest};
 use crate::fetch::Obtained;
 use crate::name::Unit;
 use crate::plan::policy::{OUT, SYSROOT, TOOLS};
-use crate::plan::{Action, Keep, Phase, Step};
+use crate::plan::{Action, Keep, Step};
 use crate::sandbox::{Access, Invocation, Mode, Mount, Output, SandboxError, Shim, Status};
 use crate::store::{Outcome, OutcomeKey, Placement, Store, StoreError};
 
@@ -38,7 +38,7 @@ const UNUSUAL: [&str; 8] = [
 
 /// Why an action has no outcome, and where its log is.
 pub(super) struct Failed {
-    pub(super) error: ActionError,
+    pub(super) error: Box<ActionError>,
     pub(super) log: Option<PathBuf>,
 }
 
@@ -94,13 +94,12 @@ impl Job<'_> {
     pub(super) fn run(&self) -> Result<Outcome, Failed> {
         let store = self.shared.executor.store;
         let key = self.shared.key(self.action);
-        let plain = |error: StoreError| Failed { error: error.into(), log: None };
-        let lock = match store.try_lock(&key).map_err(plain)? {
-            Some(lock) => lock,
-            None => {
-                (self.shared.events)(Event::WaitingForOther(self.action.unit()));
-                store.lock(&key).map_err(plain)?
-            }
+        let plain = |error: StoreError| Failed { error: Box::new(error.into()), log: None };
+        let lock = if let Some(lock) = store.try_lock(&key).map_err(plain)? {
+            lock
+        } else {
+            (self.shared.events)(Event::WaitingForOther(self.action.unit()));
+            store.lock(&key).map_err(plain)?
         };
         if let Some(outcome) = store.lookup(&key).map_err(plain)? {
             return Ok(outcome);
@@ -114,24 +113,23 @@ impl Job<'_> {
         let store = self.shared.executor.store;
         let unit = self.action.unit();
         let log_path = log_path(store, unit);
-        let no_log = |error: ActionError| Failed { error, log: None };
-        let mut log = io_step(create_log(&log_path), "create the log").map_err(no_log)?;
+        let no_log = |error: ActionError| Failed { error: Box::new(error), log: None };
+        let log = io_step(create_log(&log_path), "create the log").map_err(no_log)?;
         let work = WorkDir::new(store, unit).map_err(no_log)?;
-        let with_log = |error: ActionError| Failed { error, log: Some(log_path.clone()) };
+        let with_log = |error: ActionError| Failed { error: Box::new(error), log: Some(log_path.clone()) };
         let started = Instant::now();
         self.phase("unpack");
         work.fill(self.action, &self.obtained, store).map_err(with_log)?;
         self.inputs.place(&work, store, self.shared.executor.sandbox.mode()).map_err(with_log)?;
-        let mut cpu = Duration::ZERO;
-        for phase in self.action.phases() {
-            self.phase(phase.name);
-            if let Err((error, kept)) = self.run_phase(&work, phase, &mut log, &mut cpu) {
-                if let Some(kept) = kept {
-                    work.keep(store, unit, &kept).map_err(with_log)?;
-                }
-                return Err(with_log(error));
+        let mut running = Running { job: self, work: &work, log, cpu: Duration::ZERO, reached: None };
+        if let Err(error) = running.phases() {
+            let reached = running.reached.take();
+            if let Some(kept) = reached {
+                work.keep(store, unit, &kept).map_err(with_log)?;
             }
+            return Err(with_log(error));
         }
+        let cpu = running.cpu;
         self.phase("store");
         let tree = self.take_in(&work).map_err(with_log)?;
         let archives: Vec<_> = archives(self.action)
@@ -165,107 +163,6 @@ impl Job<'_> {
         (self.shared.events)(Event::Phase { unit: self.action.unit(), phase });
     }
 
-    fn run_phase(
-        &self,
-        work: &WorkDir,
-        phase: &Phase,
-        log: &mut File,
-        cpu: &mut Duration,
-    ) -> Result<(), (ActionError, Option<Kept>)> {
-        let sandbox = self.shared.executor.sandbox;
-        for step in &phase.steps {
-            match step {
-                Step::Run { argv, cwd } => {
-                    let kept = Kept {
-                        action: self.action.digest(),
-                        phase: phase.name.to_owned(),
-                        cwd: cwd.clone(),
-                        argv: argv.clone(),
-                    };
-                    self.command(work, phase.name, argv, cwd, log, cpu)
-                        .map_err(|error| (error, Some(kept)))?;
-                }
-                Step::Write { path, contents } => {
-                    let text = work
-                        .translated(sandbox.mode(), self.shared.borrowed, contents)
-                        .map_err(|error| (error, None))?;
-                    let path = work.host(path);
-                    io_step(fs::write(&path, text), &format!("write `{}`", path.display()))
-                        .map_err(|error| (error, None))?;
-                }
-                Step::SetSymbols { path, symbols } => {
-                    let path = work.host(path);
-                    let set = fs::read_to_string(&path)
-                        .and_then(|text| fs::write(&path, symbols::set(&text, symbols)));
-                    io_step(set, &format!("set symbols in `{}`", path.display()))
-                        .map_err(|error| (error, None))?;
-                }
-                Step::RequireSymbols { path, symbols } => {
-                    let path = work.host(path);
-                    let text = io_step(fs::read_to_string(&path), &format!("read `{}`", path.display()))
-                        .map_err(|error| (error, None))?;
-                    let lost = symbols::lost(&text, symbols);
-                    if !lost.is_empty() {
-                        return Err((ActionError::Symbols { lost }, None));
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn command(
-        &self,
-        work: &WorkDir,
-        phase: &'static str,
-        argv: &[String],
-        cwd: &str,
-        log: &mut File,
-        cpu: &mut Duration,
-    ) -> Result<(), ActionError> {
-        let program = argv.first().map_or("", String::as_str);
-        let log_error = |source| ActionError::Io { what: "write the log".to_owned(), source };
-        writeln!(log, "--- {phase}: {}", argv.join(" ")).map_err(log_error)?;
-        let start = log.stream_position().map_err(log_error)?;
-        let Shared { executor, jobserver, .. } = self.shared;
-        let mut env = self.action.env().clone();
-        let folder = jobserver.path().parent().unwrap_or(jobserver.path());
-        let fifo = match executor.sandbox.mode() {
-            Mode::Namespaces => format!("{JOBSERVER}/jobserver"),
-            Mode::None => jobserver.path().display().to_string(),
-        };
-        env.insert("MAKEFLAGS".to_owned(), jobserver.makeflags(program, &fifo));
-        let mut mounts = work.mounts(self.shared.borrowed)?;
-        mounts.push(Mount { host: folder.to_owned(), guest: guest(JOBSERVER)?, access: Access::ReadWrite });
-        let invocation = Invocation {
-            mounts: &mounts,
-            argv,
-            env: &env,
-            cwd,
-            shims: &Shim::for_environment(&env),
-            output: Output::Log(log),
-            timeout: executor.options.timeout,
-            inherit_fds: true,
-        };
-        let ending = match executor.sandbox.run(&invocation, &executor.stop.processes) {
-            Ok(exit) => {
-                *cpu += exit.user + exit.system;
-                match exit.status {
-                    Status::Code(0) => return Ok(()),
-                    Status::Code(code) => format!("exited with status {code}"),
-                    Status::Signal(signal) => format!("was killed by signal {signal}"),
-                }
-            }
-            Err(SandboxError::Cancelled) => return Err(ActionError::Cancelled),
-            Err(SandboxError::TimedOut { after }) => {
-                format!("took longer than {} minutes", after.as_secs() / 60)
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let excerpt = excerpt(log, start).map_err(log_error)?;
-        Err(ActionError::Command { phase, command: shorten(argv), ending, excerpt })
-    }
-
     /// Takes what the action installed into the store.
     fn take_in(&self, work: &WorkDir) -> Result<TreeDigest, ActionError> {
         let under = self.action.installed_under();
@@ -295,6 +192,106 @@ impl Job<'_> {
             return Err(nothing());
         }
         Ok(tree)
+    }
+}
+
+/// The phases of an action, as they run.
+struct Running<'a> {
+    job: &'a Job<'a>,
+    work: &'a WorkDir,
+    log: File,
+    /// Processor time of all commands so far.
+    cpu: Duration,
+    /// The command that is running, or that failed.
+    reached: Option<Kept>,
+}
+
+impl Running<'_> {
+    fn phases(&mut self) -> Result<(), ActionError> {
+        for phase in self.job.action.phases() {
+            self.job.phase(phase.name);
+            for step in &phase.steps {
+                self.reached = None;
+                self.step(phase.name, step)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, phase: &'static str, step: &Step) -> Result<(), ActionError> {
+        let Shared { executor, borrowed, .. } = self.job.shared;
+        match step {
+            Step::Run { argv, cwd } => {
+                self.reached = Some(Kept {
+                    action: self.job.action.digest(),
+                    phase: phase.to_owned(),
+                    cwd: cwd.clone(),
+                    argv: argv.clone(),
+                });
+                self.command(phase, argv, cwd)
+            }
+            Step::Write { path, contents } => {
+                let text = self.work.translated(executor.sandbox.mode(), borrowed, contents)?;
+                let path = self.work.host(path);
+                io_step(fs::write(&path, text), &format!("write `{}`", path.display()))
+            }
+            Step::SetSymbols { path, symbols } => {
+                let path = self.work.host(path);
+                let set =
+                    fs::read_to_string(&path).and_then(|text| fs::write(&path, symbols::set(&text, symbols)));
+                io_step(set, &format!("set symbols in `{}`", path.display()))
+            }
+            Step::RequireSymbols { path, symbols } => {
+                let path = self.work.host(path);
+                let text = io_step(fs::read_to_string(&path), &format!("read `{}`", path.display()))?;
+                let lost = symbols::lost(&text, symbols);
+                if lost.is_empty() { Ok(()) } else { Err(ActionError::Symbols { lost }) }
+            }
+        }
+    }
+
+    fn command(&mut self, phase: &'static str, argv: &[String], cwd: &str) -> Result<(), ActionError> {
+        let program = argv.first().map_or("", String::as_str);
+        let log_error = |source| ActionError::Io { what: "write the log".to_owned(), source };
+        writeln!(self.log, "--- {phase}: {}", argv.join(" ")).map_err(log_error)?;
+        let start = self.log.stream_position().map_err(log_error)?;
+        let Shared { executor, jobserver, borrowed, .. } = self.job.shared;
+        let mut env = self.job.action.env().clone();
+        let folder = jobserver.path().parent().unwrap_or(jobserver.path());
+        let fifo = match executor.sandbox.mode() {
+            Mode::Namespaces => format!("{JOBSERVER}/jobserver"),
+            Mode::None => jobserver.path().display().to_string(),
+        };
+        env.insert("MAKEFLAGS".to_owned(), jobserver.makeflags(program, &fifo));
+        let mut mounts = self.work.mounts(borrowed)?;
+        mounts.push(Mount { host: folder.to_owned(), guest: guest(JOBSERVER)?, access: Access::ReadWrite });
+        let invocation = Invocation {
+            mounts: &mounts,
+            argv,
+            env: &env,
+            cwd,
+            shims: &Shim::for_environment(&env),
+            output: Output::Log(&self.log),
+            timeout: executor.options.timeout,
+            inherit_fds: true,
+        };
+        let ending = match executor.sandbox.run(&invocation, &executor.stop.processes) {
+            Ok(exit) => {
+                self.cpu += exit.user + exit.system;
+                match exit.status {
+                    Status::Code(0) => return Ok(()),
+                    Status::Code(code) => format!("exited with status {code}"),
+                    Status::Signal(signal) => format!("was killed by signal {signal}"),
+                }
+            }
+            Err(SandboxError::Cancelled) => return Err(ActionError::Cancelled),
+            Err(SandboxError::TimedOut { after }) => {
+                format!("took longer than {} minutes", after.as_secs() / 60)
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let excerpt = excerpt(&self.log, start).map_err(log_error)?;
+        Err(ActionError::Command { phase, command: shorten(argv), ending, excerpt })
     }
 }
 

@@ -230,7 +230,9 @@ fn needs(recipe: &Recipe, machine: &Machine) -> Vec<(Need, PackageName)> {
                 add(Need::Tool, &known(toolchain::COMPILER));
             }
             if named.toolchain == Toolchain::Libc {
-                toolchain::LIBC.iter().for_each(|name| add(Need::Link, &known(name)));
+                for name in toolchain::LIBC {
+                    add(Need::Link, &known(name));
+                }
             }
         }
         Machine::Build => {}

@@ -110,32 +110,29 @@ pub fn environment(
         policy.iter().copied().chain(more).collect::<Vec<_>>().join(" ")
     };
     let Options { cflags, cppflags, ldflags, libs, .. } = options;
-    match (&unit.machine, arch) {
-        (Machine::Target(_), Some(arch)) => {
-            set("CC", format!("{}-gcc", arch.triple));
-            for (variable, program) in BINUTILS {
-                set(variable, format!("{}-{program}", arch.triple));
-            }
-            for variable in ["BUILD_CC", "CC_FOR_BUILD", "HOSTCC"] {
-                set(variable, "gcc".to_owned());
-            }
-            set("CFLAGS", join(TARGET_CFLAGS, &[&arch.cflags, cflags]));
-            set("CPPFLAGS", join(TARGET_CPPFLAGS, &[cppflags]));
-            set("LDFLAGS", join(TARGET_LDFLAGS, &[&arch.ldflags, ldflags]));
-            set("PKG_CONFIG", "/tools/bin/pkgconf".to_owned());
-            set("PKG_CONFIG_LIBDIR", "/sysroot/usr/lib/pkgconfig:/sysroot/usr/share/pkgconfig".to_owned());
-            set("PKG_CONFIG_SYSROOT_DIR", SYSROOT.to_owned());
+    if let (Machine::Target(_), Some(arch)) = (&unit.machine, arch) {
+        set("CC", format!("{}-gcc", arch.triple));
+        for (variable, program) in BINUTILS {
+            set(variable, format!("{}-{program}", arch.triple));
         }
-        _ => {
-            let (include, lib): (&[&str], &[&str]) =
-                if has_tools { (&["-I/tools/include"], &["-L/tools/lib"]) } else { (&[], &[]) };
-            set("CC", "gcc".to_owned());
-            set("CXX", "g++".to_owned());
-            set("CFLAGS", join(TOOL_CFLAGS, &[cflags]));
-            set("CXXFLAGS", join(TOOL_CFLAGS, &[cflags]));
-            set("CPPFLAGS", join(include, &[cppflags]));
-            set("LDFLAGS", join(&[TOOL_LDFLAGS, lib].concat(), &[ldflags]));
+        for variable in ["BUILD_CC", "CC_FOR_BUILD", "HOSTCC"] {
+            set(variable, "gcc".to_owned());
         }
+        set("CFLAGS", join(TARGET_CFLAGS, &[&arch.cflags, cflags]));
+        set("CPPFLAGS", join(TARGET_CPPFLAGS, &[cppflags]));
+        set("LDFLAGS", join(TARGET_LDFLAGS, &[&arch.ldflags, ldflags]));
+        set("PKG_CONFIG", "/tools/bin/pkgconf".to_owned());
+        set("PKG_CONFIG_LIBDIR", "/sysroot/usr/lib/pkgconfig:/sysroot/usr/share/pkgconfig".to_owned());
+        set("PKG_CONFIG_SYSROOT_DIR", SYSROOT.to_owned());
+    } else {
+        let (include, lib): (&[&str], &[&str]) =
+            if has_tools { (&["-I/tools/include"], &["-L/tools/lib"]) } else { (&[], &[]) };
+        set("CC", "gcc".to_owned());
+        set("CXX", "g++".to_owned());
+        set("CFLAGS", join(TOOL_CFLAGS, &[cflags]));
+        set("CXXFLAGS", join(TOOL_CFLAGS, &[cflags]));
+        set("CPPFLAGS", join(include, &[cppflags]));
+        set("LDFLAGS", join(&[TOOL_LDFLAGS, lib].concat(), &[ldflags]));
     }
     if !libs.is_empty() {
         set("LIBS", libs.join(" "));

@@ -165,7 +165,7 @@ pub struct Build {
     /// Options for every machine.
     common: Options,
     arch: BTreeMap<ArchName, Options>,
-    build_machine: Options,
+    here: Options,
 }
 
 impl Build {
@@ -173,9 +173,9 @@ impl Build {
     pub fn options(&self, machine: &Machine) -> Options {
         let mut options = self.common.clone();
         match machine {
-            Machine::Build => options.add(&self.build_machine),
+            Machine::Build => options.add(&self.here),
             Machine::Cross(arch) => {
-                options.add(&self.build_machine);
+                options.add(&self.here);
                 self.arch.get(arch).into_iter().for_each(|more| options.add(more));
             }
             Machine::Target(arch) => {

@@ -258,7 +258,7 @@ impl Place<'_> {
             finish: raw.finish,
             common: options(common),
             arch: raw.arch.into_iter().map(|(arch, raw)| (arch, options(raw))).collect(),
-            build_machine: raw.machine.build.map(options).unwrap_or_default(),
+            here: raw.machine.build.map(options).unwrap_or_default(),
         })
     }
 
