@@ -15,7 +15,7 @@ fn ip_sets_addresses_routes_and_tap_devices() {
     };
     assert!(text.starts_with("inet 192.0.2.1/24\n198.51.100.0/24 dev lo"), "{text}");
     if has("/dev/net/tun") {
-        apart(&["iproute2"], "ip tuntap add dev tap0 mode tap; ip tuntap show | grep tap0");
+        apart(&["iproute2"], "ip tuntap add dev tap0 mode tap; ip -oneline link show dev tap0");
     }
 }
 
@@ -46,7 +46,7 @@ const RULES: &str = "
 ";
 
 fn iptables(mode: &str) {
-    let Some(text) = apart(&["iptables"], &format!("ipt=iptables-{mode}\n{}", RULES)) else { return };
+    let Some(text) = apart(&["iptables"], &format!("ipt=iptables-{mode}\n{RULES}")) else { return };
     for expected in [
         "-A INPUT -m comment --comment \"kube rule\" -m conntrack --ctstate NEW -j KUBE-X",
         "-j MASQUERADE --random-fully",
