@@ -160,7 +160,7 @@ impl Printer {
                 self.say(&format!("{label}: the cached archive was damaged; it is now `{}`", path.display()));
             }
             fetch::Event::Waiting { label } => {
-                self.say(&format!("{label}: another k3sroot downloads it, waiting"));
+                self.say(&format!("{label}: it is being downloaded already, waiting"));
             }
             fetch::Event::Finished { label, bytes: size, .. } => {
                 if let Some(bar) = self.state().downloads.remove(label) {

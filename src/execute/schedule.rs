@@ -172,3 +172,94 @@ impl<'a> Schedule<'a> {
 pub(super) fn inputs<'a>(plan: &'a Plan, unit: &Unit) -> impl Iterator<Item = &'a Unit> + use<'a> {
     plan.get(unit).into_iter().flat_map(|action| action.tools().keys().chain(action.sysroot().keys()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arch::Arches;
+    use crate::graph::tests::{example, graph};
+    use crate::plan::Overrides;
+
+    fn plan() -> Plan {
+        let recipes = example();
+        let graph = graph(&recipes, "iptables", &["amd64"]).unwrap();
+        let sysroot = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("sysroot");
+        Plan::new(&graph, &recipes, &Arches::load(&sysroot).unwrap(), &Overrides::new()).unwrap()
+    }
+
+    fn unit(text: &str) -> Unit {
+        text.parse().unwrap()
+    }
+
+    /// A schedule in which everything waits and every source is here.
+    fn waiting<'a>(plan: &'a Plan, durations: &[(&str, f64)]) -> Schedule<'a> {
+        let durations = durations.iter().map(|(unit, seconds)| ((*unit).to_owned(), *seconds)).collect();
+        let mut schedule = Schedule::new(plan, &durations);
+        for action in plan.actions() {
+            schedule.wait(action.unit());
+            schedule.source_is_here(action.unit());
+        }
+        schedule
+    }
+
+    /// Builds everything, one unit at a time; returns the order.
+    fn order(schedule: &mut Schedule<'_>) -> Vec<String> {
+        let mut order = Vec::new();
+        loop {
+            for unit in schedule.resolvable() {
+                schedule.must_build(unit);
+            }
+            let Some(unit) = schedule.next() else { return order };
+            schedule.start(unit);
+            schedule.done(unit);
+            order.push(unit.to_string());
+        }
+    }
+
+    #[test]
+    fn everything_is_built_and_nothing_before_its_inputs() {
+        let plan = plan();
+        let mut schedule = waiting(&plan, &[]);
+        let order = order(&mut schedule);
+        assert_eq!(order.len(), plan.actions().len());
+        for (index, done) in order.iter().enumerate() {
+            for input in inputs(&plan, &unit(done)) {
+                assert!(order[..index].contains(&input.to_string()), "{input} is not before {done}");
+            }
+        }
+        assert_eq!((schedule.pending(), schedule.running()), (0, 0));
+    }
+
+    #[test]
+    fn the_longest_way_to_go_comes_first() {
+        let plan = plan();
+        assert_eq!(order(&mut waiting(&plan, &[("m4@build", 1000.0)]))[0], "m4@build");
+        assert_ne!(order(&mut waiting(&plan, &[("m4@build", 0.1), ("bison@build", 0.1)]))[0], "m4@build");
+    }
+
+    #[test]
+    fn a_failure_takes_down_what_needs_it_and_what_only_that_needed_is_not_started() {
+        let plan = plan();
+        let mut schedule = waiting(&plan, &[]);
+        let blocked: Vec<String> =
+            schedule.fail(&unit("libmnl@amd64")).iter().map(ToString::to_string).collect();
+        assert_eq!(blocked, ["iptables@amd64", "libnftnl@amd64"]);
+        assert_eq!(schedule.pending(), 0, "nothing leads to a goal any more");
+        assert!(order(&mut schedule).is_empty());
+    }
+
+    #[test]
+    fn nothing_starts_before_its_source_is_here() {
+        let plan = plan();
+        let mut schedule = Schedule::new(&plan, &BTreeMap::new());
+        for action in plan.actions() {
+            schedule.wait(action.unit());
+        }
+        for unit in schedule.resolvable() {
+            schedule.must_build(unit);
+        }
+        assert_eq!(schedule.next(), None);
+        schedule.source_is_here(&unit("gmp@build"));
+        assert_eq!(schedule.next(), Some(&unit("gmp@build")));
+    }
+}

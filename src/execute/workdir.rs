@@ -196,3 +196,13 @@ fn set_times(folder: &Path) -> io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_from_the_store_is_as_old_as_what_was_unpacked() {
+        assert_eq!(i64::try_from(crate::store::FIXED_TIME).unwrap(), SOURCE_DATE_EPOCH);
+    }
+}
