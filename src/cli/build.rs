@@ -44,7 +44,9 @@ pub(super) fn run(global: &Global, args: &Build) -> Result<(), CliError> {
     }
     // A missing source leaves a package out; anything else that fails leaves nothing that could be taken for a root.
     let broken = report.failures.iter().any(|failure| !matches!(failure.source, ActionError::Source(_)));
-    for arch in &planned.arches {
+    let packages = project.layout.packages();
+    let packs = planned.plan.goals().iter().any(|goal| packages.contains(&goal.package));
+    for arch in planned.arches.iter().filter(|_| packs) {
         remove_earlier(&project, arch, &args.out)?;
         if !broken {
             write_tars(&project, &store, &planned, &report, arch, &args.out)?;

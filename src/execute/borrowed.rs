@@ -115,14 +115,17 @@ const PROGRAMS: [&[&str]; 7] = [
     &["clear", "kill", "ps", "which"],
 ];
 
-/// Fills the new folder `bin` with links to the borrowed programs.
+/// Fills the folder `bin` with links to the borrowed programs, as far as they are not there.
 pub(super) fn link(bin: &Path) -> io::Result<()> {
     fs::create_dir_all(bin)?;
     for name in PROGRAMS.into_iter().flatten() {
         if let Some(program) =
             PLACES.iter().map(|place| Path::new(place).join(name)).find(|path| path.exists())
         {
-            symlink(program, bin.join(name))?;
+            match symlink(program, bin.join(name)) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                _ => {}
+            }
         }
     }
     Ok(())

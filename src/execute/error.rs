@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::digest::Sha256;
 use crate::fetch::{FetchError, PatchError, UnpackError};
-use crate::name::{Unit, Version};
+use crate::name::{Machine, Unit, Version};
 use crate::sandbox::SandboxError;
 use crate::store::StoreError;
 
@@ -155,11 +155,11 @@ impl Failure {
                 hints.extend(
                     SYMPTOMS.iter().filter(|(symptom, _)| text.contains(symptom)).map(|(_, hint)| (*hint).to_owned()),
                 );
-                let arch = self.unit.machine.arch().map(|arch| format!(" --arch {arch}")).unwrap_or_default();
-                hints.push(format!(
-                    "`k3sroot shell {}{arch}` opens the sandbox at the failed phase",
-                    self.unit.package
-                ));
+                let unit = match &self.unit.machine {
+                    Machine::Target(arch) => format!("{} --arch {arch}", self.unit.package),
+                    Machine::Build | Machine::Cross(_) => self.unit.to_string(),
+                };
+                hints.push(format!("`k3sroot shell {unit}` opens the sandbox at the failed phase"));
             }
             ActionError::License { .. } => hints.push(
                 "read the new text; if it is acceptable, put its digest under [license] files".to_owned(),

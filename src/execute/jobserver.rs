@@ -61,6 +61,11 @@ impl Jobserver {
         (&self.pipe).write_all(&TOKEN)
     }
 
+    /// Puts all tokens back, when nobody can hold one but whoever waits for one.
+    pub(super) fn refill(&self) -> io::Result<()> {
+        (&self.pipe).write_all(&TOKEN.repeat(self.jobs))
+    }
+
     /// The named pipe, for mounting into a sandbox.
     pub(super) fn path(&self) -> &Path {
         &self.path

@@ -17,7 +17,7 @@ mod workdir;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
@@ -29,7 +29,7 @@ use crate::fetch::{self, FetchError, Fetcher, Obtained};
 use crate::name::Unit;
 use crate::plan::{Action, Input, Plan};
 use crate::recipe::{Archive, Origin};
-use crate::sandbox::{Cancel, Sandbox};
+use crate::sandbox::{Cancel, Mode, Sandbox};
 use crate::store::{Outcome, OutcomeKey, Store, StoreError};
 
 pub use error::{ActionError, Failure};
@@ -169,8 +169,12 @@ impl Executor<'_> {
             }
         })
         .map_err(ExecuteError::Jobserver)?;
-        let machine = identity()?;
-        let borrowed = folder.path().join("borrowed");
+        let mut machine = identity()?;
+        if self.sandbox.mode() == Mode::None {
+            // Scripts among the tools may name the interpreter that they were made with by its real path.
+            machine.push_str("-real-paths");
+        }
+        let borrowed = borrowed_folder(self.store);
         borrowed::link(&borrowed.join("bin")).map_err(ExecuteError::Borrowed)?;
         let (trash, emptied) = mpsc::channel::<WorkDir>();
         let trash = Mutex::new(trash);
@@ -266,6 +270,12 @@ impl Shared<'_> {
     }
 }
 
+/// The folder with links to the programs that builds borrow. Its place is the same in every run: what is made without
+/// namespaces may remember it.
+fn borrowed_folder(store: &Store) -> PathBuf {
+    store.root().join("borrowed")
+}
+
 /// The archives that would do for each source of an action that comes from archives.
 fn archives(action: &Action) -> Vec<&[Archive]> {
     action
@@ -328,7 +338,7 @@ impl<'a> Run<'a> {
             let stopping = self.stopping();
             let pending = self.schedule.pending();
             let running = self.schedule.running();
-            if running == 0 && (stopping || pending == 0) {
+            if running == 0 && (stopping || (pending == 0 && self.fetching == 0)) {
                 break;
             }
             if !stopping && !self.token_requested && self.schedule.next().is_some() {
@@ -342,8 +352,13 @@ impl<'a> Run<'a> {
                 Ok(Message::Fetched(unit, result)) => self.fetched(&unit, result),
                 Ok(Message::Token) => self.granted(&spawn)?,
                 Ok(Message::Finished(unit, result)) => self.finished(&unit, *result)?,
-                // Time to look at `cancel`; or everybody is gone, which `Stuck` reports.
-                Err(_) => {}
+                // Time to look at `stop`. And a token that does not come although nothing runs was lost with a
+                // process that was killed while it held one.
+                Err(_) => {
+                    if running == 0 && self.token_requested {
+                        self.shared.jobserver.refill().map_err(ExecuteError::Jobserver)?;
+                    }
+                }
             }
         }
         self.report.cancelled = self.shared.executor.stop.is_thrown() && self.broken().is_none();
@@ -423,6 +438,9 @@ impl<'a> Run<'a> {
                 self.schedule.source_is_here(unit);
             }
             Err(_) if self.report.outcomes.contains_key(unit) => {}
+            Err(FetchError::Cancelled { .. }) => {
+                self.failed(unit, work::Failed { error: Box::new(ActionError::Cancelled), log: None });
+            }
             Err(error) => {
                 self.failed(unit, work::Failed { error: Box::new(ActionError::Source(error)), log: None });
             }

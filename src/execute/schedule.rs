@@ -176,16 +176,7 @@ pub(super) fn inputs<'a>(plan: &'a Plan, unit: &Unit) -> impl Iterator<Item = &'
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::arch::Arches;
-    use crate::graph::tests::{example, graph};
-    use crate::plan::Overrides;
-
-    fn plan() -> Plan {
-        let recipes = example();
-        let graph = graph(&recipes, "iptables", &["amd64"]).unwrap();
-        let sysroot = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("sysroot");
-        Plan::new(&graph, &recipes, &Arches::load(&sysroot).unwrap(), &Overrides::new()).unwrap()
-    }
+    use crate::plan::tests::example_plan as plan;
 
     fn unit(text: &str) -> Unit {
         text.parse().unwrap()

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
@@ -99,7 +100,15 @@ impl Job<'_> {
             lock
         } else {
             (self.shared.events)(Event::WaitingForOther(self.action.unit()));
-            store.lock(&key).map_err(plain)?
+            loop {
+                thread::sleep(Duration::from_millis(200));
+                if self.shared.executor.stop.is_thrown() {
+                    return Err(Failed { error: Box::new(ActionError::Cancelled), log: None });
+                }
+                if let Some(lock) = store.try_lock(&key).map_err(plain)? {
+                    break lock;
+                }
+            }
         };
         if let Some(outcome) = store.lookup(&key).map_err(plain)? {
             return Ok(outcome);
@@ -123,7 +132,7 @@ impl Job<'_> {
         self.inputs.place(&work, store, self.shared.executor.sandbox.mode()).map_err(with_log)?;
         let mut running = Running { job: self, work: &work, log, cpu: Duration::ZERO, reached: None };
         if let Err(error) = running.phases() {
-            let reached = running.reached.take();
+            let reached = running.reached.take().filter(|_| !matches!(error, ActionError::Cancelled));
             if let Some(kept) = reached {
                 work.keep(store, unit, &kept).map_err(with_log)?;
             }

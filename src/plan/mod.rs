@@ -8,7 +8,7 @@ mod action;
 pub mod policy;
 mod systems;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ use crate::arch::{Arch, ArchError, Arches};
 use crate::digest::{ActionDigest, TreeDigest};
 use crate::graph::Graph;
 use crate::name::{PackageName, Unit};
-use crate::recipe::{Recipe, Recipes};
+use crate::recipe::{Origin, Recipe, Recipes};
 
 pub use action::{Action, Input, Keep, Phase, Step};
 
@@ -111,7 +111,13 @@ impl Job<'_> {
         env.extend(options.env.iter().map(|(name, value)| (name.clone(), value.clone())));
         let phases = systems::phases(self.unit, self.recipe, self.arch, &options, &env);
         let inputs = match self.over {
-            Some(over) => vec![Input::Override { path: over.path.clone(), tree: over.tree }],
+            // What an override replaces is upstream's code; files of our own stay.
+            Some(over) => {
+                let own =
+                    self.recipe.sources.iter().filter(|source| matches!(source.origin, Origin::Local(_)));
+                let upstream = Input::Override { path: over.path.clone(), tree: over.tree };
+                std::iter::once(upstream).chain(own.cloned().map(Input::Source)).collect()
+            }
             None => self.recipe.sources.iter().cloned().map(Input::Source).collect(),
         };
         let license = if self.over.is_some() { BTreeMap::new() } else { self.recipe.license.files.clone() };

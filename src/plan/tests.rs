@@ -14,6 +14,13 @@ fn arches() -> Arches {
     Arches::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("sysroot")).unwrap()
 }
 
+/// The plan of a small root, with a toolchain.
+pub(crate) fn example_plan() -> Plan {
+    let recipes = example();
+    let graph = graph(&recipes, "iptables", &["amd64"]).unwrap();
+    Plan::new(&graph, &recipes, &arches(), &Overrides::new()).unwrap()
+}
+
 fn digests(recipes: &Recipes, overrides: &Overrides) -> BTreeMap<Unit, ActionDigest> {
     let graph = graph(recipes, "iptables", &["amd64"]).unwrap();
     let plan = Plan::new(&graph, recipes, &arches(), overrides).unwrap();

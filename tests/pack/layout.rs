@@ -69,7 +69,6 @@ fn the_real_layout_is_read() {
 
 /// `keep` and the layout must not drift apart: the build would end with a file that is not there.
 #[test]
-#[ignore = "until the recipes are there"]
 fn recipes_keep_what_the_layout_takes() {
     let recipes = k3sroot::recipe::load("recipes".as_ref()).unwrap();
     for (package, path) in layout().files() {
