@@ -99,13 +99,13 @@ pub(super) struct Sources {
     k3sroot build --arch amd64 pigz busybox\n  \
     k3sroot build --arch amd64 --override libmnl=../libmnl\n\n\
     A package whose source cannot be had is left out of the tarballs, named, and makes the exit status 1.\n\
-    With packages named, the tarballs hold those alone.")]
+    With packages named, tarballs are written only to a folder given with --out, and hold those packages alone.")]
 pub(super) struct Build {
     #[command(flatten)]
     pub(super) selection: Selection,
-    /// Folder for the tarballs.
-    #[arg(long, value_name = "DIR", default_value = "dist")]
-    pub(super) out: PathBuf,
+    /// Folder for the tarballs [default: dist; with packages named, no tarball is written without this].
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
     #[command(flatten)]
     pub(super) sources: Sources,
     #[command(flatten)]

@@ -44,12 +44,14 @@ pub(super) fn run(global: &Global, args: &Build) -> Result<(), CliError> {
     }
     // A missing source leaves a package out; anything else that fails leaves nothing that could be taken for a root.
     let broken = report.failures.iter().any(|failure| !matches!(failure.source, ActionError::Source(_)));
-    let packages = project.layout.packages();
-    let packs = planned.plan.goals().iter().any(|goal| packages.contains(&goal.package));
-    for arch in planned.arches.iter().filter(|_| packs) {
-        remove_earlier(&project, arch, &args.out)?;
-        if !broken {
-            write_tars(&project, &store, &planned, &report, arch, &args.out)?;
+    // Who builds one package while working on it must not lose the root that lies in `dist`.
+    let default = (!planned.named).then(|| Path::new("dist"));
+    if let Some(out) = args.out.as_deref().or(default) {
+        for arch in &planned.arches {
+            remove_earlier(&project, arch, out)?;
+            if !broken {
+                write_tars(&project, &store, &planned, &report, arch, out)?;
+            }
         }
     }
     summary(&planned, &report, started);

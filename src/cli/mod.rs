@@ -53,8 +53,9 @@ fn run(cli: &Cli) -> Result<(), CliError> {
         Verb::Cache(args) => cache::run(global, args),
         Verb::Doctor(args) => doctor::run(global, args),
         Verb::Completions(args) => {
-            clap_complete::generate(args.shell, &mut Cli::command(), "k3sroot", &mut io::stdout());
-            Ok(())
+            let mut text = Vec::new();
+            clap_complete::generate(args.shell, &mut Cli::command(), "k3sroot", &mut text);
+            print(&String::from_utf8_lossy(&text))
         }
     }
 }

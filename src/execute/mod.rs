@@ -504,7 +504,8 @@ impl<'a> Run<'a> {
             source: *failed.error,
             log: failed.log,
         });
-        if self.stopping() {
+        // Throwing it twice would kill the helpers before they have cleaned up.
+        if self.stopping() && !self.shared.executor.stop.is_thrown() {
             self.shared.executor.stop.throw();
         }
     }

@@ -134,7 +134,7 @@ fn a_source_that_cannot_be_had_leaves_a_part_out_and_says_so() {
     assert_eq!(workspace.members(), ["./bin/box", "./bin/fast", "./bin/greet.sh", "./bin/loud"]);
 
     // Who names packages gets these, which is not an error.
-    let named = workspace.run("build", &[&words[..], &["box"]].concat());
+    let named = workspace.run("build", &[&words[..], &["--out", "dist", "box"]].concat());
     assert_eq!(named.code, Some(0), "{}", named.stderr);
     assert_eq!(workspace.members(), ["./bin/box", "./bin/fast", "./bin/loud"]);
 
@@ -265,7 +265,7 @@ fn wait_until(what: &str, is_so: impl Fn() -> bool) {
 fn stopped_by(signal: Signal, sandbox: &str) {
     let workspace = Workspace::new();
     // An argument that nobody else's sleep has.
-    let time = format!("{}.{}{}", 10_000 + std::process::id(), signal as i32, sandbox.len());
+    let time = format!("{}.{}{}", 10_000 + std::process::id(), signal as i32, u8::from(sandbox == "none"));
     // One child of a child in a session of its own.
     let step = format!("steps  = [[\"sh\", \"-c\", \"setsid sleep {time} & sleep {time}\"], ");
     workspace.edit("recipes/greet.toml", "steps  = [", &step);

@@ -119,7 +119,8 @@ impl Workspace {
 
     pub(crate) fn build(&self, more: &[&str]) -> Run {
         let jobs = self.conditions.jobs.to_string();
-        let more = [&["--distfiles", "distfiles"], more].concat();
+        // With packages named, only `--out` makes tarballs.
+        let more = [&["--distfiles", "distfiles", "--out", "dist"], more].concat();
         self.run("build", &self.build_words(&jobs, &more))
     }
 
