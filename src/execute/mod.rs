@@ -157,6 +157,16 @@ enum Found {
 }
 
 impl Executor<'_> {
+    /// What the tools that are made and used here are kept under.
+    fn machine(&self) -> Result<String, MachineError> {
+        let mut machine = identity()?;
+        if self.sandbox.mode() == Mode::None {
+            // Scripts among the tools may name the interpreter that they were made with by its real path.
+            machine.push_str("-real-paths");
+        }
+        Ok(machine)
+    }
+
     /// Runs `plan` until every goal has an outcome or cannot have one.
     pub fn run(&self, plan: &Plan, events: &(dyn Fn(Event<'_>) + Sync)) -> Result<Report, ExecuteError> {
         let (sender, receiver) = mpsc::channel();
@@ -169,11 +179,7 @@ impl Executor<'_> {
             }
         })
         .map_err(ExecuteError::Jobserver)?;
-        let mut machine = identity()?;
-        if self.sandbox.mode() == Mode::None {
-            // Scripts among the tools may name the interpreter that they were made with by its real path.
-            machine.push_str("-real-paths");
-        }
+        let machine = self.machine()?;
         let borrowed = borrowed_folder(self.store);
         borrowed::link(&borrowed.join("bin")).map_err(ExecuteError::Borrowed)?;
         let (trash, emptied) = mpsc::channel::<WorkDir>();

@@ -2,7 +2,7 @@
 
 use super::work::Inputs;
 use super::workdir::WorkDir;
-use super::{ActionError, Executor, Kept, borrowed, borrowed_folder, identity, wanted};
+use super::{ActionError, Executor, Kept, borrowed, borrowed_folder, wanted};
 use crate::name::Unit;
 use crate::plan::policy::SRC;
 use crate::plan::{Action, Plan};
@@ -42,7 +42,7 @@ impl Executor<'_> {
             .collect::<Result<Vec<_>, _>>()
             .map_err(ActionError::Source)?;
         work.fill(action, &obtained, self.store)?;
-        let machine = identity().map_err(|error| ActionError::Io {
+        let machine = self.machine().map_err(|error| ActionError::Io {
             what: "tell this machine from others".to_owned(),
             source: std::io::Error::other(error),
         })?;
