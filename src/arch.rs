@@ -34,6 +34,11 @@ pub struct Arch {
     /// Options of gcc's configure that choose the same processor as the compiler's default.
     #[serde(default)]
     pub gcc_configure: Vec<String>,
+    /// What the names of the build machine's cross compiler and its binutils begin with, on Debian, Fedora and the like.
+    #[serde(default)]
+    pub cross_gcc: Vec<String>,
+    /// What Rust, and so the `cc` crate, calls the target.
+    pub rust_target: String,
     /// What meson's cross file says of the machine.
     pub meson: Meson,
 }
@@ -109,6 +114,13 @@ pub enum ArchError {
 #[derive(Debug, Clone)]
 pub struct Arches(BTreeMap<ArchName, Arch>);
 
+impl Arch {
+    /// Whether `machine`, as `uname -m` and Rust name it, is of this arch.
+    pub fn is_called(&self, machine: &str) -> bool {
+        self.name.as_str() == machine || self.aliases.iter().any(|alias| alias == machine)
+    }
+}
+
 impl Arches {
     /// Reads every `*.toml` file of `folder`.
     pub fn load(folder: &Path) -> Result<Self, ArchError> {
@@ -136,7 +148,7 @@ impl Arches {
     /// The arch called `text`, by its name or one of its aliases.
     pub fn find(&self, text: &str) -> Result<&Arch, ArchError> {
         self.iter()
-            .find(|arch| arch.name.as_str() == text || arch.aliases.iter().any(|alias| alias == text))
+            .find(|arch| arch.is_called(text))
             .ok_or_else(|| ArchError::Unknown { text: text.to_owned(), known: self.names() })
     }
 

@@ -109,6 +109,10 @@ digest_type!(
     TreeDigest, "BLAKE3", 32
 );
 digest_type!(
+    /// Names a compiler of the build machine that compiles for an arch: the bytes of its programs and libraries.
+    CompilerDigest, "BLAKE3", 32
+);
+digest_type!(
     /// SHA-256, as upstream projects and K3s publish it.
     Sha256, "SHA-256", 32
 );

@@ -24,7 +24,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("fetch", &["digest"]),
     ("sandbox", &[]),
     // `recipe`, because an action's inputs are the recipe's own sources and archives, as the plan carries them.
-    ("execute", &["digest", "fetch", "name", "plan", "recipe", "sandbox", "store"]),
+    ("execute", &["arch", "digest", "fetch", "name", "plan", "recipe", "sandbox", "store"]),
     // Neither `recipe` nor `store`: the layout names packages, and what they installed is handed in as values.
     ("pack", &["arch", "digest", "name"]),
     (

@@ -73,6 +73,28 @@ pub(super) struct Selection {
     /// Build a package from a local tree instead of its source; may be given several times.
     #[arg(long = "override", value_name = "PACKAGE=DIR")]
     pub(super) overrides: Vec<String>,
+    #[command(flatten)]
+    pub(super) compiler: Compiler,
+}
+
+/// Which compiler builds for the arches.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Compiler {
+    /// Where the compiler comes from.
+    #[arg(long, value_enum, default_value_t = ToolchainChoice::Source)]
+    pub(super) toolchain: ToolchainChoice,
+    /// What the name of this machine's compiler for an arch begins with, for `--toolchain host`; with a `/` in it, a path.
+    /// `ARCH=` may be left out where one arch is built. May be given several times.
+    #[arg(long, value_name = "[ARCH=]PREFIX")]
+    pub(super) cross_prefix: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ToolchainChoice {
+    /// It is built from source: the same bits on every machine.
+    Source,
+    /// This machine's gcc, or its cross gcc: faster; the bits depend on it.
+    Host,
 }
 
 /// Where sources come from.
@@ -201,6 +223,8 @@ pub(super) struct Shell {
     /// Build a package from a local tree, as in the build that failed.
     #[arg(long = "override", value_name = "PACKAGE=DIR")]
     pub(super) overrides: Vec<String>,
+    #[command(flatten)]
+    pub(super) compiler: Compiler,
     /// A command to run in place of an interactive shell.
     #[arg(last = true, value_name = "COMMAND")]
     pub(super) command: Vec<String>,

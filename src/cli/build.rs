@@ -30,6 +30,7 @@ pub(super) fn run(global: &Global, args: &Build) -> Result<(), CliError> {
         store: &store,
         fetcher: &fetcher,
         sandbox: &sandbox,
+        compilers: &planned.compilers,
         options: means::options(&args.running),
         stop: &stop,
     };

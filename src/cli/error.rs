@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource};
 
 use crate::arch::ArchError;
-use crate::execute::{ActionError, ExecuteError, Failure, MachineError};
+use crate::execute::{ActionError, CompilerError, ExecuteError, Failure, MachineError};
 use crate::fetch::FetchError;
 use crate::graph::GraphError;
 use crate::name::{PackageName, ParseNameError};
@@ -72,6 +72,12 @@ pub(super) enum CliError {
     Sandbox(#[from] SandboxError),
     #[error(transparent)]
     Machine(#[from] MachineError),
+    #[error(transparent)]
+    Compiler(#[from] CompilerError),
+    #[error(
+        "{reason}\nwrite `--cross-prefix ARCH=PREFIX`, for example `--cross-prefix arm64=aarch64-linux-gnu-`"
+    )]
+    CrossPrefix { reason: String },
     #[error(transparent)]
     Execute(#[from] ExecuteError),
     #[error(transparent)]

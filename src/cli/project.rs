@@ -1,16 +1,18 @@
 //! What nearly every verb starts from: the recipes, the arch records, the store, and the graph and plan of what was
 //! asked for.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::path::{Path, PathBuf};
 
-use super::args::{Global, Selection};
+use super::args::{Compiler, Global, Selection, ToolchainChoice};
 use super::error::CliError;
 use crate::arch::Arches;
-use crate::graph::Graph;
+use crate::execute::HostCompiler;
+use crate::graph::{CompilerFrom, Graph};
 use crate::name::{ArchName, PackageName};
 use crate::pack::Layout;
-use crate::plan::{Override, Overrides, Plan};
+use crate::plan::{Compilers, Override, Overrides, Plan};
 use crate::recipe::{self, Recipes};
 use crate::store::Store;
 
@@ -26,6 +28,8 @@ pub(super) struct Planned {
     pub(super) arches: Vec<ArchName>,
     /// Whether packages were named.
     pub(super) named: bool,
+    /// This machine's compilers that the plan names.
+    pub(super) compilers: Vec<HostCompiler>,
     pub(super) plan: Plan,
 }
 
@@ -71,15 +75,56 @@ impl Project {
         } else {
             selection.packages.iter().map(|name| name.parse()).collect::<Result<_, _>>()?
         };
-        Ok((Graph::build(&self.recipes, &packages, &arches)?, arches))
+        let compiler = match selection.compiler.toolchain {
+            ToolchainChoice::Source => CompilerFrom::Source,
+            ToolchainChoice::Host => CompilerFrom::Machine,
+        };
+        Ok((Graph::build(&self.recipes, &packages, &arches, compiler)?, arches))
     }
 
     /// The plan of what was asked for; overrides are taken into the store.
     pub(super) fn plan(&self, selection: &Selection, store: &Store) -> Result<Planned, CliError> {
         let (graph, arches) = self.graph(selection)?;
         let overrides = self.overrides(&selection.overrides, store)?;
-        let plan = Plan::new(&graph, &self.recipes, &self.arches, &overrides)?;
-        Ok(Planned { arches, named: !selection.packages.is_empty(), plan })
+        let found = self.compilers(&selection.compiler, &arches)?;
+        let digests: Compilers =
+            found.iter().map(|(arch, compiler)| (arch.clone(), compiler.digest())).collect();
+        let plan = Plan::new(&graph, &self.recipes, &self.arches, &overrides, &digests)?;
+        let compilers = found.into_values().collect();
+        Ok(Planned { arches, named: !selection.packages.is_empty(), compilers, plan })
+    }
+
+    /// This machine's compilers for `arches`, if they are asked for.
+    fn compilers(
+        &self,
+        args: &Compiler,
+        arches: &[ArchName],
+    ) -> Result<BTreeMap<ArchName, HostCompiler>, CliError> {
+        let refuse = |reason: String| Err(CliError::CrossPrefix { reason });
+        if args.toolchain == ToolchainChoice::Source {
+            return match args.cross_prefix.first() {
+                Some(_) => refuse("`--cross-prefix` needs `--toolchain host`".to_owned()),
+                None => Ok(BTreeMap::new()),
+            };
+        }
+        let mut prefixes: BTreeMap<&ArchName, &str> = BTreeMap::new();
+        for text in &args.cross_prefix {
+            let (arch, prefix) = match (text.split_once('='), arches) {
+                (Some((arch, prefix)), _) => (&self.arches.find(arch)?.name, prefix),
+                (None, [arch]) => (arch, text.as_str()),
+                (None, _) => return refuse(format!("`--cross-prefix {text}` does not say for which arch")),
+            };
+            if !arches.contains(arch) || prefixes.insert(arch, prefix).is_some() {
+                return refuse(format!(
+                    "`--cross-prefix {text}` is for an arch that is not built, or that has one already"
+                ));
+            }
+        }
+        let probe = |arch: &ArchName| -> Result<_, CliError> {
+            let prefix = prefixes.get(arch).copied();
+            Ok((arch.clone(), HostCompiler::probe(self.arches.get(arch)?, prefix)?))
+        };
+        arches.iter().map(probe).collect()
     }
 
     fn overrides(&self, texts: &[String], store: &Store) -> Result<Overrides, CliError> {

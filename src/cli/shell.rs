@@ -15,6 +15,7 @@ pub(super) fn run(global: &Global, args: &Shell) -> Result<(), CliError> {
         arch: vec![args.arch.clone()],
         packages: vec![unit.package.to_string()],
         overrides: args.overrides.clone(),
+        compiler: args.compiler.clone(),
     };
     // A tool is in the graph of what needs it, not of itself alone.
     let planned = match project.plan(&selection, &store)? {
@@ -28,6 +29,7 @@ pub(super) fn run(global: &Global, args: &Shell) -> Result<(), CliError> {
         store: &store,
         fetcher: &fetcher,
         sandbox: &sandbox,
+        compilers: &planned.compilers,
         options: means::options(&args.running),
         stop: &stop,
     };

@@ -5,7 +5,14 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use super::workdir::guest;
+use super::{ActionError, Executor};
+use crate::plan::Action;
+use crate::plan::policy::{BORROWED, COMPILER};
+use crate::sandbox::{Access, Mount};
+use crate::store::Store;
 
 /// Where programs are looked for on the build machine.
 const PLACES: [&str; 4] = ["/usr/bin", "/bin", "/usr/sbin", "/sbin"];
@@ -115,13 +122,65 @@ const PROGRAMS: [&[&str]; 7] = [
     &["clear", "kill", "ps", "which"],
 ];
 
+/// A program of the build machine, by its name.
+pub(super) fn find(name: &str) -> Option<PathBuf> {
+    PLACES.iter().map(|place| Path::new(place).join(name)).find(|path| path.exists())
+}
+
+/// The folders of the build machine that one build sees.
+#[derive(Debug, Clone)]
+pub(super) struct Borrowed {
+    programs: PathBuf,
+    compiler: Option<PathBuf>,
+    /// Where the compiler is, if not where every sandbox looks.
+    home: Option<PathBuf>,
+}
+
+impl Borrowed {
+    /// The folders as a sandbox mounts them.
+    pub(super) fn mounts(&self) -> Result<Vec<Mount>, ActionError> {
+        let mount = |host: &Path, at: &str| -> Result<Mount, ActionError> {
+            Ok(Mount { host: host.to_owned(), guest: guest(at)?, access: Access::ReadOnly })
+        };
+        let mut mounts = vec![mount(&self.programs, BORROWED)?];
+        if let Some(compiler) = &self.compiler {
+            mounts.push(mount(compiler, COMPILER)?);
+        }
+        if let Some(home) = &self.home {
+            mounts.push(mount(home, &home.display().to_string())?);
+        }
+        Ok(mounts)
+    }
+}
+
+impl Executor<'_> {
+    /// What the build of `action` sees of the build machine.
+    pub(super) fn borrowed(&self, action: &Action) -> Result<Borrowed, ActionError> {
+        let compiler = self.compilers.iter().find(|compiler| Some(compiler.digest()) == action.compiler());
+        Ok(Borrowed {
+            programs: folder(self.store),
+            compiler: compiler.map(|compiler| compiler.folder(self.store)).transpose()?,
+            home: compiler.and_then(|compiler| compiler.home()).map(Path::to_owned),
+        })
+    }
+}
+
+/// The folder with links to the programs. Its place is the same in every run: what is made without namespaces may
+/// remember it.
+fn folder(store: &Store) -> PathBuf {
+    store.root().join("borrowed")
+}
+
+/// Links the programs where the builds of this store see them.
+pub(super) fn prepare(store: &Store) -> io::Result<()> {
+    link(&folder(store).join("bin"))
+}
+
 /// Fills the folder `bin` with links to the borrowed programs, as far as they are not there.
-pub(super) fn link(bin: &Path) -> io::Result<()> {
+fn link(bin: &Path) -> io::Result<()> {
     fs::create_dir_all(bin)?;
     for name in PROGRAMS.into_iter().flatten() {
-        if let Some(program) =
-            PLACES.iter().map(|place| Path::new(place).join(name)).find(|path| path.exists())
-        {
+        if let Some(program) = find(name) {
             match symlink(program, bin.join(name)) {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
                 _ => {}

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::CompilerError;
 use crate::digest::Sha256;
 use crate::fetch::{FetchError, PatchError, UnpackError};
 use crate::name::{Machine, Unit, Version};
@@ -97,6 +98,9 @@ pub enum ActionError {
     /// The sandbox could not run a command.
     #[error("a command could not be run")]
     Sandbox(#[from] SandboxError),
+    /// The build machine's compiler could not be put in place.
+    #[error(transparent)]
+    Compiler(#[from] CompilerError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

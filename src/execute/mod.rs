@@ -5,6 +5,7 @@
 //! happens. `schedule` decides what runs next, `work` runs one action, `jobserver` shares the cores.
 
 mod borrowed;
+mod compiler;
 mod error;
 mod event;
 mod jobserver;
@@ -17,7 +18,6 @@ mod workdir;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
@@ -32,6 +32,7 @@ use crate::recipe::{Archive, Origin};
 use crate::sandbox::{Cancel, Mode, Sandbox};
 use crate::store::{Outcome, OutcomeKey, Store, StoreError};
 
+pub use compiler::{CompilerError, HostCompiler};
 pub use error::{ActionError, Failure};
 pub use event::{Event, How};
 pub use machine::{MachineError, identity};
@@ -102,6 +103,8 @@ pub struct Executor<'a> {
     pub fetcher: &'a Fetcher,
     /// Where commands run.
     pub sandbox: &'a Sandbox,
+    /// The compilers of the build machine that the plan names.
+    pub compilers: &'a [HostCompiler],
     /// How to run.
     pub options: Options,
     /// Stops the run.
@@ -144,8 +147,6 @@ struct Shared<'a> {
     jobserver: &'a Jobserver,
     events: &'a (dyn Fn(Event<'_>) + Sync),
     machine: &'a str,
-    /// The folder with links to the programs that builds borrow from the machine.
-    borrowed: &'a Path,
     /// Takes folders that are no longer needed: removing thousands of files must not delay what comes next.
     trash: &'a Mutex<Sender<WorkDir>>,
 }
@@ -180,19 +181,11 @@ impl Executor<'_> {
         })
         .map_err(ExecuteError::Jobserver)?;
         let machine = self.machine()?;
-        let borrowed = borrowed_folder(self.store);
-        borrowed::link(&borrowed.join("bin")).map_err(ExecuteError::Borrowed)?;
+        borrowed::prepare(self.store).map_err(ExecuteError::Borrowed)?;
         let (trash, emptied) = mpsc::channel::<WorkDir>();
         let trash = Mutex::new(trash);
-        let shared = Shared {
-            executor: self,
-            plan,
-            jobserver: &jobserver,
-            events,
-            machine: &machine,
-            borrowed: &borrowed,
-            trash: &trash,
-        };
+        let shared =
+            Shared { executor: self, plan, jobserver: &jobserver, events, machine: &machine, trash: &trash };
         let (wants, queue) = mpsc::channel::<Unit>();
         let queue = Mutex::new(queue);
         let emptying = thread::spawn(move || emptied.into_iter().for_each(drop));
@@ -274,12 +267,6 @@ impl Shared<'_> {
         }
         Ok(Found::Nothing)
     }
-}
-
-/// The folder with links to the programs that builds borrow. Its place is the same in every run: what is made without
-/// namespaces may remember it.
-fn borrowed_folder(store: &Store) -> PathBuf {
-    store.root().join("borrowed")
 }
 
 /// The archives that would do for each source of an action that comes from archives.

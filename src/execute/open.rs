@@ -2,7 +2,7 @@
 
 use super::work::Inputs;
 use super::workdir::WorkDir;
-use super::{ActionError, Executor, Kept, borrowed, borrowed_folder, wanted};
+use super::{ActionError, Executor, Kept, borrowed, wanted};
 use crate::name::Unit;
 use crate::plan::policy::SRC;
 use crate::plan::{Action, Plan};
@@ -77,15 +77,14 @@ impl Executor<'_> {
             Opened::Failed { work, kept } => (work, kept.cwd.as_str()),
             Opened::Fresh { work } => (work, SRC),
         };
-        let borrowed = borrowed_folder(self.store);
-        borrowed::link(&borrowed.join("bin")).map_err(|source| ActionError::Io {
+        borrowed::prepare(self.store).map_err(|source| ActionError::Io {
             what: "link the build machine's programs".to_owned(),
             source,
         })?;
         let mut env = action.env().clone();
         env.insert("PS1".to_owned(), format!("[{unit}] $PWD # "));
         let invocation = Invocation {
-            mounts: &work.mounts(&borrowed)?,
+            mounts: &work.mounts(&self.borrowed(action)?)?,
             argv,
             env: &env,
             cwd,

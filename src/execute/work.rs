@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use serde::{Deserialize, Serialize};
 
+use super::borrowed::Borrowed;
 use super::symbols;
 use super::workdir::{WorkDir, forget_kept, guest, log_path};
 use super::{ActionError, Event, Shared, archives};
@@ -25,17 +26,6 @@ use crate::store::{Outcome, OutcomeKey, Placement, Store, StoreError};
 const JOBSERVER: &str = "/run/k3sroot";
 /// How many of a log's last lines a failure shows.
 const EXCERPT: usize = 12;
-/// What [`Keep::Usual`] leaves out.
-const UNUSUAL: [&str; 8] = [
-    "**/*.la",
-    "**/share/man/**",
-    "**/share/info/**",
-    "**/share/doc/**",
-    "**/share/gtk-doc/**",
-    "**/share/locale/**",
-    "**/share/bash-completion/**",
-    "lib/charset.alias",
-];
 
 /// Why an action has no outcome, and where its log is.
 pub(super) struct Failed {
@@ -130,7 +120,9 @@ impl Job<'_> {
         self.phase("unpack");
         work.fill(self.action, &self.obtained, store).map_err(with_log)?;
         self.inputs.place(&work, store, self.shared.executor.sandbox.mode()).map_err(with_log)?;
-        let mut running = Running { job: self, work: &work, log, cpu: Duration::ZERO, reached: None };
+        let borrowed = self.shared.executor.borrowed(self.action).map_err(with_log)?;
+        let mut running =
+            Running { job: self, work: &work, borrowed, log, cpu: Duration::ZERO, reached: None };
         if let Err(error) = running.phases() {
             let reached = running.reached.take().filter(|_| !matches!(error, ActionError::Cancelled));
             if let Some(kept) = reached {
@@ -181,9 +173,9 @@ impl Job<'_> {
             return Err(nothing());
         }
         let tree = match self.action.keep() {
-            Keep::Usual => {
-                let unusual = globs(&UNUSUAL)?;
-                self.shared.executor.store.capture(&folder, &|path| !unusual.is_match(path))?
+            Keep::AllBut(unwanted) => {
+                let unwanted = globs(unwanted)?;
+                self.shared.executor.store.capture(&folder, &|path| !unwanted.is_match(path))?
             }
             Keep::Only(wanted) => {
                 let matcher = globs(wanted)?;
@@ -208,6 +200,7 @@ impl Job<'_> {
 struct Running<'a> {
     job: &'a Job<'a>,
     work: &'a WorkDir,
+    borrowed: Borrowed,
     log: File,
     /// Processor time of all commands so far.
     cpu: Duration,
@@ -228,7 +221,7 @@ impl Running<'_> {
     }
 
     fn step(&mut self, phase: &'static str, step: &Step) -> Result<(), ActionError> {
-        let Shared { executor, borrowed, .. } = self.job.shared;
+        let executor = self.job.shared.executor;
         match step {
             Step::Run { argv, cwd } => {
                 self.reached = Some(Kept {
@@ -240,7 +233,7 @@ impl Running<'_> {
                 self.command(phase, argv, cwd)
             }
             Step::Write { path, contents } => {
-                let text = self.work.translated(executor.sandbox.mode(), borrowed, contents)?;
+                let text = self.work.translated(executor.sandbox.mode(), &self.borrowed, contents)?;
                 let path = self.work.host(path);
                 io_step(fs::write(&path, text), &format!("write `{}`", path.display()))
             }
@@ -264,7 +257,7 @@ impl Running<'_> {
         let log_error = |source| ActionError::Io { what: "write the log".to_owned(), source };
         writeln!(self.log, "--- {phase}: {}", argv.join(" ")).map_err(log_error)?;
         let start = self.log.stream_position().map_err(log_error)?;
-        let Shared { executor, jobserver, borrowed, .. } = self.job.shared;
+        let Shared { executor, jobserver, .. } = self.job.shared;
         let mut env = self.job.action.env().clone();
         let folder = jobserver.path().parent().unwrap_or(jobserver.path());
         let fifo = match executor.sandbox.mode() {
@@ -272,7 +265,7 @@ impl Running<'_> {
             Mode::None => jobserver.path().display().to_string(),
         };
         env.insert("MAKEFLAGS".to_owned(), jobserver.makeflags(program, &fifo));
-        let mut mounts = self.work.mounts(borrowed)?;
+        let mut mounts = self.work.mounts(&self.borrowed)?;
         mounts.push(Mount { host: folder.to_owned(), guest: guest(JOBSERVER)?, access: Access::ReadWrite });
         let invocation = Invocation {
             mounts: &mounts,

@@ -9,11 +9,12 @@ use nix::fcntl::AT_FDCWD;
 use nix::sys::stat::{UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
 
+use super::borrowed::Borrowed;
 use super::{ActionError, Kept};
 use crate::digest::Sha256;
 use crate::fetch::{self, Obtained, UnpackSpec};
 use crate::name::Unit;
-use crate::plan::policy::{BORROWED, BUILD, OUT, SOURCE_DATE_EPOCH, SRC, SYSROOT, TOOLS};
+use crate::plan::policy::{BUILD, OUT, SOURCE_DATE_EPOCH, SRC, SYSROOT, TOOLS};
 use crate::plan::{Action, Input};
 use crate::recipe::{Origin, Source};
 use crate::sandbox::{Access, GuestPath, Mode, Mount, Translation};
@@ -96,10 +97,9 @@ impl WorkDir {
         self.root.join(guest.trim_start_matches('/'))
     }
 
-    /// The folders as the sandbox mounts them, with the programs that are borrowed from the build machine.
-    pub fn mounts(&self, borrowed: &Path) -> Result<Vec<Mount>, ActionError> {
-        let borrowed = Mount { host: borrowed.to_owned(), guest: guest(BORROWED)?, access: Access::ReadOnly };
-        let mut mounts = vec![borrowed];
+    /// The folders as the sandbox mounts them, with what is borrowed from the build machine.
+    pub(super) fn mounts(&self, borrowed: &Borrowed) -> Result<Vec<Mount>, ActionError> {
+        let mut mounts = borrowed.mounts()?;
         for (path, access) in FOLDERS {
             mounts.push(Mount { host: self.host(path), guest: guest(path)?, access });
         }
@@ -107,7 +107,12 @@ impl WorkDir {
     }
 
     /// `text`, with guest paths replaced by real ones where commands see those.
-    pub(super) fn translated(&self, mode: Mode, borrowed: &Path, text: &str) -> Result<String, ActionError> {
+    pub(super) fn translated(
+        &self,
+        mode: Mode,
+        borrowed: &Borrowed,
+        text: &str,
+    ) -> Result<String, ActionError> {
         match mode {
             Mode::Namespaces => Ok(text.to_owned()),
             Mode::None => Ok(Translation::new(&self.mounts(borrowed)?).text(text)),

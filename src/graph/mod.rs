@@ -28,6 +28,15 @@ mod toolchain {
     pub(super) const LIBC: [&str; 2] = ["linux-headers", "musl"];
 }
 
+/// Where the compiler for the target comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CompilerFrom {
+    /// It is built, from a recipe.
+    Source,
+    /// The build machine has one, and its binutils.
+    Machine,
+}
+
 /// Why one unit comes before another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Need {
@@ -72,7 +81,12 @@ pub struct Graph {
 
 impl Graph {
     /// The graph of everything that `wanted` packages need, for each of `arches`.
-    pub fn build(recipes: &Recipes, wanted: &[PackageName], arches: &[ArchName]) -> Result<Self, GraphError> {
+    pub fn build(
+        recipes: &Recipes,
+        wanted: &[PackageName],
+        arches: &[ArchName],
+        compiler: CompilerFrom,
+    ) -> Result<Self, GraphError> {
         let mut graph = Self { edges: StableDiGraph::new(), nodes: BTreeMap::new(), goals: Vec::new() };
         for arch in arches {
             for package in wanted {
@@ -86,7 +100,7 @@ impl Graph {
                     Machine::Target(arch.clone())
                 };
                 let unit = Unit { package: package.clone(), machine };
-                graph.add(recipes, &unit)?;
+                graph.add(recipes, &unit, compiler)?;
                 graph.goals.push(unit);
             }
         }
@@ -94,13 +108,18 @@ impl Graph {
         Ok(graph)
     }
 
-    fn add(&mut self, recipes: &Recipes, unit: &Unit) -> Result<NodeIndex, GraphError> {
+    fn add(
+        &mut self,
+        recipes: &Recipes,
+        unit: &Unit,
+        compiler: CompilerFrom,
+    ) -> Result<NodeIndex, GraphError> {
         if let Some(&node) = self.nodes.get(unit) {
             return Ok(node);
         }
         let node = self.edges.add_node(unit.clone());
         self.nodes.insert(unit.clone(), node);
-        for (need, package) in needs(&recipes[&unit.package], &unit.machine) {
+        for (need, package) in needs(&recipes[&unit.package], &unit.machine, compiler) {
             let recipe = recipes.get(&package).ok_or_else(|| GraphError::MissingNeed {
                 path: recipes[&unit.package].path.clone(),
                 key: need.key(),
@@ -108,7 +127,7 @@ impl Graph {
                 similar: similar(recipes, &package),
             })?;
             let machine = machine_of(recipes, unit, need, recipe)?;
-            let before = self.add(recipes, &Unit { package, machine })?;
+            let before = self.add(recipes, &Unit { package, machine }, compiler)?;
             self.edges.add_edge(before, node, need);
         }
         Ok(node)
@@ -213,7 +232,7 @@ impl Graph {
 }
 
 /// The needs of a recipe on a machine: those it names and, for target units, the toolchain.
-fn needs(recipe: &Recipe, machine: &Machine) -> Vec<(Need, PackageName)> {
+fn needs(recipe: &Recipe, machine: &Machine, compiler: CompilerFrom) -> Vec<(Need, PackageName)> {
     let named = &recipe.needs;
     let mut needs: Vec<(Need, PackageName)> = Vec::new();
     let mut add = |need: Need, packages: &[PackageName]| {
@@ -226,7 +245,7 @@ fn needs(recipe: &Recipe, machine: &Machine) -> Vec<(Need, PackageName)> {
         Machine::Cross(_) => add(Need::Target, &named.target),
         Machine::Target(_) => {
             let known = |name: &str| name.parse::<PackageName>().into_iter().collect::<Vec<_>>();
-            if named.toolchain != Toolchain::None {
+            if named.toolchain != Toolchain::None && compiler == CompilerFrom::Source {
                 add(Need::Tool, &known(toolchain::COMPILER));
             }
             if named.toolchain == Toolchain::Libc {

@@ -55,8 +55,17 @@ pub(crate) fn example() -> Recipes {
 }
 
 pub(crate) fn graph(recipes: &Recipes, package: &str, arches: &[&str]) -> Result<Graph, GraphError> {
+    graph_with(recipes, package, arches, CompilerFrom::Source)
+}
+
+pub(crate) fn graph_with(
+    recipes: &Recipes,
+    package: &str,
+    arches: &[&str],
+    compiler: CompilerFrom,
+) -> Result<Graph, GraphError> {
     let arches: Vec<ArchName> = arches.iter().map(|arch| arch.parse().unwrap()).collect();
-    Graph::build(recipes, &[package.parse().unwrap()], &arches)
+    Graph::build(recipes, &[package.parse().unwrap()], &arches, compiler)
 }
 
 fn names(units: &BTreeSet<Unit>) -> Vec<String> {
@@ -91,6 +100,18 @@ fn every_unit_comes_after_what_it_needs_and_build_machine_units_come_once() {
     let text: Vec<String> = ordered.iter().map(ToString::to_string).collect();
     assert_eq!(text.iter().filter(|unit| *unit == "gmp@build").count(), 1);
     assert_eq!(text.len(), 3 + 2 * 7, "{text:?}");
+}
+
+#[test]
+fn with_the_machines_own_compiler_none_is_built() {
+    let recipes = example();
+    let graph = graph_with(&recipes, "iptables", &["arm64"], CompilerFrom::Machine).unwrap();
+    let units: Vec<String> = graph.ordered().iter().map(ToString::to_string).collect();
+    let libraries = ["libmnl@arm64", "libnftnl@arm64", "linux-headers@arm64", "musl@arm64"];
+    assert_eq!(names(&graph.inputs(&"iptables@arm64".parse().unwrap()).sysroot), libraries);
+    for absent in ["gcc@build-arm64", "binutils@build-arm64", "gmp@build"] {
+        assert!(!units.contains(&absent.to_owned()), "{units:?}");
+    }
 }
 
 #[test]

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::digest::{ActionDigest, Framed, ResolvedDigest, Sha256, SourceDigest, TreeDigest};
+use crate::digest::{ActionDigest, CompilerDigest, Framed, ResolvedDigest, Sha256, SourceDigest, TreeDigest};
 use crate::name::{Unit, Version};
 use crate::recipe::{Archive, Origin, Source};
 
 /// The version of the encoding; a change of it changes every digest at once.
-const ENCODING: &str = "k3sroot action 1";
+const ENCODING: &str = "k3sroot action 2";
 
 /// One piece of work. It cannot be changed once it is made, so its digest always fits.
 #[derive(Debug, Clone)]
@@ -25,6 +25,7 @@ pub(super) struct Parts {
     pub(super) recipe: PathBuf,
     pub(super) inputs: Vec<Input>,
     pub(super) license: BTreeMap<String, Sha256>,
+    pub(super) compiler: Option<CompilerDigest>,
     pub(super) tools: BTreeMap<Unit, ActionDigest>,
     pub(super) sysroot: BTreeMap<Unit, ActionDigest>,
     pub(super) env: BTreeMap<String, String>,
@@ -105,16 +106,10 @@ impl Phase {
 /// Which of the installed files are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Keep {
-    /// All but documentation, translations, completions and libtool's archives.
-    Usual,
-    /// What matches one of these globs.
+    /// What matches none of these globs.
+    AllBut(Vec<String>),
+    /// What matches one of these globs, each of which must match something.
     Only(Vec<String>),
-}
-
-impl Keep {
-    pub(super) fn new(globs: &[String]) -> Self {
-        if globs.is_empty() { Self::Usual } else { Self::Only(globs.to_vec()) }
-    }
 }
 
 impl Action {
@@ -160,6 +155,11 @@ impl Action {
     /// Licence texts that must be as the recipe knows them, by path under `/src`.
     pub fn license(&self) -> &BTreeMap<String, Sha256> {
         &self.parts.license
+    }
+
+    /// The build machine's own compiler that it is built with, if it is.
+    pub fn compiler(&self) -> Option<CompilerDigest> {
+        self.parts.compiler
     }
 
     /// Units merged at `/tools`.
@@ -226,6 +226,7 @@ impl Parts {
             recipe: _,
             inputs,
             license: _,
+            compiler,
             tools: _,
             sysroot: _,
             env,
@@ -252,6 +253,9 @@ impl Parts {
                 }
             }
         }
+        if let Some(compiler) = compiler {
+            framed.field("compiler", compiler.as_bytes());
+        }
         for (name, value) in env {
             framed.field("env", name).field("value", value);
         }
@@ -260,7 +264,7 @@ impl Parts {
             phase.steps.iter().for_each(|step| step.encode(&mut framed));
         }
         match keep {
-            Keep::Usual => framed.field("keep", "usual"),
+            Keep::AllBut(globs) => framed.list("keep all but", globs),
             Keep::Only(globs) => framed.list("keep only", globs),
         };
         framed.field("installed under", installed_under);

@@ -14,10 +14,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::arch::{Arch, ArchError, Arches};
-use crate::digest::{ActionDigest, TreeDigest};
+use crate::digest::{ActionDigest, CompilerDigest, TreeDigest};
 use crate::graph::Graph;
-use crate::name::{PackageName, Unit};
-use crate::recipe::{Origin, Recipe, Recipes};
+use crate::name::{ArchName, Machine, PackageName, Unit};
+use crate::recipe::{Origin, Recipe, Recipes, Toolchain};
 
 pub use action::{Action, Input, Keep, Phase, Step};
 
@@ -32,6 +32,9 @@ pub struct Override {
 
 /// Overrides by package.
 pub type Overrides = BTreeMap<PackageName, Override>;
+
+/// The build machine's own compilers, by the arch they compile for, where these are used in place of one made from source.
+pub type Compilers = BTreeMap<ArchName, CompilerDigest>;
 
 /// The actions that lead to the wanted packages, each after all that it needs.
 #[derive(Debug, Clone)]
@@ -48,6 +51,7 @@ impl Plan {
         recipes: &Recipes,
         arches: &Arches,
         overrides: &Overrides,
+        compilers: &Compilers,
     ) -> Result<Self, ArchError> {
         let mut plan = Self { actions: Vec::new(), by_unit: BTreeMap::new(), goals: graph.goals().to_vec() };
         for unit in graph.ordered() {
@@ -61,7 +65,8 @@ impl Plan {
             let job = Job {
                 recipe: &recipes[&unit.package],
                 arch: unit.machine.arch().map(|arch| arches.get(arch)).transpose()?,
-                exports: inputs.tools.iter().map(|tool| &recipes[&tool.package].exports).collect(),
+                exports: inputs.tools.iter().map(|tool| &recipes[&tool.package]).collect(),
+                compiler: compiler(compilers, &unit, &recipes[&unit.package]),
                 over: overrides.get(&unit.package),
                 tools: digests(&inputs.tools),
                 sysroot: digests(&inputs.sysroot),
@@ -90,12 +95,22 @@ impl Plan {
     }
 }
 
+/// The build machine's compiler for `unit`, if it needs one and that is used.
+fn compiler(compilers: &Compilers, unit: &Unit, recipe: &Recipe) -> Option<CompilerDigest> {
+    match &unit.machine {
+        Machine::Target(arch) if recipe.needs.toolchain != Toolchain::None => compilers.get(arch).copied(),
+        _ => None,
+    }
+}
+
 /// What there is to know of one unit while its action is written down.
 struct Job<'a> {
     unit: &'a Unit,
     recipe: &'a Recipe,
     arch: Option<&'a Arch>,
-    exports: Vec<&'a BTreeMap<String, String>>,
+    /// The recipes of the tools, whose exports are part of the environment.
+    exports: Vec<&'a Recipe>,
+    compiler: Option<CompilerDigest>,
     over: Option<&'a Override>,
     tools: BTreeMap<Unit, ActionDigest>,
     sysroot: BTreeMap<Unit, ActionDigest>,
@@ -104,9 +119,14 @@ struct Job<'a> {
 impl Job<'_> {
     fn plan(self) -> Action {
         let options = self.recipe.build.options(&self.unit.machine);
-        let mut env = policy::environment(self.unit, self.arch, &options, !self.tools.is_empty());
-        for exports in &self.exports {
-            env.extend(exports.iter().map(|(name, value)| (name.clone(), value.clone())));
+        let words = Words { recipe: self.recipe, arch: self.arch };
+        let equipment =
+            policy::Equipment { tools: !self.tools.is_empty(), host_compiler: self.compiler.is_some() };
+        let mut env = policy::environment(self.unit, self.arch, &options, equipment);
+        for tool in &self.exports {
+            // A tool's words are its own: its version, not that of what it is used for.
+            let words = Words { recipe: tool, arch: self.arch };
+            env.extend(tool.exports.iter().map(|(name, value)| (name.clone(), words.expand(value))));
         }
         env.extend(options.env.iter().map(|(name, value)| (name.clone(), value.clone())));
         let phases = systems::phases(self.unit, self.recipe, self.arch, &options, &env);
@@ -121,18 +141,18 @@ impl Job<'_> {
             None => self.recipe.sources.iter().cloned().map(Input::Source).collect(),
         };
         let license = if self.over.is_some() { BTreeMap::new() } else { self.recipe.license.files.clone() };
-        let words = Words { recipe: self.recipe, arch: self.arch };
         Action::new(action::Parts {
             unit: self.unit.clone(),
             version: self.recipe.version.clone(),
             recipe: self.recipe.path.clone(),
             inputs,
             license,
+            compiler: self.compiler,
             tools: self.tools,
             sysroot: self.sysroot,
             env: env.into_iter().map(|(name, value)| (name, words.expand(&value))).collect(),
             phases: phases.into_iter().map(|phase| phase.map_words(|word| words.expand(word))).collect(),
-            keep: Keep::new(&self.recipe.keep),
+            keep: policy::keep(&self.recipe.keep),
             installed_under: policy::installed_under(self.unit),
         })
     }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::Keep;
 use crate::arch::Arch;
 use crate::name::{Machine, Unit};
 use crate::recipe::Options;
@@ -28,16 +29,19 @@ pub const BUILD_TRIPLE: &str = "x86_64-pc-linux-gnu";
 /// Links to the programs that are borrowed from the build machine, in `bin`; read-only.
 pub const BORROWED: &str = "/borrowed";
 
-const PATH: &str = "/tools/bin:/borrowed/bin";
+/// The build machine's own compiler for the unit's arch, in `bin`, where that is used; read-only.
+pub const COMPILER: &str = "/compiler";
 
-/// Smallest code first: the root is carried to every node. Sections are collected at link time.
-/// Assertions name their source file: as upstream's tree has it, not as the build finds it.
+/// Smallest code first: the root is carried to every node. Sections are collected at link time. Nothing unwinds a stack,
+/// so nothing describes how. Assertions name their source file: as upstream's tree has it, not as the build finds it.
 const TARGET_CFLAGS: &[&str] = &[
     "-Os",
     "-g0",
     "-pipe",
     "-ffunction-sections",
     "-fdata-sections",
+    "-fno-asynchronous-unwind-tables",
+    "-fno-unwind-tables",
     "-fstack-protector-strong",
     "-ffile-prefix-map=/src=.",
     "-ffile-prefix-map=/build=.",
@@ -55,7 +59,21 @@ const TARGET_LDFLAGS: &[&str] = &[
 ];
 /// Tools run once or twice: compiling them must not take longer than they save.
 const TOOL_CFLAGS: &[&str] = &["-O1", "-g0", "-pipe"];
+/// Compilers since gcc 15 take C to be C23, which older sources are not.
+const TOOL_C_STANDARD: &[&str] = &["-std=gnu17"];
 const TOOL_LDFLAGS: &[&str] = &["-s"];
+
+/// What is not kept of what a unit installs, when its recipe does not say what is.
+const UNUSUAL: [&str; 8] = [
+    "**/*.la",
+    "**/share/man/**",
+    "**/share/info/**",
+    "**/share/doc/**",
+    "**/share/gtk-doc/**",
+    "**/share/locale/**",
+    "**/share/bash-completion/**",
+    "lib/charset.alias",
+];
 
 /// Programs of the target binutils, by the variable that names them.
 const BINUTILS: [(&str, &str); 9] = [
@@ -70,6 +88,11 @@ const BINUTILS: [(&str, &str); 9] = [
     ("STRIP", "strip"),
 ];
 
+/// The programs of the target binutils, as they are called without the triple.
+pub fn binutils() -> impl Iterator<Item = &'static str> {
+    BINUTILS.iter().map(|(_, program)| *program)
+}
+
 /// Where a unit is installed.
 pub fn prefix(unit: &Unit) -> &'static str {
     if unit.machine.runs_here() { TOOLS } else { "/usr" }
@@ -81,20 +104,43 @@ pub fn installed_under(unit: &Unit) -> &'static str {
     if unit.machine.runs_here() { "tools" } else { "" }
 }
 
+/// Which of the files that a unit installs are kept; `wanted` is what its recipe says.
+pub fn keep(wanted: &[String]) -> Keep {
+    if wanted.is_empty() {
+        Keep::AllBut(UNUSUAL.map(str::to_owned).to_vec())
+    } else {
+        Keep::Only(wanted.to_vec())
+    }
+}
+
+/// What is special about the tools that a unit is built with.
+#[derive(Debug, Clone, Copy)]
+pub struct Equipment {
+    /// Whether it has any tools made by us.
+    pub tools: bool,
+    /// Whether the compiler is the build machine's own.
+    pub host_compiler: bool,
+}
+
 /// The environment of every command of `unit`, made from nothing.
 pub fn environment(
     unit: &Unit,
     arch: Option<&Arch>,
     options: &Options,
-    has_tools: bool,
+    equipment: Equipment,
 ) -> BTreeMap<String, String> {
+    let path = if equipment.host_compiler {
+        "/tools/bin:/compiler/bin:/borrowed/bin"
+    } else {
+        "/tools/bin:/borrowed/bin"
+    };
     let mut env = BTreeMap::new();
     let mut set = |name: &str, value: String| env.insert(name.to_owned(), value);
     for (name, value) in [
         ("HOME", "/tmp"),
         ("TMPDIR", "/tmp"),
         ("LC_ALL", "C"),
-        ("PATH", PATH),
+        ("PATH", path),
         ("TZ", "UTC"),
         // Some configure scripts refuse to run as root, which `--sandbox none` may do.
         ("FORCE_UNSAFE_CONFIGURE", "1"),
@@ -126,10 +172,10 @@ pub fn environment(
         set("PKG_CONFIG_SYSROOT_DIR", SYSROOT.to_owned());
     } else {
         let (include, lib): (&[&str], &[&str]) =
-            if has_tools { (&["-I/tools/include"], &["-L/tools/lib"]) } else { (&[], &[]) };
+            if equipment.tools { (&["-I/tools/include"], &["-L/tools/lib"]) } else { (&[], &[]) };
         set("CC", "gcc".to_owned());
         set("CXX", "g++".to_owned());
-        set("CFLAGS", join(TOOL_CFLAGS, &[cflags]));
+        set("CFLAGS", join(&[TOOL_CFLAGS, TOOL_C_STANDARD].concat(), &[cflags]));
         set("CXXFLAGS", join(TOOL_CFLAGS, &[cflags]));
         set("CPPFLAGS", join(include, &[cppflags]));
         set("LDFLAGS", join(&[TOOL_LDFLAGS, lib].concat(), &[ldflags]));

@@ -6,7 +6,8 @@ use std::path::Path;
 use super::*;
 use crate::arch::Arches;
 use crate::digest::{Sha256, SourceDigest, TreeDigest};
-use crate::graph::tests::{example, graph};
+use crate::graph::CompilerFrom;
+use crate::graph::tests::{example, graph, graph_with};
 use crate::name::Unit;
 use crate::recipe::{Origin, Patch};
 
@@ -18,12 +19,12 @@ fn arches() -> Arches {
 pub(crate) fn example_plan() -> Plan {
     let recipes = example();
     let graph = graph(&recipes, "iptables", &["amd64"]).unwrap();
-    Plan::new(&graph, &recipes, &arches(), &Overrides::new()).unwrap()
+    Plan::new(&graph, &recipes, &arches(), &Overrides::new(), &Compilers::new()).unwrap()
 }
 
 fn digests(recipes: &Recipes, overrides: &Overrides) -> BTreeMap<Unit, ActionDigest> {
     let graph = graph(recipes, "iptables", &["amd64"]).unwrap();
-    let plan = Plan::new(&graph, recipes, &arches(), overrides).unwrap();
+    let plan = Plan::new(&graph, recipes, &arches(), overrides, &Compilers::new()).unwrap();
     plan.actions().iter().map(|action| (action.unit().clone(), action.digest())).collect()
 }
 
@@ -118,10 +119,41 @@ fn an_override_counts_by_what_is_in_it() {
 }
 
 #[test]
+fn the_machines_compiler_counts_for_what_it_compiles_and_nothing_else() {
+    let recipes = example();
+    let graph = graph_with(&recipes, "iptables", &["arm64"], CompilerFrom::Machine).unwrap();
+    let with = |byte: u8| {
+        let compiler = CompilerDigest::from_bytes([byte; 32]);
+        let compilers = [("arm64".parse().unwrap(), compiler)].into();
+        Plan::new(&graph, &recipes, &arches(), &Overrides::new(), &compilers).unwrap()
+    };
+    let (one, two) = (with(1), with(2));
+    for (one, two) in one.actions().iter().zip(two.actions()) {
+        let unit = one.unit().to_string();
+        let compiled = unit.ends_with("@arm64") && unit != "linux-headers@arm64";
+        assert_eq!(one.digest() != two.digest(), compiled, "{unit}");
+        assert_eq!(one.compiler().is_some(), compiled, "{unit}");
+        assert_eq!(one.env()["PATH"].contains("/compiler/bin"), compiled, "{unit}");
+    }
+}
+
+#[test]
+fn what_a_tool_exports_is_in_the_tools_own_words() {
+    let mut recipes = example();
+    let bison = recipes.get_mut(&"bison".parse().unwrap()).unwrap();
+    bison.version = "3.8".parse().unwrap();
+    bison.exports.insert("BISON".to_owned(), "/tools/share/bison-{version}".to_owned());
+    let graph = graph(&recipes, "iptables", &["amd64"]).unwrap();
+    let plan = Plan::new(&graph, &recipes, &arches(), &Overrides::new(), &Compilers::new()).unwrap();
+    let iptables = plan.get(&"iptables@amd64".parse().unwrap()).unwrap();
+    assert_eq!(iptables.env()["BISON"], "/tools/share/bison-3.8");
+}
+
+#[test]
 fn the_resolved_digest_follows_what_needs_turned_out_to_be() {
     let recipes = example();
     let graph = graph(&recipes, "iptables", &["amd64"]).unwrap();
-    let plan = Plan::new(&graph, &recipes, &arches(), &Overrides::new()).unwrap();
+    let plan = Plan::new(&graph, &recipes, &arches(), &Overrides::new(), &Compilers::new()).unwrap();
     let action = plan.get(&"libnftnl@amd64".parse().unwrap()).unwrap();
     let trees = |byte: u8| {
         action.sysroot().keys().map(|unit| (unit.clone(), TreeDigest::from_bytes([byte; 32]))).collect()
@@ -134,7 +166,7 @@ fn the_resolved_digest_follows_what_needs_turned_out_to_be() {
 fn target_commands_are_cross_commands_and_tools_are_not() {
     let recipes = example();
     let graph = graph(&recipes, "iptables", &["arm64"]).unwrap();
-    let plan = Plan::new(&graph, &recipes, &arches(), &Overrides::new()).unwrap();
+    let plan = Plan::new(&graph, &recipes, &arches(), &Overrides::new(), &Compilers::new()).unwrap();
     let env = |unit: &str| plan.get(&unit.parse().unwrap()).unwrap().env().clone();
     assert_eq!(env("libmnl@arm64")["CC"], "aarch64-linux-musl-gcc");
     assert!(env("libmnl@arm64")["LDFLAGS"].contains("max-page-size=65536"));
