@@ -15,6 +15,7 @@ use crate::digest::{BlobDigest, TreeDigest};
 use crate::execute::{ActionError, Executor, How, Report};
 use crate::name::{ArchName, Machine, PackageName, Unit};
 use crate::pack::{self, PackageTree, TreeEntry};
+use crate::plan::Override;
 use crate::plan::policy::SOURCE_DATE_EPOCH;
 use crate::store::{Entry, Store};
 
@@ -26,6 +27,9 @@ pub(super) fn run(global: &Global, args: &Build) -> Result<(), CliError> {
     let fetcher = means::fetcher(&args.sources, &store)?;
     let sandbox = means::sandbox(&args.running, &store)?;
     let stop = means::stop();
+    for compiler in &planned.compilers {
+        eprintln!("note: compiling with {} of this machine", compiler.describe());
+    }
     let executor = Executor {
         store: &store,
         fetcher: &fetcher,
@@ -65,11 +69,16 @@ fn missing_note(arch: &ArchName, out: &Path) -> PathBuf {
     out.join(format!("k3s-root-{arch}.missing.txt"))
 }
 
+/// The list of what was built from local trees, which makes tarballs that nobody else can build.
+fn overrides_note(arch: &ArchName, out: &Path) -> PathBuf {
+    out.join(format!("k3s-root-{arch}.overrides.txt"))
+}
+
 /// Removes what an earlier build left in `out`, lest it be taken for this one's.
 fn remove_earlier(project: &Project, arch: &ArchName, out: &Path) -> Result<(), CliError> {
     let tarballs = project.layout.tarball_files(arch).into_iter().map(|(_, file)| file);
     let files = tarballs.chain([project.layout.checksums_file(arch)]).map(|file| out.join(file));
-    for path in files.chain([missing_note(arch, out)]) {
+    for path in files.chain([missing_note(arch, out), overrides_note(arch, out)]) {
         match fs::remove_file(&path) {
             Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
                 return Err(CliError::Io { what: format!("remove `{}`", path.display()), source });
@@ -116,6 +125,15 @@ fn write_tars(
     for file in &written {
         eprintln!("{}  {}  {}", file.sha256, super::printer::bytes(file.size), file.path.display());
     }
+    if !planned.overrides.is_empty() {
+        let note = overrides_note(arch, out);
+        let line = |(package, over): (&PackageName, &Override)| {
+            format!("{package} {} {}\n", over.tree, over.path.display())
+        };
+        let text: String = planned.overrides.iter().map(line).collect();
+        fs::write(&note, text)
+            .map_err(|source| CliError::Io { what: format!("write `{}`", note.display()), source })?;
+    }
     if !missing.is_empty() {
         let note = missing_note(arch, out);
         let io = |source| CliError::Io { what: format!("write `{}`", note.display()), source };
@@ -155,6 +173,10 @@ fn summary(planned: &Planned, report: &Report, started: Instant) {
         report.failures.len(),
         report.blocked.len(),
     );
+    let overrides: Vec<&str> = planned.overrides.keys().map(PackageName::as_str).collect();
+    if !overrides.is_empty() {
+        eprintln!("note: not from pinned sources but from local trees: {}", overrides.join(", "));
+    }
 }
 
 /// Which wanted units have no outcome because of which failed ones.

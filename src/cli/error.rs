@@ -36,6 +36,14 @@ pub(super) enum CliError {
     OverrideForm { text: String },
     #[error("`--override` names `{package}`, which no recipe describes")]
     OverrideUnknown { package: PackageName },
+    #[error("`{text}` is a unit of another machine: name the package, and its arch with `--arch`")]
+    UnitNamed { text: String },
+    #[error("`--override` names `{package}` twice")]
+    OverrideTwice { package: PackageName },
+    #[error("`--override` wants a folder, which `{}` is not", path.display())]
+    OverrideFolder { path: PathBuf },
+    #[error("`{}` has `[build.arch]` options for an arch that is not known", path.display())]
+    RecipeArch { path: PathBuf, source: ArchError },
     #[error("`--override` cannot read `{}`", path.display())]
     OverrideRead { path: PathBuf, source: std::io::Error },
     #[error("{}", wrong_size(text))]

@@ -12,7 +12,11 @@ use crate::name::{Machine, Unit};
 
 pub(super) fn run(global: &Global, args: &Log) -> Result<(), CliError> {
     let unit = unit(&Project::load(global)?, &args.package, &args.arch)?;
-    let path = log_path(&open_store(global)?, &unit);
+    let store = open_store(global)?;
+    let tool = Unit { package: unit.package.clone(), machine: Machine::Build };
+    // What only ever runs here has no log for a target.
+    let path = [&unit, &tool].map(|unit| log_path(&store, unit)).into_iter().find(|path| path.exists());
+    let path = path.unwrap_or_else(|| log_path(&store, &unit));
     match fs::read(&path) {
         Ok(text) => print(&String::from_utf8_lossy(&text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {

@@ -28,6 +28,8 @@ pub(super) struct Planned {
     pub(super) arches: Vec<ArchName>,
     /// Whether packages were named.
     pub(super) named: bool,
+    /// Local trees that are built in place of sources, as far as they are in the plan.
+    pub(super) overrides: Overrides,
     /// This machine's compilers that the plan names.
     pub(super) compilers: Vec<HostCompiler>,
     pub(super) plan: Plan,
@@ -46,6 +48,13 @@ impl Project {
         let text = std::fs::read_to_string(&path)
             .map_err(|source| CliError::Io { what: format!("read `{}`", path.display()), source })?;
         let layout = Layout::parse(&path, &text)?;
+        for recipe in recipes.values() {
+            for arch in recipe.build.arches() {
+                arches
+                    .get(arch)
+                    .map_err(|source| CliError::RecipeArch { path: recipe.path.clone(), source })?;
+            }
+        }
         Ok(Self { recipes, arches, layout })
     }
 
@@ -73,7 +82,7 @@ impl Project {
         let packages: Vec<PackageName> = if selection.packages.is_empty() {
             self.layout.packages().into_iter().collect()
         } else {
-            selection.packages.iter().map(|name| name.parse()).collect::<Result<_, _>>()?
+            selection.packages.iter().map(|name| package(name, &arches)).collect::<Result<_, _>>()?
         };
         let compiler = match selection.compiler.toolchain {
             ToolchainChoice::Source => CompilerFrom::Source,
@@ -85,13 +94,14 @@ impl Project {
     /// The plan of what was asked for; overrides are taken into the store.
     pub(super) fn plan(&self, selection: &Selection, store: &Store) -> Result<Planned, CliError> {
         let (graph, arches) = self.graph(selection)?;
-        let overrides = self.overrides(&selection.overrides, store)?;
+        let mut overrides = self.overrides(&selection.overrides, store)?;
         let found = self.compilers(&selection.compiler, &arches)?;
         let digests: Compilers =
             found.iter().map(|(arch, compiler)| (arch.clone(), compiler.digest())).collect();
         let plan = Plan::new(&graph, &self.recipes, &self.arches, &overrides, &digests)?;
         let compilers = found.into_values().collect();
-        Ok(Planned { arches, named: !selection.packages.is_empty(), compilers, plan })
+        overrides.retain(|package, _| plan.actions().iter().any(|action| action.unit().package == *package));
+        Ok(Planned { arches, named: !selection.packages.is_empty(), overrides, compilers, plan })
     }
 
     /// This machine's compilers for `arches`, if they are asked for.
@@ -137,10 +147,27 @@ impl Project {
                 return Err(CliError::OverrideUnknown { package });
             }
             let path = PathBuf::from(folder);
+            if overrides.contains_key(&package) {
+                return Err(CliError::OverrideTwice { package });
+            }
+            if !path.is_dir() {
+                return Err(CliError::OverrideFolder { path });
+            }
             let tree = take_in(&path, store)?;
             overrides.insert(package, Override { path, tree });
         }
         Ok(overrides)
+    }
+}
+
+/// The package that `text` names. Other verbs print units: one for an arch that is asked for will do too.
+fn package(text: &str, arches: &[ArchName]) -> Result<PackageName, CliError> {
+    let Some((package, machine)) = text.split_once('@') else { return Ok(text.parse()?) };
+    let machine = machine.strip_prefix("build-").unwrap_or(machine);
+    if arches.iter().any(|arch| arch.as_str() == machine) {
+        Ok(package.parse()?)
+    } else {
+        Err(CliError::UnitNamed { text: text.to_owned() })
     }
 }
 

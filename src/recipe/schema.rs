@@ -169,8 +169,7 @@ pub(super) struct RawOptions {
     pub(super) env: BTreeMap<String, String>,
     #[serde(default)]
     pub(super) cache: BTreeMap<String, String>,
-    #[serde(default)]
-    pub(super) config: RawConfig,
+    pub(super) config: Option<RawConfig>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -129,6 +129,24 @@ fn every_other_mistake_has_a_place_and_a_remedy() {
             "\"make\"",
         ),
         (
+            "cflags = [\"-DA\"]",
+            "configure = [\"--x\"]",
+            "`configure` has no meaning for this build system",
+            "\"make\"",
+        ),
+        (
+            "[build.arch.arm64]",
+            "[build.arch.arm64]\ncache = { a = \"b\" }",
+            "`cache` has no meaning for this build system",
+            "\"make\"",
+        ),
+        (
+            "\"make\"",
+            "\"kconfig\"\nconfig = { base = \"defconfig\", enable = [\"A\"], disable = [\"A\"] }",
+            "asks for the symbol `A` twice",
+            "\"kconfig\"",
+        ),
+        (
             "\"make\"",
             "\"kconfig\"",
             "a kconfig build starts from a base | add `[build.config]`",

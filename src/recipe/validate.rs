@@ -1,6 +1,6 @@
 //! From what is written to what is meant: every rule of the recipe format that one file alone can break.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::ops::Range;
 use std::path::Path;
@@ -216,12 +216,13 @@ impl Place<'_> {
         let span = raw.system.span();
         let kind = *raw.system.get_ref();
         self.only_for(&span, "steps", !raw.steps.is_empty(), kind == RawSystem::Script)?;
-        self.only_for(&span, "config", raw.config.is_some(), kind == RawSystem::Kconfig)?;
-        self.only_for(&span, "cache", !raw.cache.is_empty(), kind == RawSystem::Autotools)?;
+        let is = |kinds: &[RawSystem]| kinds.contains(&kind);
+        let makes = [RawSystem::Autotools, RawSystem::Make, RawSystem::Kconfig];
+        self.only_for(&span, "targets", !raw.targets.is_empty(), kind != RawSystem::Script)?;
+        self.only_for(&span, "install", raw.install.is_some(), is(&makes))?;
         self.only_for(&span, "autoreconf", raw.autoreconf, kind == RawSystem::Autotools)?;
         self.only_for(&span, "in-tree", raw.in_tree, kind == RawSystem::Autotools)?;
         raw.subdir.as_ref().map_or(Ok(()), |subdir| self.inside(subdir))?;
-        let config = raw.config.unwrap_or_default();
         let targets = raw.targets;
         let install = raw.install.unwrap_or_else(|| vec!["install".to_owned()]);
         let system = match kind {
@@ -231,9 +232,9 @@ impl Place<'_> {
             RawSystem::Make => System::Make { targets, install },
             RawSystem::Meson => System::Meson { targets },
             RawSystem::Kconfig => {
-                let base = config.base.clone().ok_or_else(|| {
+                let base = raw.config.as_ref().and_then(|config| config.base.clone()).ok_or_else(|| {
                     let help = "add `[build.config]` with `base`, for example `base = \"defconfig\"`";
-                    self.error(span, "a kconfig build starts from a base", Some(help.to_owned()))
+                    self.error(span.clone(), "a kconfig build starts from a base", Some(help.to_owned()))
                 })?;
                 System::Kconfig { base, targets, install }
             }
@@ -248,8 +249,17 @@ impl Place<'_> {
             libs: raw.libs,
             env: raw.env,
             cache: raw.cache,
-            config,
+            config: raw.config,
         };
+        for options in [&common].into_iter().chain(raw.arch.values()).chain(&raw.machine.build) {
+            let RawOptions { configure, make, cache, config, .. } = options;
+            let configures = [RawSystem::Autotools, RawSystem::Meson];
+            self.only_for(&span, "configure", !configure.is_empty(), is(&configures))?;
+            self.only_for(&span, "make", !make.is_empty(), is(&makes))?;
+            self.only_for(&span, "cache", !cache.is_empty(), kind == RawSystem::Autotools)?;
+            self.only_for(&span, "config", config.is_some(), kind == RawSystem::Kconfig)?;
+            self.one_value_each(&span, config.as_ref())?;
+        }
         Ok(Build {
             system,
             cross: raw.cross,
@@ -260,6 +270,19 @@ impl Place<'_> {
             arch: raw.arch.into_iter().map(|(arch, raw)| (arch, options(raw))).collect(),
             here: raw.machine.build.map(options).unwrap_or_default(),
         })
+    }
+
+    /// Refuses a symbol that is asked for in two ways.
+    fn one_value_each(&self, span: &Range<usize>, config: Option<&RawConfig>) -> Result<(), RecipeError> {
+        let Some(RawConfig { enable, disable, values, base: _ }) = config else { return Ok(()) };
+        let mut seen = BTreeSet::new();
+        match enable.iter().chain(disable).chain(values.keys()).find(|name| !seen.insert(*name)) {
+            None => Ok(()),
+            Some(name) => {
+                let message = format!("the configuration asks for the symbol `{name}` twice");
+                Err(self.error(span.clone(), message, None))
+            }
+        }
     }
 
     fn only_for(&self, span: &Range<usize>, key: &str, given: bool, fits: bool) -> Result<(), RecipeError> {
@@ -275,7 +298,7 @@ impl Place<'_> {
 }
 
 fn options(raw: RawOptions) -> Options {
-    let RawConfig { enable, disable, values, base: _ } = raw.config;
+    let RawConfig { enable, disable, values, base: _ } = raw.config.unwrap_or_default();
     // The file has numbers bare and texts in quotes.
     let written = |value: String| {
         let number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
