@@ -258,7 +258,15 @@ pub(super) enum CacheVerb {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    k3sroot doctor\n  \
+    k3sroot doctor --toolchain host --arch all")]
 pub(super) struct Doctor {
+    /// Arches whose compiler is looked for with `--toolchain host`, separated by commas, or `all`.
+    #[arg(long, value_name = "ARCH", value_delimiter = ',', default_value = "amd64")]
+    pub(super) arch: Vec<String>,
+    #[command(flatten)]
+    pub(super) compiler: Compiler,
     /// Print JSON.
     #[arg(long)]
     pub(super) json: bool,

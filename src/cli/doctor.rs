@@ -15,12 +15,14 @@ use std::process::{Command, Stdio};
 use nix::sys::statvfs::statvfs;
 use serde::Serialize;
 
-use super::args::{Doctor, Global};
+use super::args::{Doctor, Global, ToolchainChoice};
 use super::error::CliError;
 use super::printer::bytes;
-use super::project::cache_folder;
+use super::project::{Project, cache_folder};
 use super::{print, print_json};
+use crate::execute::HostCompiler;
 use crate::fetch;
+use crate::name::ArchName;
 use crate::sandbox::Sandbox;
 use distribution::{Distribution, Packages};
 use needs::{BUILD_PATH, C_LIBRARY, CERTIFICATES, CXX_LIBRARY, Check, PROGRAMS, Program};
@@ -52,11 +54,11 @@ enum State {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 struct Row {
     state: State,
-    thing: &'static str,
+    thing: String,
     detail: String,
     /// The package that brings it, on this distribution.
     #[serde(skip_serializing_if = "Option::is_none")]
-    package: Option<&'static str>,
+    package: Option<String>,
 }
 
 /// Everything that was found, and what to do.
@@ -72,7 +74,11 @@ pub(super) fn run(global: &Global, args: &Doctor) -> Result<(), CliError> {
     let os_release =
         ["/etc/os-release", "/usr/lib/os-release"].iter().find_map(|path| fs::read_to_string(path).ok());
     let distribution = Distribution::of(&os_release.unwrap_or_default());
-    let diagnosis = Diagnosis::new(distribution, examine(distribution, &cache_folder(global)?));
+    let mut rows = examine(distribution, &cache_folder(global)?);
+    if args.compiler.toolchain == ToolchainChoice::Host {
+        rows.extend(compilers(distribution, &Project::load(global)?, args)?);
+    }
+    let diagnosis = Diagnosis::new(distribution, rows);
     if args.json {
         print_json(&diagnosis)?;
     } else {
@@ -84,7 +90,7 @@ pub(super) fn run(global: &Global, args: &Doctor) -> Result<(), CliError> {
 impl Diagnosis {
     fn new(distribution: Distribution, rows: Vec<Row>) -> Self {
         let wanting = || rows.iter().filter(|row| row.state != State::Ok);
-        let packages: BTreeSet<&str> = wanting().filter_map(|row| row.package).collect();
+        let packages: BTreeSet<&str> = wanting().filter_map(|row| row.package.as_deref()).collect();
         let install = match distribution.installer() {
             Some(installer) if !packages.is_empty() => {
                 Some(format!("{installer} {}", packages.into_iter().collect::<Vec<_>>().join(" ")))
@@ -114,13 +120,13 @@ impl Diagnosis {
 /// Looks at everything.
 fn examine(distribution: Distribution, cache: &Path) -> Vec<Row> {
     let folders = BUILD_PATH.map(PathBuf::from);
-    let row = |thing, verdict: Result<String, String>, wanting, packages: Option<&Packages>| {
-        let package = packages.and_then(|packages| distribution.package(packages));
+    let row = |thing: &str, verdict: Result<String, String>, wanting, packages: Option<&Packages>| {
+        let package = packages.and_then(|packages| distribution.package(packages)).map(str::to_owned);
         let (state, detail) = match verdict {
             Ok(detail) => (State::Ok, detail),
             Err(detail) => (wanting, detail),
         };
-        Row { state, thing, detail, package }
+        Row { state, thing: thing.to_owned(), detail, package }
     };
     let mut rows: Vec<Row> = PROGRAMS
         .iter()
@@ -139,6 +145,29 @@ fn examine(distribution: Distribution, cache: &Path) -> Vec<Row> {
         row("pypi: sources", pypi_indexes(), State::Note, None),
     ]);
     rows
+}
+
+/// The machine's compilers for `--toolchain host`. Debian and Fedora call the package of a cross compiler after it.
+fn compilers(distribution: Distribution, project: &Project, args: &Doctor) -> Result<Vec<Row>, CliError> {
+    let named = !args.compiler.cross_prefix.is_empty();
+    let look = |arch: &ArchName| -> Result<Row, CliError> {
+        let alone = project.compilers(&args.compiler, std::slice::from_ref(arch));
+        let record = project.arches.get(arch)?;
+        let usual = match distribution {
+            Distribution::Debian => record.cross_gcc.first(),
+            Distribution::Fedora => record.cross_gcc.last(),
+            Distribution::Alpine | Distribution::Other => None,
+        };
+        let package = usual.filter(|_| !named).map(|prefix| format!("gcc-{}", prefix.trim_end_matches('-')));
+        let (state, detail, package) = match alone {
+            Ok(found) => (State::Ok, found.values().map(HostCompiler::describe).collect(), None),
+            Err(error) => {
+                (State::Missing, error.to_string().lines().next().unwrap_or_default().to_owned(), package)
+            }
+        };
+        Ok(Row { state, thing: format!("gcc for {arch}"), detail, package })
+    };
+    project.arches(&args.arch)?.iter().map(look).collect()
 }
 
 /// The first executable file called `name` in `folders`.
@@ -272,8 +301,8 @@ fn pypi_indexes() -> Result<String, String> {
 mod tests {
     use super::*;
 
-    fn row(state: State, thing: &'static str, package: Option<&'static str>) -> Row {
-        Row { state, thing, detail: "…".to_owned(), package }
+    fn row(state: State, thing: &str, package: Option<&str>) -> Row {
+        Row { state, thing: thing.to_owned(), detail: "…".to_owned(), package: package.map(str::to_owned) }
     }
 
     #[test]

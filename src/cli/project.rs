@@ -105,7 +105,7 @@ impl Project {
     }
 
     /// This machine's compilers for `arches`, if they are asked for.
-    fn compilers(
+    pub(super) fn compilers(
         &self,
         args: &Compiler,
         arches: &[ArchName],
