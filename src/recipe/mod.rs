@@ -216,6 +216,8 @@ pub enum System {
     Meson {
         /// Ninja targets; none for the default one.
         targets: Vec<String>,
+        /// Whether meson installs what was built; not where only a part was.
+        install: bool,
     },
     /// A kernel-style configuration: a base plus differences.
     Kconfig {

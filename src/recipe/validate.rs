@@ -219,7 +219,9 @@ impl Place<'_> {
         let is = |kinds: &[RawSystem]| kinds.contains(&kind);
         let makes = [RawSystem::Autotools, RawSystem::Make, RawSystem::Kconfig];
         self.only_for(&span, "targets", !raw.targets.is_empty(), kind != RawSystem::Script)?;
-        self.only_for(&span, "install", raw.install.is_some(), is(&makes))?;
+        let installs = raw.install.as_ref().is_none_or(|targets| !targets.is_empty());
+        self.only_for(&span, "install", raw.install.is_some() && installs, is(&makes))?;
+        self.only_for(&span, "install", !installs, kind != RawSystem::Script)?;
         self.only_for(&span, "autoreconf", raw.autoreconf, kind == RawSystem::Autotools)?;
         self.only_for(&span, "in-tree", raw.in_tree, kind == RawSystem::Autotools)?;
         raw.subdir.as_ref().map_or(Ok(()), |subdir| self.inside(subdir))?;
@@ -230,7 +232,7 @@ impl Place<'_> {
                 System::Autotools { in_tree: raw.in_tree, autoreconf: raw.autoreconf, targets, install }
             }
             RawSystem::Make => System::Make { targets, install },
-            RawSystem::Meson => System::Meson { targets },
+            RawSystem::Meson => System::Meson { targets, install: installs },
             RawSystem::Kconfig => {
                 let base = raw.config.as_ref().and_then(|config| config.base.clone()).ok_or_else(|| {
                     let help = "add `[build.config]` with `base`, for example `base = \"defconfig\"`";

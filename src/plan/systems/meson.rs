@@ -11,7 +11,7 @@ const MESON: &str = "/tools/share/meson/meson.py";
 const CROSS_FILE: &str = "/build/cross.ini";
 const FOLDER: &str = "/build/meson";
 
-pub(super) fn phases(context: &Context<'_>, targets: &[String]) -> (Vec<Phase>, String) {
+pub(super) fn phases(context: &Context<'_>, targets: &[String], installs: bool) -> (Vec<Phase>, String) {
     let mut steps = Vec::new();
     let mut setup: Vec<String> = ["python3", MESON, "setup"].map(str::to_owned).to_vec();
     if let Some(file) = cross_file(context) {
@@ -37,12 +37,12 @@ pub(super) fn phases(context: &Context<'_>, targets: &[String]) -> (Vec<Phase>, 
     let ninja = [&["ninja".to_owned(), "-C".to_owned(), FOLDER.to_owned()], targets].concat();
     let install =
         ["env", &format!("DESTDIR={OUT}"), "python3", MESON, "install", "--no-rebuild", "-C", FOLDER];
-    let phases = vec![
-        Phase { name: "configure", steps },
-        Phase { name: "build", steps: vec![run(&ninja, BUILD)] },
-        Phase { name: "install", steps: vec![run(&install, BUILD)] },
-    ];
-    (phases, BUILD.to_owned())
+    let mut phases =
+        vec![Phase { name: "configure", steps }, Phase { name: "build", steps: vec![run(&ninja, BUILD)] }];
+    if installs {
+        phases.push(Phase { name: "install", steps: vec![run(&install, BUILD)] });
+    }
+    (phases, FOLDER.to_owned())
 }
 
 /// The cross file: meson takes compilers and flags for another machine from nowhere else.

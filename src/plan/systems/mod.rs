@@ -39,7 +39,7 @@ pub(super) fn phases(
             autotools::phases(&context, *in_tree, *autoreconf, targets, install)
         }
         System::Make { targets, install } => make::phases(&context, targets, install),
-        System::Meson { targets } => meson::phases(&context, targets),
+        System::Meson { targets, install } => meson::phases(&context, targets, *install),
         System::Kconfig { base, targets, install } => kconfig::phases(&context, base, targets, install),
         System::Script { steps } => (vec![commands("build", steps, &context.source)], context.source.clone()),
     };
