@@ -61,7 +61,13 @@ pub(super) fn run(global: &Global, args: &Build) -> Result<(), CliError> {
     }
     summary(&planned, &report, started);
     say_what_is_missing(&report);
-    if report.failures.is_empty() { Ok(()) } else { Err(CliError::Unfinished) }
+    if report.failures.is_empty() {
+        Ok(())
+    } else {
+        Err(CliError::Unfinished {
+            our_own: report.failures.iter().any(|failure| failure.source.is_our_own()),
+        })
+    }
 }
 
 /// The list of what is not in the tarballs.

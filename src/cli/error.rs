@@ -57,7 +57,7 @@ pub(super) enum CliError {
     #[error("{missing} of {all} sources could not be had")]
     MissingSources { missing: usize, all: usize },
     #[error("not everything that was asked for could be built")]
-    Unfinished,
+    Unfinished { our_own: bool },
     #[error("the command in the sandbox failed")]
     ShellCommand,
     #[error("stopped")]
@@ -114,9 +114,13 @@ impl CliError {
     /// 1 when the build or the input failed, 2 when k3sroot itself did.
     pub(super) fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Store(_) | Self::Sandbox(_) | Self::Execute(_) | Self::Io { .. } | Self::CurrentDir(_) => {
-                ExitCode::from(2)
-            }
+            Self::Store(_)
+            | Self::Sandbox(_)
+            | Self::Execute(_)
+            | Self::Io { .. }
+            | Self::CurrentDir(_)
+            | Self::Unfinished { our_own: true } => ExitCode::from(2),
+            Self::Action(error) if error.is_our_own() => ExitCode::from(2),
             _ => ExitCode::FAILURE,
         }
     }

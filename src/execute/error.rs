@@ -117,6 +117,13 @@ pub enum ActionError {
     Cancelled,
 }
 
+impl ActionError {
+    /// Whether k3sroot or the machine failed, and not the build or what went into it.
+    pub fn is_our_own(&self) -> bool {
+        matches!(self, Self::Sandbox(_) | Self::Compiler(_) | Self::Store(_) | Self::Io { .. })
+    }
+}
+
 fn list(items: &[String]) -> String {
     items.join(", ")
 }
