@@ -6,6 +6,7 @@
 //! Knows nothing of how packages are built, nor of the store: a handle is whatever the caller reads contents by.
 
 mod assemble;
+mod contract;
 mod elf;
 pub mod layout;
 mod needles;
@@ -14,7 +15,11 @@ mod tar;
 mod write;
 
 pub use assemble::{AssembleError, Claimant, PackageTree, TreeEntry, assemble};
-pub use elf::{ElfFinding, ElfProblem, ElfReport, inspect, inspect_root, inspect_script};
+pub use contract::{Expected, ExpectedType, TarballKind};
+pub use elf::{
+    ElfError, ElfFacts, ElfFinding, ElfProblem, ElfReport, ElfType, Protector, Relocations, Section, Segment,
+    inspect, inspect_root, inspect_script, judge,
+};
 pub use layout::{FileKind, Layout, LayoutError};
 pub use root::{Content, LeftOut, Member, Origin, Root, Tarball};
 pub use tar::{TarError, write_tar};
