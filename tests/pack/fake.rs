@@ -277,3 +277,58 @@ fn tagged(arch: &Arch, tag: &str) -> Vec<u8> {
     elf.tail = tag.as_bytes().to_vec();
     elf.bytes()
 }
+
+/// A member of a tarball as a hostile packer could write it.
+#[derive(Clone)]
+pub(crate) struct Raw {
+    pub(crate) name: String,
+    pub(crate) kind: tar::EntryType,
+    pub(crate) mode: u32,
+    pub(crate) owner: (u64, u64),
+    pub(crate) target: String,
+    pub(crate) contents: Vec<u8>,
+}
+
+impl Raw {
+    pub(crate) fn new(name: &str, kind: tar::EntryType, target: &str, contents: &[u8]) -> Self {
+        let mode = if kind == tar::EntryType::Symlink { 0o777 } else { 0o755 };
+        let (name, target) = (name.to_owned(), target.to_owned());
+        Self { name, kind, mode, owner: (0, 0), target, contents: contents.to_vec() }
+    }
+}
+
+/// A whole tarball, with nothing wrong in it.
+pub(crate) fn tarball(kind: TarballKind, arch: &Arch) -> Vec<Raw> {
+    let raw = |member: Expected| match member.what {
+        ExpectedType::Folder => Raw::new(member.name, tar::EntryType::Directory, "", b""),
+        ExpectedType::Link(target) => Raw::new(member.name, tar::EntryType::Symlink, target, b""),
+        ExpectedType::Script => Raw::new(member.name, tar::EntryType::Regular, "", b"#!/bin/sh\n"),
+        ExpectedType::Program => {
+            Raw::new(member.name, tar::EntryType::Regular, "", &tagged(arch, member.name))
+        }
+    };
+    kind.members().map(raw).collect()
+}
+
+/// The bytes of a tarball, whatever is in it.
+pub(crate) fn tar_of(members: &[Raw]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for member in members {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(member.kind);
+        header.set_mode(member.mode);
+        header.set_uid(member.owner.0);
+        header.set_gid(member.owner.1);
+        header.set_mtime(1_735_689_600);
+        header.set_size(member.contents.len() as u64);
+        let old = header.as_old_mut();
+        old.name[..member.name.len()].copy_from_slice(member.name.as_bytes());
+        old.linkname[..member.target.len()].copy_from_slice(member.target.as_bytes());
+        header.set_cksum();
+        out.extend(header.as_bytes());
+        out.extend(&member.contents);
+        out.resize(out.len().next_multiple_of(512), 0);
+    }
+    out.resize(out.len() + 1024, 0);
+    out
+}

@@ -6,8 +6,9 @@ use std::io::Read as _;
 use std::path::Path;
 use std::process::Command;
 
+use k3sroot::arch::Arches;
 use k3sroot::digest::Sha256;
-use k3sroot::pack::{ExpectedType, TarballKind};
+use k3sroot::pack::{Check, ExpectedType, TarballKind, Verdict, verify};
 
 use crate::rootfs::root;
 
@@ -64,6 +65,20 @@ fn the_members_are_those_of_upstream() {
         } else {
             eprintln!("SKIPPED: {file} is not whole, so only what it has is compared");
         }
+    }
+}
+
+#[test]
+fn the_tarballs_are_sound() {
+    let Some(root) = root() else { return };
+    let arches = Arches::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("sysroot")).unwrap();
+    for file in ["k3s-root-amd64.tar", "k3s-root-xtables-amd64.tar"] {
+        let report = verify(file, &fs::read(root.dist(file)).unwrap(), &arches, None).unwrap();
+        // What could not be built is absent, and said to be; links to it too.
+        let wrong = report.findings.iter().filter(|finding| finding.verdict == Verdict::Wrong);
+        let wrong: Vec<_> =
+            wrong.filter(|finding| root.is_whole() || finding.check != Check::Members).collect();
+        assert!(wrong.is_empty(), "{file}: {wrong:#?}");
     }
 }
 

@@ -15,3 +15,4 @@ pub use facts::{ElfError, ElfFacts, ElfType, Section, Segment};
 pub use inspect::{ElfFinding, ElfReport, inspect, inspect_root, inspect_script};
 pub use judge::{ElfProblem, judge};
 
+pub(super) use inspect::{mentions, script_problems};
