@@ -12,7 +12,7 @@ use crate::execute::{ActionError, ExecuteError, Failure, MachineError};
 use crate::fetch::FetchError;
 use crate::graph::GraphError;
 use crate::name::{PackageName, ParseNameError};
-use crate::pack::{AssembleError, ElfFinding, LayoutError, PackError};
+use crate::pack::{ArchiveError, AssembleError, ElfFinding, LayoutError, PackError};
 use crate::recipe::RecipeError;
 use crate::sandbox::SandboxError;
 use crate::store::StoreError;
@@ -48,6 +48,18 @@ pub(super) enum CliError {
     Damaged { count: usize },
     #[error("{missing} of {all} sources could not be had")]
     MissingSources { missing: usize, all: usize },
+    #[error("{wrong} of {all} tarballs are not sound")]
+    NotSound { wrong: usize, all: usize },
+    /// Said already: that two tarballs differ is an answer, no failure.
+    #[error("the tarballs differ")]
+    Different,
+    #[error("there are no arch records without a checkout: give `--recipes DIR`, its `recipes` folder")]
+    NoRecords(#[source] Box<CliError>),
+    /// Whatever kept a verb whose status 1 is an answer from answering.
+    #[error(transparent)]
+    NoAnswer(Box<CliError>),
+    #[error("cannot compare `{}`", path.display())]
+    Archive { path: PathBuf, source: ArchiveError },
     #[error("not everything that was asked for could be built")]
     Unfinished,
     #[error("the command in the sandbox failed")]
@@ -100,9 +112,12 @@ impl CliError {
     /// 1 when the build or the input failed, 2 when k3sroot itself did.
     pub(super) fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Store(_) | Self::Sandbox(_) | Self::Execute(_) | Self::Io { .. } | Self::CurrentDir(_) => {
-                ExitCode::from(2)
-            }
+            Self::Store(_)
+            | Self::Sandbox(_)
+            | Self::Execute(_)
+            | Self::Io { .. }
+            | Self::CurrentDir(_)
+            | Self::NoAnswer(_) => ExitCode::from(2),
             _ => ExitCode::FAILURE,
         }
     }
@@ -115,6 +130,8 @@ impl CliError {
                 snippet(path, text, span.clone(), message, help.as_deref(), colour)
             }
             Self::Fetch(error) => tree(self, &[], None, &error.hints()),
+            Self::NoAnswer(error) => error.render(colour),
+            Self::Different => String::new(),
             _ => tree(self, &[], None, &[]),
         }
     }

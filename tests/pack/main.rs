@@ -9,4 +9,5 @@ mod fake;
 mod inventory;
 mod layout;
 mod tar;
+mod verbs;
 mod verify;
