@@ -53,6 +53,10 @@ pub(super) enum Verb {
     Log(Log),
     /// Open the sandbox of a package's build.
     Shell(Shell),
+    /// Hold root tarballs, anybody's, against what K3s expects.
+    Verify(Verify),
+    /// Show what came, went and changed from one tarball to another.
+    Diff(Diff),
     /// Show, verify and shrink the cache.
     Cache(Cache),
     /// Say what this machine lacks, and how to install it.
@@ -232,6 +236,37 @@ pub(super) struct Shell {
     pub(super) sources: Sources,
     #[command(flatten)]
     pub(super) running: Running,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    k3sroot verify dist/k3s-root-amd64.tar dist/k3s-root-xtables-amd64.tar\n  \
+    k3sroot verify --arch arm64 download.tar\n\n\
+    Exit status: 0 sound, 1 not sound, 2 k3sroot could not look.")]
+pub(super) struct Verify {
+    /// Tarballs, not compressed.
+    #[arg(value_name = "TAR", required = true)]
+    pub(super) tars: Vec<PathBuf>,
+    /// The arch that they are for [default: what their names say, or what their programs are for].
+    #[arg(long, value_name = "ARCH")]
+    pub(super) arch: Option<String>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Exit status: 0 equal byte for byte, 1 different, 2 k3sroot could not compare.")]
+pub(super) struct Diff {
+    /// The tarball that there was, not compressed.
+    #[arg(value_name = "OLD.tar")]
+    pub(super) old: PathBuf,
+    /// The tarball that there is.
+    #[arg(value_name = "NEW.tar")]
+    pub(super) new: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, Args)]

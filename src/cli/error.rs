@@ -12,7 +12,7 @@ use crate::execute::{ActionError, CompilerError, ExecuteError, Failure, MachineE
 use crate::fetch::FetchError;
 use crate::graph::GraphError;
 use crate::name::{PackageName, ParseNameError};
-use crate::pack::{AssembleError, ElfFinding, LayoutError, PackError};
+use crate::pack::{ArchiveError, AssembleError, ElfFinding, LayoutError, PackError};
 use crate::recipe::RecipeError;
 use crate::sandbox::SandboxError;
 use crate::store::StoreError;
@@ -56,6 +56,18 @@ pub(super) enum CliError {
     Damaged { count: usize },
     #[error("{missing} of {all} sources could not be had")]
     MissingSources { missing: usize, all: usize },
+    #[error("{wrong} of {all} tarballs are not sound")]
+    NotSound { wrong: usize, all: usize },
+    /// Said already: that two tarballs differ is an answer, no failure.
+    #[error("the tarballs differ")]
+    Different,
+    #[error("there are no arch records without a checkout: give `--recipes DIR`, its `recipes` folder")]
+    NoRecords(#[source] Box<CliError>),
+    /// Whatever kept a verb whose status 1 is an answer from answering.
+    #[error(transparent)]
+    NoAnswer(Box<CliError>),
+    #[error("cannot compare `{}`", path.display())]
+    Archive { path: PathBuf, source: ArchiveError },
     #[error("not everything that was asked for could be built")]
     Unfinished { our_own: bool },
     #[error("the command in the sandbox failed")]
@@ -119,6 +131,7 @@ impl CliError {
             | Self::Execute(_)
             | Self::Io { .. }
             | Self::CurrentDir(_)
+            | Self::NoAnswer(_)
             | Self::Unfinished { our_own: true } => ExitCode::from(2),
             Self::Action(error) if error.is_our_own() => ExitCode::from(2),
             _ => ExitCode::FAILURE,
@@ -133,6 +146,8 @@ impl CliError {
                 snippet(path, text, span.clone(), message, help.as_deref(), colour)
             }
             Self::Fetch(error) => tree(self, &[], None, &error.hints()),
+            Self::NoAnswer(error) => error.render(colour),
+            Self::Different => String::new(),
             _ => tree(self, &[], None, &[]),
         }
     }

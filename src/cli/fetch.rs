@@ -70,7 +70,7 @@ pub(super) fn run(global: &Global, args: &Fetch) -> Result<(), CliError> {
         print(&text)?;
     }
     for error in results.into_iter().filter_map(Result::err) {
-        eprint!("{}", CliError::Fetch(error).render(super::colour()));
+        eprint!("{}", CliError::Fetch(error).render(super::colour(&std::io::stderr())));
     }
     if missing > 0 { Err(CliError::MissingSources { missing, all: wants.len() }) } else { Ok(()) }
 }

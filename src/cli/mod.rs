@@ -4,6 +4,7 @@
 mod args;
 mod build;
 mod cache;
+mod diff;
 mod doctor;
 mod error;
 mod fetch;
@@ -14,8 +15,10 @@ mod plan;
 mod printer;
 mod project;
 mod shell;
+mod table;
+mod verify;
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
@@ -35,7 +38,7 @@ pub fn main() -> ExitCode {
     match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprint!("{}", error.render(colour()));
+            eprint!("{}", error.render(colour(&io::stderr())));
             error.exit_code()
         }
     }
@@ -50,6 +53,8 @@ fn run(cli: &Cli) -> Result<(), CliError> {
         Verb::Plan(args) => plan::run(global, args),
         Verb::Log(args) => log::run(global, args),
         Verb::Shell(args) => shell::run(global, args),
+        Verb::Verify(args) => verify::run(global, args),
+        Verb::Diff(args) => diff::run(args),
         Verb::Cache(args) => cache::run(global, args),
         Verb::Doctor(args) => doctor::run(global, args),
         Verb::Completions(args) => {
@@ -60,10 +65,10 @@ fn run(cli: &Cli) -> Result<(), CliError> {
     }
 }
 
-/// Whether people who look at stderr want colours.
+/// Whether people who look at `stream` want colours.
 #[expect(clippy::disallowed_methods, reason = "the command line is where the environment is read")]
-fn colour() -> bool {
-    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+fn colour(stream: &impl io::IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// Prints data; a reader that has seen enough (`| head`) is not an error.

@@ -38,12 +38,9 @@ pub(super) struct Planned {
 impl Project {
     /// Loads the checkout that the options or the current folder name.
     pub(super) fn load(global: &Global) -> Result<Self, CliError> {
-        let folder = match &global.recipes {
-            Some(folder) => folder.clone(),
-            None => find_recipes(&env::current_dir().map_err(CliError::CurrentDir)?)?,
-        };
+        let folder = recipes_folder(global)?;
         let recipes = recipe::load(&folder)?;
-        let arches = Arches::load(&folder.with_file_name("sysroot"))?;
+        let arches = load_arches(&folder)?;
         let path = folder.join("root.toml");
         let text = std::fs::read_to_string(&path)
             .map_err(|source| CliError::Io { what: format!("read `{}`", path.display()), source })?;
@@ -194,6 +191,25 @@ fn take_in(folder: &Path, store: &Store) -> Result<crate::digest::TreeDigest, Cl
         }
     }
     Ok(store.capture(scratch.path(), &|_| true)?)
+}
+
+/// The arch records alone, for verbs that need no recipes.
+pub(super) fn arch_records(global: &Global) -> Result<Arches, CliError> {
+    match recipes_folder(global) {
+        Ok(folder) => load_arches(&folder),
+        Err(error) => Err(CliError::NoRecords(Box::new(error))),
+    }
+}
+
+fn load_arches(recipes: &Path) -> Result<Arches, CliError> {
+    Ok(Arches::load(&recipes.with_file_name("sysroot"))?)
+}
+
+fn recipes_folder(global: &Global) -> Result<PathBuf, CliError> {
+    match &global.recipes {
+        Some(folder) => Ok(folder.clone()),
+        None => find_recipes(&env::current_dir().map_err(CliError::CurrentDir)?),
+    }
 }
 
 /// The `recipes` folder of the checkout around `start`.

@@ -159,51 +159,63 @@ fn check<C>(members: &[&Member<C>]) -> Result<(), TarError> {
     for member in members {
         let name = member.name.as_str();
         let is_folder = matches!(member.content, Content::Folder);
-        let wrong = |rule| Err(TarError::Name { name: name.to_owned(), rule });
-        let Some(inside) = name.strip_prefix("./") else {
-            return wrong("names begin with `./`");
-        };
-        let plain = match (inside.strip_suffix('/'), is_folder) {
-            (Some(plain), true) => plain,
-            (None, false) => inside,
-            _ => return wrong("folders, and only they, end with `/`"),
-        };
-        if plain.split('/').any(|part| matches!(part, "" | "." | "..")) {
-            return wrong("it has an empty, `.` or `..` component");
+        if let Some(rule) = broken_name_rule(name, is_folder) {
+            return Err(TarError::Name { name: name.to_owned(), rule });
         }
-        if unusable(name) {
-            return wrong("white space and control characters break the lists that K3s keeps");
-        }
+        let plain = name.trim_end_matches('/');
         if !names.insert(plain) {
             return Err(TarError::Twice { name: name.to_owned() });
         }
-        let parent = &name[..name.len() - inside.len() + plain.rfind('/').map_or(0, |at| at + 1)];
-        if !folders.contains(parent) {
+        if !folders.contains(folder_of(name)) {
             return Err(TarError::NoFolder { name: name.to_owned() });
         }
         if is_folder {
             folders.insert(name);
         }
         if let Content::Link { target } = &member.content {
-            check_target(name, parent, target)?;
+            if let Some(rule) = broken_target_rule(name, target) {
+                return Err(TarError::Target { name: name.to_owned(), target: target.clone(), rule });
+            }
         }
     }
     Ok(())
 }
 
-fn check_target(name: &str, folder: &str, target: &str) -> Result<(), TarError> {
-    let rule = if target.is_empty() {
-        "it is empty"
-    } else if target.starts_with('/') {
-        "it is absolute, and the root has no fixed place"
-    } else if unusable(target) {
-        "white space and control characters break the lists that K3s keeps"
-    } else if resolve(folder.trim_start_matches("./"), target).is_none() {
-        "it is outside the root"
-    } else {
-        return Ok(());
+/// The rule that a member's name breaks, if any.
+pub(super) fn broken_name_rule(name: &str, is_folder: bool) -> Option<&'static str> {
+    let Some(inside) = name.strip_prefix("./") else {
+        return Some("names begin with `./`");
     };
-    Err(TarError::Target { name: name.to_owned(), target: target.to_owned(), rule })
+    let plain = match (inside.strip_suffix('/'), is_folder) {
+        (Some(plain), true) => plain,
+        (None, false) => inside,
+        _ => return Some("folders, and only they, end with `/`"),
+    };
+    if plain.split('/').any(|part| matches!(part, "" | "." | "..")) {
+        return Some("it has an empty, `.` or `..` component");
+    }
+    unusable(name).then_some("white space and control characters break the lists that K3s keeps")
+}
+
+/// The folder that a member is in, with `./` before and a slash behind it.
+pub(super) fn folder_of(name: &str) -> &str {
+    let plain = name.strip_suffix('/').unwrap_or(name);
+    &name[..plain.rfind('/').map_or(0, |at| at + 1)]
+}
+
+/// The rule that the target of the link `name` breaks, if any.
+pub(super) fn broken_target_rule(name: &str, target: &str) -> Option<&'static str> {
+    if target.is_empty() {
+        Some("it is empty")
+    } else if target.starts_with('/') {
+        Some("it is absolute, and the root has no fixed place")
+    } else if unusable(target) {
+        Some("white space and control characters break the lists that K3s keeps")
+    } else if resolve(folder_of(name).trim_start_matches("./"), target).is_none() {
+        Some("it is outside the root")
+    } else {
+        None
+    }
 }
 
 fn unusable(text: &str) -> bool {

@@ -1,6 +1,6 @@
 //! ELF inspection, of files made by hand with one thing wrong each and of what this machine's compiler makes.
 
-use k3sroot::pack::{ElfProblem, inspect, inspect_script};
+use k3sroot::pack::{ElfFacts, ElfProblem, ElfType, Protector, inspect, inspect_script};
 
 use crate::fake::{DYNAMIC, FakeElf, INTERP, LOAD, RELRO, STACK, arch};
 
@@ -27,12 +27,9 @@ fn sound_files_of_every_arch_pass() {
     for name in ["amd64", "arm64", "arm", "riscv64"] {
         let arch = arch(name);
         let report = inspect(&arch, "x", &FakeElf::sound(&arch).bytes(), &[]).unwrap();
-        assert!(report.pie, "{name}");
-        // Without position independence there is no dynamic section to ask for BIND_NOW.
-        let mut fixed = FakeElf::sound(&arch);
-        fixed.e_type = 2;
-        fixed.segments.retain(|segment| segment.p_type != DYNAMIC);
-        assert!(!inspect(&arch, "x", &fixed.bytes(), &[]).unwrap().pie, "{name}");
+        assert_eq!(report.facts.elf_type, ElfType::Pie, "{name}");
+        assert_eq!(report.facts.protector, Protector::Reads(1), "{name}");
+        assert_eq!(report.facts.hardening().map(|(_, word)| word)[..4], ["yes", "full", "yes", "yes"]);
     }
 }
 
@@ -48,14 +45,16 @@ fn each_thing_wrong_is_found() {
     check(&|elf| elf.dynamic[0].1 = 8 | 4, "has text relocations");
     check(&|elf| elf.dynamic[1].1 = 1, "is not a program (ELF type 3)");
     check(&|elf| elf.e_type = 1, "is not a program (ELF type 1)");
+    check(&|elf| elf.e_type = 2, "is not a PIE: it is loaded at a fixed address");
     check(
         &|elf| elf.push(INTERP, b"/lib/ld-musl.so.1\0"),
         "is not static: it asks for the interpreter `/lib/ld-musl.so.1`",
     );
     check(
         &|elf| {
-            elf.segments[0].data = b"\0libc.so\0".to_vec();
-            elf.dynamic.extend([(1, 1), (5, 0)]);
+            let at = elf.segments[0].data.len() as u64;
+            elf.segments[0].data.extend(b"libc.so\0");
+            elf.dynamic.extend([(1, at), (5, 0)]);
         },
         "is not static: it needs `libc.so`",
     );
@@ -64,6 +63,75 @@ fn each_thing_wrong_is_found() {
     check(&|elf| elf.sections.insert(1, (".debug_info", 1)), "is not stripped: it has `.debug_info`");
     let mention = &|elf: &mut FakeElf| elf.tail = b"\0/build/main.c\0".to_vec();
     assert!(spoilt(mention)[0].ends_with(": `/build/main.c`"));
+}
+
+#[test]
+fn without_position_independence_nothing_is_left_to_bind() {
+    let mut fixed = FakeElf::sound(&arch("amd64"));
+    fixed.e_type = 2;
+    fixed.segments.retain(|segment| segment.p_type != DYNAMIC);
+    assert_eq!(problems("amd64", &fixed.clone().bytes()), [ElfProblem::NotPie]);
+    let facts = ElfFacts::read(&fixed.bytes()).unwrap();
+    assert_eq!((facts.bind_now, facts.relro), (None, true));
+}
+
+#[test]
+fn a_stack_protector_is_missed_only_where_it_would_be_seen() {
+    let without = |name: &str| {
+        let mut elf = FakeElf::sound(&arch(name));
+        elf.segments[0].data = vec![0; 64];
+        problems(name, &elf.bytes())
+    };
+    assert_eq!(without("amd64"), [ElfProblem::NoStackProtector]);
+    for name in ["arm64", "arm", "riscv64"] {
+        assert_eq!(without(name), [], "{name}");
+    }
+    // Data that looks like code is none.
+    let mut elf = FakeElf::sound(&arch("amd64"));
+    elf.segments[1].data = std::mem::take(&mut elf.segments[0].data);
+    assert_eq!(problems("amd64", &elf.bytes()), [ElfProblem::NoStackProtector]);
+}
+
+/// A file that relocates itself: the words of a table behind the code, which `tags` (address and size) name.
+fn relocated(name: &str, tags: (u64, u64), table: &[u64]) -> FakeElf {
+    let arch = arch(name);
+    let word = if arch.elf.class == 64 { 8 } else { 4 };
+    let mut elf = FakeElf::sound(&arch);
+    elf.segments[0].data.resize(64, 0);
+    for value in table {
+        elf.segments[0].data.extend(&value.to_le_bytes()[..word]);
+    }
+    elf.segments[1].data = vec![0; 64];
+    elf.dynamic.extend([(tags.0, 64), (tags.1, (word * table.len()) as u64)]);
+    elf
+}
+
+#[test]
+fn relocations_of_every_kind_are_read() {
+    const RELA: (u64, u64) = (7, 8);
+    const REL: (u64, u64) = (17, 18);
+    const RELR: (u64, u64) = (36, 35);
+    for name in ["amd64", "arm64", "arm", "riscv64"] {
+        let count = |tags, table: &[u64]| {
+            let bytes = relocated(name, tags, table).bytes();
+            assert_eq!(problems(name, &bytes), [], "{name}");
+            let relocations = ElfFacts::read(&bytes).unwrap().relocations;
+            (relocations.listed, relocations.packed)
+        };
+        assert_eq!(count(RELR, &[0x20000, 0b111]), (0, 3));
+        assert_eq!(count(REL, &[0x20000, 8, 0x20008, 8]), (2, 0));
+        // The second says nothing: linkers leave such entries.
+        assert_eq!(count(RELA, &[0x20000, 8, 0, 0, 0, 0]), (1, 0));
+        let wrong = |tags, table: &[u64]| problems(name, &relocated(name, tags, table).bytes());
+        // Into code, and beyond what is loaded.
+        assert_eq!(wrong(RELR, &[0x10]), [ElfProblem::TextRelocations]);
+        assert_eq!(wrong(RELR, &[0x20000, 1 << 30]), [ElfProblem::TextRelocations]);
+        assert_eq!(wrong(REL, &[0x10, 8]), [ElfProblem::TextRelocations]);
+        // A table that is not in the file.
+        let mut cut = relocated(name, RELR, &[0x20000]);
+        cut.dynamic.last_mut().unwrap().1 = 1 << 20;
+        assert!(matches!(&problems(name, &cut.bytes())[..], [ElfProblem::Damaged { .. }]), "{name}");
+    }
 }
 
 #[test]
@@ -133,13 +201,24 @@ fn compiled(options: &[&str]) -> Vec<u8> {
     let source = folder.path().join("a.c");
     fs::write(&source, "int main(void) { return 0; }\n").unwrap();
     let status = Command::new("gcc")
-        .args(["-O1", "-g0", "-o", "a", "a.c"])
+        .args(["-O1", "-g0", "-fstack-protector-all", "-o", "a", "a.c"])
         .args(options)
         .current_dir(folder.path())
         .status()
         .unwrap();
     assert!(status.success());
     fs::read(folder.path().join("a")).unwrap()
+}
+
+/// Whether this machine's linker knows the option.
+#[cfg(target_arch = "x86_64")]
+fn linker_knows(option: &str) -> bool {
+    let help = std::process::Command::new("ld").arg("--help").output().unwrap();
+    let knows = String::from_utf8_lossy(&help.stdout).contains(option);
+    if !knows {
+        eprintln!("SKIPPED: this machine's linker does not know `{option}`");
+    }
+    knows
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -153,7 +232,14 @@ fn the_compilers_own_files_are_read_right() {
     };
     let hardened = ["-static-pie", "-s", "-Wl,-z,relro,-z,now,-z,noexecstack"];
     assert_eq!(found(&hardened), []);
-    assert_eq!(found(&["-static", "-no-pie", "-s", "-Wl,-z,relro,-z,noexecstack"]), []);
+    assert_eq!(found(&["-static", "-no-pie", "-s", "-Wl,-z,relro,-z,noexecstack"]), [ElfProblem::NotPie]);
+    let bare = ["-nostdlib", "-fno-stack-protector"];
+    assert_eq!(found(&[&hardened[..], &bare].concat()), [ElfProblem::NoStackProtector]);
+    if linker_knows("pack-relative-relocs") {
+        let packed = [&hardened[..], &["-Wl,-z,pack-relative-relocs"]].concat();
+        assert_eq!(found(&packed), []);
+        assert!(ElfFacts::read(&compiled(&packed)).unwrap().relocations.packed > 0);
+    }
     let not_stripped = ElfProblem::NotStripped { section: ".symtab".to_owned() };
     assert_eq!(found(&["-static-pie", "-Wl,-z,relro,-z,now"]), [not_stripped]);
     assert_eq!(found(&["-static-pie", "-s", "-Wl,-z,now,-z,execstack"]), [ElfProblem::ExecutableStack]);

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use k3sroot::arch::Arch;
 use k3sroot::name::PackageName;
-use k3sroot::pack::{Layout, PackageTree, TreeEntry};
+use k3sroot::pack::{Expected, ExpectedType, Layout, PackageTree, TarballKind, TreeEntry};
 
 pub(crate) const LAYOUT: &str = include_str!("../../recipes/root.toml");
-pub(crate) const INVENTORY: &str = include_str!("../data/inventory.tsv");
 
 /// The real layout.
 pub(crate) fn layout() -> Layout {
@@ -63,6 +62,18 @@ pub(crate) const INTERP: u32 = 3;
 pub(crate) const STACK: u32 = 0x6474_e551;
 pub(crate) const RELRO: u32 = 0x6474_e552;
 
+/// What gcc makes of a function that is protected: the part that reads the canary, by `e_machine`.
+pub(crate) fn protected_code(machine: u16) -> Vec<u8> {
+    let words = |words: &[u32]| words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    match machine {
+        62 => vec![0x64, 0x48, 0x8b, 0x04, 0x25, 0x28, 0, 0, 0],
+        183 => words(&[0xf940_0001, 0xf900_2fe1, 0xd280_0001]),
+        40 => words(&[0xe593_3000, 0xe58d_3044, 0xe3a0_3000]),
+        243 => words(&[0x0004_b783, 0xfcf4_3c23, 0x0000_0793]),
+        _ => panic!("{machine}"),
+    }
+}
+
 impl FakeElf {
     /// A static PIE in which nothing is wrong.
     pub(crate) fn sound(arch: &Arch) -> Self {
@@ -73,13 +84,15 @@ impl FakeElf {
             align: if p_type == LOAD { arch.page_size } else { 1 },
             data: Vec::new(),
         };
+        let mut code = segment(LOAD, 5, 0);
+        code.data = protected_code(arch.elf.number);
         Self {
             machine: arch.elf.number,
             class: arch.elf.class,
             big_endian: false,
             e_type: 3,
             segments: vec![
-                segment(LOAD, 5, 0),
+                code,
                 segment(LOAD, 6, 0x20000),
                 segment(DYNAMIC, 6, 0x20000),
                 segment(STACK, 6, 0),
@@ -182,21 +195,9 @@ impl FakeElf {
     }
 }
 
-/// A row of the inventory.
-pub(crate) struct Row {
-    pub(crate) tarball: &'static str,
-    pub(crate) path: &'static str,
-    pub(crate) kind: &'static str,
-    pub(crate) mode: &'static str,
-    pub(crate) target: &'static str,
-}
-
-pub(crate) fn inventory() -> Vec<Row> {
-    let row = |line: &'static str| {
-        let fields: Vec<&str> = line.split('\t').collect();
-        Row { tarball: fields[0], path: fields[1], kind: fields[2], mode: fields[3], target: fields[4] }
-    };
-    INVENTORY.lines().skip(1).map(row).collect()
+/// Every member that the contract has.
+pub(crate) fn inventory() -> Vec<Expected> {
+    TarballKind::Root.members().chain(TarballKind::Xtables.members()).collect()
 }
 
 pub(crate) type Trees = BTreeMap<PackageName, PackageTree<String>>;
@@ -237,11 +238,14 @@ pub(crate) fn trees() -> Trees {
     link("pigz", "usr/bin/unpigz".to_owned(), "pigz");
     link("ipset", "usr/sbin/ipset-translate".to_owned(), "/usr/sbin/ipset");
     link("iptables", "usr/bin/iptables-xml".to_owned(), "/usr/sbin/xtables-legacy-multi");
-    let root = inventory().into_iter().filter(|row| row.tarball == "root" && row.kind == "link");
-    for (index, row) in root.enumerate() {
-        let name = row.path.rsplit('/').next().unwrap();
+    let links = TarballKind::Root.members().filter_map(|member| match member.what {
+        ExpectedType::Link(target) => Some((member.name, target)),
+        _ => None,
+    });
+    for (index, (path, leads_to)) in links.enumerate() {
+        let name = path.rsplit('/').next().unwrap();
         let (folder, target) = folders[index % 3];
-        match row.target {
+        match leads_to {
             "busybox" if name == "linuxrc" => link("busybox", name.to_owned(), "bin/busybox"),
             "busybox" => link("busybox", format!("{folder}/{name}"), target),
             "coreutils" => {
@@ -253,7 +257,7 @@ pub(crate) fn trees() -> Trees {
             // iptables installs these for its own default, the legacy tool.
             "iptables-detect.sh" => link("iptables", format!("usr/sbin/{name}"), "xtables-legacy-multi"),
             "xtables-nft-multi" | "xtables-legacy-multi" | "iptables-apply" => {
-                link("iptables", format!("usr/sbin/{name}"), row.target);
+                link("iptables", format!("usr/sbin/{name}"), leads_to);
             }
             "../busybox" | "pigz" => {}
             other => panic!("{other}"),
@@ -272,4 +276,59 @@ fn tagged(arch: &Arch, tag: &str) -> Vec<u8> {
     let mut elf = FakeElf::sound(arch);
     elf.tail = tag.as_bytes().to_vec();
     elf.bytes()
+}
+
+/// A member of a tarball as a hostile packer could write it.
+#[derive(Clone)]
+pub(crate) struct Raw {
+    pub(crate) name: String,
+    pub(crate) kind: tar::EntryType,
+    pub(crate) mode: u32,
+    pub(crate) owner: (u64, u64),
+    pub(crate) target: String,
+    pub(crate) contents: Vec<u8>,
+}
+
+impl Raw {
+    pub(crate) fn new(name: &str, kind: tar::EntryType, target: &str, contents: &[u8]) -> Self {
+        let mode = if kind == tar::EntryType::Symlink { 0o777 } else { 0o755 };
+        let (name, target) = (name.to_owned(), target.to_owned());
+        Self { name, kind, mode, owner: (0, 0), target, contents: contents.to_vec() }
+    }
+}
+
+/// A whole tarball, with nothing wrong in it.
+pub(crate) fn tarball(kind: TarballKind, arch: &Arch) -> Vec<Raw> {
+    let raw = |member: Expected| match member.what {
+        ExpectedType::Folder => Raw::new(member.name, tar::EntryType::Directory, "", b""),
+        ExpectedType::Link(target) => Raw::new(member.name, tar::EntryType::Symlink, target, b""),
+        ExpectedType::Script => Raw::new(member.name, tar::EntryType::Regular, "", b"#!/bin/sh\n"),
+        ExpectedType::Program => {
+            Raw::new(member.name, tar::EntryType::Regular, "", &tagged(arch, member.name))
+        }
+    };
+    kind.members().map(raw).collect()
+}
+
+/// The bytes of a tarball, whatever is in it.
+pub(crate) fn tar_of(members: &[Raw]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for member in members {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(member.kind);
+        header.set_mode(member.mode);
+        header.set_uid(member.owner.0);
+        header.set_gid(member.owner.1);
+        header.set_mtime(1_735_689_600);
+        header.set_size(member.contents.len() as u64);
+        let old = header.as_old_mut();
+        old.name[..member.name.len()].copy_from_slice(member.name.as_bytes());
+        old.linkname[..member.target.len()].copy_from_slice(member.target.as_bytes());
+        header.set_cksum();
+        out.extend(header.as_bytes());
+        out.extend(&member.contents);
+        out.resize(out.len().next_multiple_of(512), 0);
+    }
+    out.resize(out.len() + 1024, 0);
+    out
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use k3sroot::digest::Sha256;
-use k3sroot::pack::{Content, Root, assemble, inspect_root, write_root};
+use k3sroot::pack::{Content, ExpectedType, FileKind, Root, assemble, inspect_root, write_root};
 
 use crate::fake::{arch, contents, inventory, layout, package, trees};
 
@@ -27,7 +27,8 @@ fn the_root_is_upstreams_name_by_name() {
     assert!(root.left_out.is_empty());
     let kind = |content: &Content<String>| match content {
         Content::Folder => ("dir", "0755", String::new()),
-        Content::File { .. } => ("file", "0755", String::new()),
+        Content::File { kind: FileKind::Program, .. } => ("file", "0755", String::new()),
+        Content::File { kind: FileKind::Script, .. } => ("script", "0755", String::new()),
         Content::Link { target } => ("link", "0777", target.clone()),
     };
     let ours: Vec<String> = root
@@ -41,7 +42,15 @@ fn the_root_is_upstreams_name_by_name() {
         .collect();
     let upstream: Vec<String> = inventory()
         .iter()
-        .map(|row| format!("{} {} {} {} {}", row.tarball, row.path, row.kind, row.mode, row.target))
+        .map(|row| {
+            let (kind, target) = match row.what {
+                ExpectedType::Folder => ("dir", ""),
+                ExpectedType::Program => ("file", ""),
+                ExpectedType::Script => ("script", ""),
+                ExpectedType::Link(target) => ("link", target),
+            };
+            format!("{} {} {kind} {} {target}", row.tarball, row.name, row.mode)
+        })
         .collect();
     // The same order too: the inventory is sorted by bytes.
     assert_eq!(ours, upstream);

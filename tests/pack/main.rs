@@ -3,8 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "all of this is tests, its helpers too")]
 
 mod assemble;
+mod diff;
 mod elf;
 mod fake;
 mod inventory;
 mod layout;
 mod tar;
+mod verbs;
+mod verify;

@@ -1,0 +1,84 @@
+//! The version that a program has in its bytes. Only running it would tell for sure, so a version is shown where a known
+//! pattern finds exactly one, and nothing otherwise.
+//!
+//! `versions.tsv` has a pattern per program; `*` is the version: digits, and then letters, digits, `.`, `-` and `+`, with
+//! a point in it. What stands before it may begin inside a text, what stands behind it ends the text. A `*` alone is a
+//! text that is a version of digits and points and nothing else, for programs that are known to have one such text.
+
+const PATTERNS: &str = include_str!("versions.tsv");
+
+/// The version of the program `name` (without its folders), if its bytes tell it.
+pub(super) fn version(name: &str, bytes: &[u8]) -> Option<String> {
+    let rows = PATTERNS.lines().skip(1).filter_map(|row| row.split_once('\t'));
+    let (_, pattern) = rows.into_iter().find(|(program, _)| *program == name)?;
+    let (before, behind) = pattern.split_once('*')?;
+    // Texts end with a zero byte; a line of a longer one will do too.
+    let texts = bytes.split(|byte| matches!(byte, 0 | b'\n'));
+    let mut found = texts.flat_map(|text| in_text(text, before.as_bytes(), behind.as_bytes()));
+    let first = found.next()?;
+    found.all(|other| other == first).then(|| String::from_utf8_lossy(first).into_owned())
+}
+
+/// The versions in one text.
+fn in_text<'a>(text: &'a [u8], before: &'a [u8], behind: &'a [u8]) -> Vec<&'a [u8]> {
+    let alone = before.is_empty() && behind.is_empty();
+    let starts: Vec<usize> = if before.is_empty() {
+        vec![0]
+    } else {
+        let ends = text.windows(before.len()).enumerate().filter(|(_, window)| *window == before);
+        ends.map(|(at, _)| at + before.len()).collect()
+    };
+    let candidates = starts.into_iter().filter_map(|start| {
+        let rest = &text[start..];
+        let fits = |byte: &u8| byte.is_ascii_alphanumeric() || b".-+".contains(byte);
+        let length = rest.iter().position(|byte| !fits(byte)).unwrap_or(rest.len());
+        let (version, after) = rest.split_at(length);
+        let whole = version.first()?.is_ascii_digit() && version.contains(&b'.') && !version.ends_with(b".");
+        let ends = if before.is_empty() { after == behind } else { after.starts_with(behind) };
+        let plain = !alone || version.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.');
+        (whole && ends && plain).then_some(version)
+    });
+    candidates.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_found_where_its_pattern_is() {
+        for (name, bytes, expected) in [
+            ("busybox", &b"\0syslogd started: BusyBox v1.37.0\0"[..], "1.37.0"),
+            ("busybox", b"\0BusyBox v1.37.0 (2025-01-01)\0BusyBox v1.37.0\0", "1.37.0"),
+            ("xtables-nft-multi", b"\x001.8.11\x001.8.11 (nf_tables)\0", "1.8.11"),
+            ("nsenter", b"\0util-linux 2.41.5\0", "2.41.5"),
+            ("coreutils", b"\x009.10\x00ls\0", "9.10"),
+            ("coreutils", b"Usage\n9.10\n", "9.10"),
+        ] {
+            assert_eq!(version(name, bytes).as_deref(), Some(expected), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_certain_is_not_shown() {
+        for (name, bytes) in [
+            ("busybox", &b"\0BusyBox v1.37.0\0BusyBox v1.36.1\0"[..]),
+            ("busybox", b"\0BusyBox v%s\0BusyBox v1\0BusyBox v"),
+            ("find", b"\x004.10.0\x001.2.3\0"),
+            ("find", b"\x004.10.0-rc1\x00v4.10.0\x00findutils 4.10.0\0"),
+            ("xtables-nft-multi", b"\x001.8.11 (legacy)\x001.8.11 (nf_tables) x\0"),
+            ("another", b"\x001.2.3\0another 1.2.3\0"),
+            ("find", b""),
+        ] {
+            assert_eq!(version(name, bytes), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn every_pattern_has_one_place_for_the_version() {
+        for row in PATTERNS.lines().skip(1) {
+            let (program, pattern) = row.split_once('\t').unwrap();
+            assert!(!program.is_empty() && pattern.matches('*').count() == 1, "{row}");
+        }
+    }
+}
