@@ -9,11 +9,12 @@ use std::process::Command;
 use k3sroot::arch::Arches;
 use k3sroot::digest::Sha256;
 use k3sroot::pack::{Check, ExpectedType, TarballKind, Verdict, verify};
+use walkdir::WalkDir;
 
-use crate::rootfs::root;
+use crate::rootfs::{Root, root, skipped};
 
 /// Members by name: the type and, for links, the target.
-fn members(tar: &Path) -> BTreeMap<String, (char, String)> {
+pub(crate) fn members(tar: &Path) -> BTreeMap<String, (char, String)> {
     let bytes = fs::read(tar).unwrap();
     let mut archive = tar::Archive::new(bytes.as_slice());
     let mut members = BTreeMap::new();
@@ -36,7 +37,7 @@ fn members(tar: &Path) -> BTreeMap<String, (char, String)> {
     members
 }
 
-/// What the contract has.
+/// What the contract has, for every arch.
 fn inventory(tarball: TarballKind) -> BTreeMap<String, (char, String)> {
     let members = tarball.members().map(|member| {
         let what = match member.what {
@@ -53,9 +54,10 @@ fn inventory(tarball: TarballKind) -> BTreeMap<String, (char, String)> {
 fn the_members_are_those_of_upstream() {
     let Some(root) = root() else { return };
     let tarballs =
-        [(TarballKind::Root, "k3s-root-amd64.tar"), (TarballKind::Xtables, "k3s-root-xtables-amd64.tar")];
+        [(TarballKind::Root, "k3s-root-{arch}.tar"), (TarballKind::Xtables, "k3s-root-xtables-{arch}.tar")];
     for (tarball, file) in tarballs {
-        let ours = members(&root.dist(file));
+        let (path, file) = (root.dist(file), file.replace("{arch}", root.arch()));
+        let ours = members(&path);
         let theirs = inventory(tarball);
         let extra: Vec<_> = ours.keys().filter(|name| !theirs.contains_key(*name)).collect();
         assert!(extra.is_empty(), "{file} has {extra:?}, which upstream's has not");
@@ -63,7 +65,7 @@ fn the_members_are_those_of_upstream() {
             let lost: Vec<_> = theirs.iter().filter(|(name, what)| ours.get(*name) != Some(what)).collect();
             assert!(lost.is_empty(), "{file} lacks, or has in another form: {lost:?}");
         } else {
-            eprintln!("SKIPPED: {file} is not whole, so only what it has is compared");
+            skipped(&format!("the names that {file} lacks"), "the root is not whole");
         }
     }
 }
@@ -72,8 +74,9 @@ fn the_members_are_those_of_upstream() {
 fn the_tarballs_are_sound() {
     let Some(root) = root() else { return };
     let arches = Arches::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("sysroot")).unwrap();
-    for file in ["k3s-root-amd64.tar", "k3s-root-xtables-amd64.tar"] {
-        let report = verify(file, &fs::read(root.dist(file)).unwrap(), &arches, None).unwrap();
+    for file in ["k3s-root-{arch}.tar", "k3s-root-xtables-{arch}.tar"] {
+        let (path, file) = (root.dist(file), file.replace("{arch}", root.arch()));
+        let report = verify(&file, &fs::read(path).unwrap(), &arches, None).unwrap();
         // What could not be built is absent, and said to be; links to it too.
         let wrong = report.findings.iter().filter(|finding| finding.verdict == Verdict::Wrong);
         let wrong: Vec<_> =
@@ -85,7 +88,7 @@ fn the_tarballs_are_sound() {
 #[test]
 fn the_list_of_checksums_is_true() {
     let Some(root) = root() else { return };
-    let list = fs::read_to_string(root.dist("sha256sum-amd64.txt")).unwrap();
+    let list = fs::read_to_string(root.dist("sha256sum-{arch}.txt")).unwrap();
     assert_eq!(list.lines().count(), 2);
     for line in list.lines() {
         let (sum, name) = line.split_once("  ").unwrap();
@@ -95,37 +98,65 @@ fn the_list_of_checksums_is_true() {
     }
 }
 
+/// Extracts as downstream's container files do, and returns the names that are then in the folder.
+fn extract(root: &Root, file: &str, arguments: &[&str]) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new("tar");
+    command.arg("xvf").arg(root.dist(file)).arg("-C").arg(folder.path()).args(arguments);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    let mut names: Vec<String> = WalkDir::new(folder.path())
+        .min_depth(1)
+        .into_iter()
+        .map(|entry| entry.unwrap())
+        .filter(|entry| !entry.file_type().is_dir())
+        .map(|entry| entry.path().strip_prefix(folder.path()).unwrap().to_str().unwrap().to_owned())
+        .collect();
+    names.sort();
+    names
+}
+
 #[test]
 fn other_images_extract_by_literal_patterns() {
     let Some(root) = root() else { return };
-    let tar = root.dist("k3s-root-amd64.tar");
-    let extract = |arguments: &[&str]| -> Vec<String> {
-        let folder = tempfile::tempdir().unwrap();
-        let output = Command::new("tar")
-            .arg("-xf")
-            .arg(&tar)
-            .arg("-C")
-            .arg(folder.path())
-            .args(arguments)
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        let mut names: Vec<String> = fs::read_dir(folder.path())
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        names
+    let tar = "k3s-root-{arch}.tar";
+    // A pattern that matches nothing is an error of tar's.
+    let unless_lacking = |package: &str, file: &str, arguments: &[&str]| {
+        if root.lacks(package) {
+            skipped(&format!("extracting {arguments:?}"), &format!("the root was built without `{package}`"));
+            return Vec::new();
+        }
+        extract(root, file, arguments)
     };
-    if !root.lacks("k3s-scripts") {
-        let names = extract(&["--strip-components=3", "--exclude=./bin/aux/mo*", "./bin/aux/"]);
-        assert!(names.contains(&"iptables-detect.sh".to_owned()), "{names:?}");
+    let has = |names: &[String], expected: &[&str]| {
+        for name in expected {
+            assert!(names.iter().any(|there| there == name), "no {name} in {names:?}");
+        }
+    };
+
+    let all = ["--strip-components=3", "--exclude=./bin/aux/mo*", "./bin/aux/"];
+    let names = unless_lacking("k3s-scripts", tar, &all);
+    if !names.is_empty() {
+        has(&names, &["iptables-detect.sh", "xtables-set-mode.sh", "iptables"]);
         assert!(!names.iter().any(|name| name == "mount" || name == "modprobe"), "{names:?}");
     }
+
+    let tables = ["bin/aux/iptables-apply", "bin/aux/iptables-legacy", "bin/aux/iptables-nft"];
+    let names = unless_lacking("iptables", tar, &["--wildcards", "./bin/aux/*tables*"]);
+    if !names.is_empty() {
+        has(&names, &tables);
+        has(&names, &["bin/aux/xtables-nft-multi", "bin/aux/xtables-legacy-multi"]);
+        assert!(names.iter().all(|name| name.contains("tables")), "{names:?}");
+    }
     if !root.lacks("iptables") {
-        assert_eq!(extract(&["--wildcards", "./bin/aux/*tables*"]), ["bin"]);
+        let both = ["--wildcards", "--strip-components=2", "./bin/aux/*tables*", "./bin/aux/nft"];
+        let names = unless_lacking("nftables", tar, &both);
+        if !names.is_empty() {
+            has(&names, &["aux/nft", "aux/iptables"]);
+        }
+        let names = extract(root, "k3s-root-xtables-{arch}.tar", &[]);
+        has(&names, &["bin/iptables", "bin/iptables-legacy", "bin/xtables-nft-multi"]);
     }
-    if !root.lacks("ipset") {
-        assert_eq!(extract(&["./bin/ipset"]), ["bin"]);
-    }
+    let names = unless_lacking("ipset", tar, &["./bin/ipset"]);
+    assert!(root.lacks("ipset") || names == ["bin/ipset"], "{names:?}");
 }

@@ -1,0 +1,87 @@
+#!/bin/sh
+# kernel.sh ARCH: gets Debian's kernel for ARCH and prints the folder that it is in: `vmlinuz`, and modules in `modules`.
+# It comes from whatever mirror this machine's apt uses, verified as apt verifies packages, by way of a state of apt's
+# own, so that the machine's is left alone. It is kept in k3sroot's cache and got once; remove `test-kernels` there for
+# a newer one. Nothing is pinned: Debian removes old versions from its mirrors, and the tests are not about the kernel.
+# Where there is none to be had, this says why and exits with 1.
+set -eu
+
+suite=trixie # the first to have all four arches
+
+# fail REASON
+fail() {
+    echo "no Debian kernel for ${arch:-this arch}: $1" >&2
+    exit 1
+}
+
+arch=${1-}
+case $arch in
+    amd64) debian=amd64 flavour=amd64 ;;
+    arm64) debian=arm64 flavour=arm64 ;;
+    arm) debian=armhf flavour=armmp ;;
+    riscv64) debian=riscv64 flavour=riscv64 ;;
+    *) fail "the arch is one of amd64, arm64, arm and riscv64, not '$arch'" ;;
+esac
+
+cache=${K3SROOT_CACHE:-${XDG_CACHE_HOME:-${HOME:?}/.cache}/k3sroot}/test-kernels
+kernel=$cache/$arch
+if [ -e "$kernel/vmlinuz" ]; then
+    echo "$kernel"
+    exit
+fi
+
+for program in apt-get apt-cache dpkg-deb tar; do
+    command -v "$program" >/dev/null || fail "this machine has no $program"
+done
+targets=$(apt-get indextargets --no-release-info --format "\$(REPO_URI)" 'Created-By: Packages' 'Component: main')
+mirrors=$(echo "$targets" | grep '/debian/*$' | sort -u) || fail "apt is not set up with a mirror of Debian"
+
+mkdir -p "$cache"
+work=$(mktemp -d "$cache/.$arch.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
+mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/modules"
+: >"$work/status"
+keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+signed=
+if [ -e "$keyring" ]; then signed="[signed-by=$keyring]"; fi
+for mirror in $mirrors; do
+    echo "deb $signed $mirror $suite main"
+done >"$work/sources"
+
+# apt COMMAND...: apt-get or apt-cache with that state. The machine's proxies, passwords and the like hold.
+apt() {
+    program=$1
+    shift
+    "$program" -q -o Dir::State="$work" -o Dir::State::Status="$work/status" -o Dir::State::Lists="$work/lists" \
+        -o Dir::Cache="$work/cache" -o Dir::Etc::SourceList="$work/sources" -o Dir::Etc::SourceParts=/dev/null \
+        -o Dir::Etc::Preferences=/dev/null -o Dir::Etc::PreferencesParts=/dev/null -o APT::Sandbox::User= \
+        -o APT::Architecture="$debian" -o APT::Architectures="$debian" -o Acquire::Languages=none "$@"
+}
+
+apt apt-get update >"$work/log" 2>&1 || fail "apt cannot read the index of $suite: $(grep '^[EW]:' "$work/log" | tail -n 1)"
+package=$(apt apt-cache show --no-all-versions "linux-image-$flavour" 2>>"$work/log" |
+    sed -n 's/^Depends:.*\(linux-image-[^ ,]*\).*/\1/p')
+[ "$package" ] || fail "$suite has no linux-image-$flavour"
+(cd "$work" && apt apt-get download "$package" >>log 2>&1) ||
+    fail "$package could not be downloaded: $(grep '^[EW]:' "$work/log" | tail -n 1)"
+
+# Networks, file systems and block devices. A package has only one of the two places of modules.
+set --
+for place in ./lib/modules ./usr/lib/modules; do
+    for part in modules.builtin kernel/net kernel/lib kernel/crypto kernel/arch kernel/fs/fat kernel/fs/fuse kernel/fs/nls \
+        kernel/fs/overlayfs 'kernel/drivers/net/*.ko*' 'kernel/drivers/block/*.ko*'; do
+        set -- "$@" "$place/*/$part"
+    done
+done
+dpkg-deb --fsys-tarfile "$work/$package"_*.deb |
+    tar -x -C "$work/modules" --wildcards --no-wildcards-match-slash './boot/vmlinu*' "$@" 2>>"$work/log" || true
+set -- "$work"/modules/boot/vmlinu*
+[ -e "$1" ] || fail "$package has no kernel in it"
+mkdir "$work/kernel"
+mv "$1" "$work/kernel/vmlinuz"
+rm -r "$work/modules/boot"
+mv "$work/modules" "$work/kernel/modules"
+# Whoever is first here wins; both are the same.
+mv -T "$work/kernel" "$kernel" 2>/dev/null || [ -e "$kernel/vmlinuz" ] || fail "cannot write $kernel"
+echo "$kernel"

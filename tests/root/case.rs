@@ -1,0 +1,171 @@
+//! Cases: scripts that make a program do its work, with what is to be known of them in comments at their head.
+//!
+//! `# packages:` has to be in the root; `# packages when booted:` beside them there. `# ways:` is where the case can run,
+//! everywhere if it is not said. `# needs:` lists files that have to be there, and `root` for what the root of a user
+//! namespace may not do. `# variants:` makes several cases of one script, which finds its own in `$variant`. Each `#>` line
+//! is part of a line that the script prints, in this order. The script fails if any of its commands does.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::rootfs::{Root, skipped};
+
+const PRELUDE: &str = include_str!("prelude.sh");
+
+/// Where a case runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Way {
+    /// On this machine, in namespaces.
+    Native,
+    /// On this machine, under qemu's user emulation.
+    User,
+    /// In a machine of qemu's, on Debian's kernel.
+    Booted,
+}
+
+impl Way {
+    fn named(name: &str) -> Self {
+        match name {
+            "native" => Self::Native,
+            "user" => Self::User,
+            "booted" => Self::Booted,
+            other => panic!("no way is called `{other}`"),
+        }
+    }
+}
+
+pub(crate) struct Case {
+    /// The script's file name, and the variant: `iptables_nft`.
+    pub(crate) name: String,
+    variant: String,
+    packages: Vec<String>,
+    packages_when_booted: Vec<String>,
+    ways: Vec<Way>,
+    needs: Vec<String>,
+    expected: Vec<String>,
+    script: String,
+}
+
+/// What came of a case.
+pub(crate) struct Outcome {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// The exit code of a script that says that it cannot run.
+const SKIP: i32 = 77;
+
+/// Every case, by name.
+pub(crate) fn all() -> Vec<Case> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/root/cases");
+    let mut paths: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths.iter().flat_map(|path| Case::read(path)).collect()
+}
+
+impl Case {
+    fn read(path: &Path) -> Vec<Self> {
+        let file = path.file_stem().unwrap().to_str().unwrap();
+        let script = fs::read_to_string(path).unwrap();
+        let words = |key: &str| -> Vec<String> {
+            let start = format!("# {key}: ");
+            let line = script.lines().find_map(|line| line.strip_prefix(&start)).unwrap_or_default();
+            line.split_whitespace().map(str::to_owned).collect()
+        };
+        let mut ways: Vec<Way> = words("ways").iter().map(|way| Way::named(way)).collect();
+        if ways.is_empty() {
+            ways = vec![Way::Native, Way::User, Way::Booted];
+        }
+        let mut variants = words("variants");
+        if variants.is_empty() {
+            variants.push(String::new());
+        }
+        let case = |variant: String| Self {
+            name: if variant.is_empty() { file.to_owned() } else { format!("{file}_{variant}") },
+            variant,
+            packages: words("packages"),
+            packages_when_booted: words("packages when booted"),
+            ways: ways.clone(),
+            needs: words("needs"),
+            expected: script.lines().filter_map(|line| line.strip_prefix("#> ")).map(str::to_owned).collect(),
+            script: script.clone(),
+        };
+        variants.into_iter().map(case).collect()
+    }
+
+    /// Whether only the machine's own root can run it.
+    pub(crate) fn needs_root(&self) -> bool {
+        self.needs.iter().any(|need| need == "root")
+    }
+
+    /// The files that have to be there.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &str> {
+        self.needs.iter().map(String::as_str).filter(|need| need.starts_with('/'))
+    }
+
+    /// Whether it can run this way.
+    pub(crate) fn runs(&self, way: Way) -> bool {
+        self.ways.contains(&way)
+    }
+
+    /// Whether it can run this way with this root; says so if something that the root should have is not in it.
+    pub(crate) fn is_for(&self, root: &Root, way: Way) -> bool {
+        if !self.runs(way) {
+            // No other test asks for a way that its case does not have.
+            if way == Way::User {
+                skipped(
+                    &self.title(root, way),
+                    "qemu-user does not translate all that it asks of the kernel",
+                );
+            }
+            return false;
+        }
+        let when_booted = self.packages_when_booted.iter().filter(|_| way == Way::Booted);
+        let missing = self.packages.iter().chain(when_booted).find(|package| root.lacks(package));
+        if let Some(package) = missing {
+            skipped(
+                &self.title(root, way),
+                &format!("the root was built without `{package}`: its source could not be had"),
+            );
+        }
+        missing.is_none()
+    }
+
+    /// The whole script, for a POSIX shell with `-eu`.
+    pub(crate) fn script(&self, way: Way) -> String {
+        let strict = if way == Way::Booted { "yes" } else { "" };
+        format!("strict={strict}\nvariant={}\n{PRELUDE}\n{}", self.variant, self.script)
+    }
+
+    pub(crate) fn title(&self, root: &Root, way: Way) -> String {
+        let way = match way {
+            Way::Native => "on this machine",
+            Way::User => "under qemu-user",
+            Way::Booted => "on Debian's kernel",
+        };
+        format!("{} for {} {way}", self.name, root.arch())
+    }
+
+    /// Fails if the case did; says which of it was left out.
+    pub(crate) fn judge(&self, root: &Root, way: Way, outcome: &Outcome) {
+        let Outcome { code, stdout, stderr } = outcome;
+        let title = self.title(root, way);
+        let shown = format!("{title}\n--- stdout\n{stdout}\n--- stderr\n{stderr}");
+        if *code == Some(SKIP) {
+            let reason = stdout.lines().find_map(|line| line.strip_prefix("SKIPPED: "));
+            return skipped(&title, reason.unwrap_or_else(|| panic!("skipped without a reason: {shown}")));
+        }
+        assert_eq!(*code, Some(0), "{shown}");
+        for part in stdout.lines().filter_map(|line| line.strip_prefix("WITHOUT ")) {
+            skipped(&format!("in {title}"), part);
+        }
+        let mut lines = stdout.lines();
+        for expected in &self.expected {
+            assert!(
+                lines.any(|line| line.contains(expected)),
+                "no `{expected}`, or not in this order: {shown}"
+            );
+        }
+    }
+}

@@ -1,0 +1,17 @@
+# packages: iptables ipset
+# ways: native booted
+# variants: nft legacy
+#> --match-set pods src
+#> --match-set ports dst,dst
+#> --add-set pods src
+needs "$variant tables" iptables-$variant -S
+needs 'ip sets' ipset create pods hash:ip
+ipset create ports hash:ip,port
+needs 'match for sets' iptables-$variant -A INPUT -m set --match-set pods src -j ACCEPT
+iptables-$variant -A INPUT -m set --match-set ports dst,dst -j DROP
+iptables-$variant -A INPUT -j SET --add-set pods src --exist
+iptables-$variant -C INPUT -m set --match-set pods src -j ACCEPT
+iptables-$variant-save >rules
+iptables-$variant -F
+iptables-$variant-restore <rules
+iptables-$variant -S INPUT

@@ -1,0 +1,20 @@
+# packages: nftables
+# ways: native booted
+#> tcp dport 6443 counter packets 0 bytes 0 accept
+#> elements = { 192.0.2.1, 192.0.2.7 }
+#> "nftables"
+#> from a file
+nft add table inet t
+nft add chain inet t c '{ type filter hook input priority 0; }'
+nft add rule inet t c tcp dport 6443 counter accept
+nft add set inet t s '{ type ipv4_addr; }'
+nft add element inet t s '{ 192.0.2.1, 192.0.2.7 }'
+nft list chain inet t c
+nft list set inet t s
+nft -j list tables
+nft list ruleset >saved
+nft flush ruleset
+[ -z "$(nft list ruleset)" ]
+nft -f saved
+nft list ruleset | cmp - saved
+echo 'from a file'
