@@ -48,8 +48,10 @@ fn readme_names_every_package_that_the_tests_install() {
         let from = setup.find(start).unwrap() + start.len();
         setup[from..].split(end).next().unwrap().to_owned()
     };
-    let all = value("everywhere='", '\'') + &value("--no-install-recommends $everywhere", '"');
-    let mut packages: Vec<&str> = all.split_whitespace().collect();
+    let lists = ["everywhere", "compilers", "emulators"].map(|list| value(&format!("\n{list}='"), '\''));
+    let debian = value("--no-install-recommends $everywhere", '"');
+    let mut packages: Vec<&str> =
+        lists.iter().chain([&debian]).flat_map(|list| list.split_whitespace()).collect();
     packages.sort_unstable();
     let readme = read("README.md").replace('\n', " ");
     let listed = readme.split("in Debian's names: ").nth(1).unwrap().split('.').next().unwrap();

@@ -1,6 +1,6 @@
 #!/bin/sh
-# kernel.sh ARCH: gets Debian's kernel for ARCH and prints the folder that it is in: `vmlinuz`, and modules in `modules`.
-# It comes from whatever mirror this machine's apt uses, verified as apt verifies packages, by way of a state of apt's
+# kernel.sh ARCH: gets Debian's kernel for ARCH and prints the folder that it is in: `vmlinuz`, and modules below
+# `modules`. It comes from whatever mirror this machine's apt uses, verified as apt verifies packages, by way of a state of apt's
 # own, so that the machine's is left alone. It is kept in k3sroot's cache and got once; remove `test-kernels` there for
 # a newer one. Nothing is pinned: Debian removes old versions from its mirrors, and the tests are not about the kernel.
 # Where there is none to be had, this says why and exits with 1.
@@ -59,17 +59,22 @@ apt() {
         -o APT::Architecture="$debian" -o APT::Architectures="$debian" -o Acquire::Languages=none "$@"
 }
 
-apt apt-get update >"$work/log" 2>&1 || fail "apt cannot read the index of $suite: $(grep '^[EW]:' "$work/log" | tail -n 1)"
+# said: the last that apt complained of.
+said() {
+    grep '^[EW]:' "$work/log" | tail -n 1
+}
+
+apt apt-get update >"$work/log" 2>&1 || fail "apt cannot read the index of $suite: $(said)"
 package=$(apt apt-cache show --no-all-versions "linux-image-$flavour" 2>>"$work/log" |
     sed -n 's/^Depends:.*\(linux-image-[^ ,]*\).*/\1/p')
 [ "$package" ] || fail "$suite has no linux-image-$flavour"
 (cd "$work" && apt apt-get download "$package" >>log 2>&1) ||
-    fail "$package could not be downloaded: $(grep '^[EW]:' "$work/log" | tail -n 1)"
+    fail "$package could not be downloaded: $(said)"
 
 # Networks, file systems and block devices. A package has only one of the two places of modules.
 set --
 for place in ./lib/modules ./usr/lib/modules; do
-    for part in modules.builtin kernel/net kernel/lib kernel/crypto kernel/arch kernel/fs/fat kernel/fs/fuse kernel/fs/nls \
+    for part in kernel/net kernel/lib kernel/crypto kernel/arch kernel/fs/fat kernel/fs/fuse kernel/fs/nls \
         kernel/fs/overlayfs 'kernel/drivers/net/*.ko*' 'kernel/drivers/block/*.ko*'; do
         set -- "$@" "$place/*/$part"
     done

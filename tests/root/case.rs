@@ -116,7 +116,7 @@ impl Case {
             if way == Way::User {
                 skipped(
                     &self.title(root, way),
-                    "qemu-user does not translate all that it asks of the kernel",
+                    "it does not translate all that this asks of the kernel",
                 );
             }
             return false;

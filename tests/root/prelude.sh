@@ -13,8 +13,8 @@ fail() {
     exit 1
 }
 
-# part WHAT COMMAND...: runs a command that takes WHAT of the kernel. Where the kernel says that it lacks that, this says
-# so and is false; anything else that goes wrong fails the case.
+# part WHAT COMMAND...: runs a command that takes WHAT of the kernel. Where the kernel says that it lacks that, this
+# says so and is false; anything else that goes wrong fails the case.
 part() {
     what=$1
     shift
@@ -26,8 +26,9 @@ part() {
     echo "WITHOUT $what: $(grep -E "$lacking" part.errors | tail -n 1)"
     return 1
 }
-lacking='No such file or directory|Operation not supported|Protocol not supported|Protocol not available|do you need to insmod'
-lacking="$lacking|missing kernel module|No chain/target/match by that name|doesn't support the ebtables|set type not supported|Cannot open session to kernel"
+lacking='No such file or directory|Operation not supported|Protocol not supported|Protocol not available'
+lacking="$lacking|do you need to insmod|missing kernel module|No chain/target/match by that name"
+lacking="$lacking|doesn't support the ebtables|set type not supported|Cannot open session to kernel"
 
 # needs WHAT COMMAND...: a part without which there is no use in going on.
 needs() {

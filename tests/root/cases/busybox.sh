@@ -11,10 +11,11 @@ printf 'one\ntwo\n' | grep tw
 printf 'data' | gzip | zcat
 echo
 busybox --list | grep -x lsmod
-free | grep Mem: | wc -l
+free | grep -c Mem:
 mkdir in out
 echo packed >in/file
 tar -c -f - in | tar -x -f - -C out
 cmp in/file out/in/file
 [ "$(echo 'un un' | tr u a)" = 'an an' ]
-ps | grep -q sh
+ps >processes
+grep -q sh processes

@@ -10,5 +10,6 @@ conntrack -L 2>summary
 conntrack -C
 cat summary
 # As kube-proxy does when an endpoint is gone.
-conntrack -D --orig-dst 192.0.2.2 -p tcp 2>&1 >deleted
+conntrack -D --orig-dst 192.0.2.2 -p tcp >deleted 2>summary
+cat summary
 conntrack -C

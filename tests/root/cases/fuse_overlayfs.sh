@@ -1,5 +1,4 @@
 # packages: fuse-overlayfs busybox coreutils
-# ways: native booted
 # needs: /dev/fuse
 #> below
 #> above

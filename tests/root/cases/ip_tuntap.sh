@@ -1,5 +1,4 @@
 # packages: iproute2
-# ways: native booted
 # needs: /dev/net/tun
 #> tap0
 ip tuntap add dev tap0 mode tap

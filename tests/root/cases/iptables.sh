@@ -7,8 +7,14 @@
 #> 2 packets
 mode=${variant%6}
 case $variant in
-    *6) ipt=ip6tables-$mode family=ipv6 icmp=icmp6-port-unreachable localhost=::1 server=[::1] pod=[2001:db8::7]:80 ;;
-    *) ipt=iptables-$mode family=ipv4 icmp=icmp-port-unreachable localhost=127.0.0.1 server=127.0.0.1 pod=192.0.2.7:80 ;;
+    *6)
+        ipt=ip6tables-$mode family=ipv6 icmp=icmp6-port-unreachable
+        localhost=::1 server='[::1]' pod='[2001:db8::7]:80'
+        ;;
+    *)
+        ipt=iptables-$mode family=ipv4 icmp=icmp-port-unreachable
+        localhost=127.0.0.1 server=127.0.0.1 pod=192.0.2.7:80
+        ;;
 esac
 case $mode in nft) back_end='(nf_tables)' ;; *) back_end='(legacy)' ;; esac
 case $($ipt --version) in *"$back_end") ;; *) fail "not $back_end: $($ipt --version)" ;; esac
@@ -42,7 +48,8 @@ rule filter FORWARD '--physdev-is-bridged' -m physdev --physdev-is-bridged -j KU
 rule nat POSTROUTING '-j MASQUERADE --random-fully' -m mark ! --mark 0x4000/0x4000 -j MASQUERADE --random-fully
 rule nat PREROUTING "--to-destination $pod" -p tcp --dport 30000 -j DNAT --to-destination $pod
 rule nat PREROUTING '--to-ports 3128' -p tcp --dport 30001 -j REDIRECT --to-ports 3128
-rule mangle PREROUTING '--on-port 3000' -p tcp --dport 80 -j TPROXY --on-port 3000 --on-ip $localhost --tproxy-mark 0x1/0x1
+rule mangle PREROUTING '--on-port 3000' -p tcp --dport 80 \
+    -j TPROXY --on-port 3000 --on-ip $localhost --tproxy-mark 0x1/0x1
 rule mangle PREROUTING '--set-xmark 0x4000/0x4000' -j MARK --set-xmark 0x4000/0x4000
 rule mangle FORWARD '--clamp-mss-to-pmtu' -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu
 rule raw PREROUTING '--notrack' -p udp --dport 53 -j CT --notrack

@@ -1,5 +1,4 @@
 # packages: util-linux coreutils
-# ways: native booted
 # needs: root /dev/loop-control
 #> from the file
 #> 1

@@ -1,5 +1,4 @@
 # packages: busybox
-# ways: native booted
 #> tmpfs
 #> bound
 mkdir -p one two

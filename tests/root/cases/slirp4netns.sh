@@ -1,7 +1,6 @@
 # A namespace gets a device with an address, and reaches through it what listens here.
 # packages: slirp4netns util-linux busybox
 # packages when booted: iproute2
-# ways: native booted
 # needs: /dev/net/tun
 #> mtu 65520
 #> inet 10.0.2.100/24
@@ -16,7 +15,7 @@ cat >server <<'END'
 while read -r line && [ "${#line}" -gt 1 ]; do :; done
 printf 'HTTP/1.0 200 OK\r\n\r\nthrough the tap device\n'
 END
-echo "8080 stream tcp nowait root $(command -v busybox) sh $PWD/server" >inetd.conf
+echo "8080 stream tcp nowait root $(command -v busybox) busybox sh $PWD/server" >inetd.conf
 inetd -f inetd.conf &
 inetd=$!
 trap 'kill $slirp $inetd $apart; cat log >&2' EXIT

@@ -1,4 +1,4 @@
-# Every program starts and says what it is. What netfilter's programs say may take a kernel that has it.
+# Every program starts and says what it is, but for those that ask the kernel first.
 # packages: busybox
 #> done
 # says PROGRAM OPTION TEXT
@@ -10,7 +10,6 @@ says() {
 says find --version 'GNU findutils'
 says xargs --version 'GNU findutils'
 says sort --version 'GNU coreutils'
-says conntrack --version 'conntrack-tools'
 says ethtool --version 'ethtool version'
 says fuse-overlayfs --version 'fuse-overlayfs'
 says slirp4netns --version 'slirp4netns version'
@@ -19,7 +18,6 @@ says blkid -V 'util-linux'
 says losetup --version 'util-linux'
 says pigz --version 'pigz'
 says ip -V 'iproute2'
-says nft --version 'nftables'
 says iptables-legacy --version '(legacy)'
 says ebtables-legacy --version 'ebtables'
 case $(busybox | head -n 1) in 'BusyBox v1.'*) ;; *) fail 'busybox does not say its version' ;; esac
