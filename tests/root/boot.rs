@@ -49,10 +49,10 @@ impl Report {
 
 /// Judges what came of the case, if it could run.
 pub(crate) fn run(root: &Root, case: &Case) {
+    static REPORT: OnceLock<Result<Report, String>> = OnceLock::new();
     if !case.is_for(root, Way::Booted) {
         return;
     }
-    static REPORT: OnceLock<Result<Report, String>> = OnceLock::new();
     let report = match REPORT.get_or_init(|| boot(root)) {
         Ok(report) => report,
         Err(reason) => {
@@ -68,7 +68,7 @@ pub(crate) fn run(root: &Root, case: &Case) {
 
 fn boot(root: &Root) -> Result<Report, String> {
     let program = format!("qemu-system-{}", qemu_arch(root.arch()));
-    let qemu = on_path(&[program.clone()]).ok_or_else(|| format!("no {program} on PATH"))?;
+    let qemu = on_path(std::slice::from_ref(&program)).ok_or_else(|| format!("no {program} on PATH"))?;
     if root.lacks("busybox") {
         return Err("the root was built without `busybox`: its source could not be had".to_owned());
     }

@@ -114,10 +114,7 @@ impl Case {
         if !self.runs(way) {
             // No other test asks for a way that its case does not have.
             if way == Way::User {
-                skipped(
-                    &self.title(root, way),
-                    "it does not translate all that this asks of the kernel",
-                );
+                skipped(&self.title(root, way), "it does not translate all that this asks of the kernel");
             }
             return false;
         }
