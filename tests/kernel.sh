@@ -1,9 +1,9 @@
 #!/bin/sh
 # kernel.sh ARCH: gets Debian's kernel for ARCH and prints the folder that it is in: `vmlinuz`, and modules below
-# `modules`. It comes from whatever mirror this machine's apt uses, verified as apt verifies packages, by way of a state of apt's
-# own, so that the machine's is left alone. It is kept in k3sroot's cache and got once; remove `test-kernels` there for
-# a newer one. Nothing is pinned: Debian removes old versions from its mirrors, and the tests are not about the kernel.
-# Where there is none to be had, this says why and exits with 1.
+# `modules`. It comes from whatever mirror this machine's apt uses, verified as apt verifies packages, by way of an apt
+# state of its own, so that the machine's is left alone. It is kept in k3sroot's cache and got once; remove
+# `test-kernels` there for a newer one. Nothing is pinned: Debian removes old versions from its mirrors, and the tests
+# are not about the kernel. Where there is none to be had, this says why and exits with 1.
 set -eu
 
 suite=trixie # the first to have all four arches
@@ -56,12 +56,13 @@ apt() {
     "$program" -q -o Dir::State="$work" -o Dir::State::Status="$work/status" -o Dir::State::Lists="$work/lists" \
         -o Dir::Cache="$work/cache" -o Dir::Etc::SourceList="$work/sources" -o Dir::Etc::SourceParts=/dev/null \
         -o Dir::Etc::Preferences=/dev/null -o Dir::Etc::PreferencesParts=/dev/null -o APT::Sandbox::User= \
-        -o APT::Architecture="$debian" -o APT::Architectures="$debian" -o Acquire::Languages=none "$@"
+        -o APT::Architecture="$debian" -o APT::Architectures="$debian" -o Acquire::Languages=none \
+        -o APT::Update::Error-Mode=any "$@"
 }
 
-# said: the last that apt complained of.
+# said: the first that apt complained of.
 said() {
-    grep '^[EW]:' "$work/log" | tail -n 1
+    grep '^[EW]:' "$work/log" | head -n 1
 }
 
 apt apt-get update >"$work/log" 2>&1 || fail "apt cannot read the index of $suite: $(said)"

@@ -17,7 +17,6 @@ says nsenter --version 'util-linux'
 says blkid -V 'util-linux'
 says losetup --version 'util-linux'
 says pigz --version 'pigz'
-says ip -V 'iproute2'
 says iptables-legacy --version '(legacy)'
 says ebtables-legacy --version 'ebtables'
 case $(busybox | head -n 1) in 'BusyBox v1.'*) ;; *) fail 'busybox does not say its version' ;; esac
