@@ -32,7 +32,7 @@ const SPECS: &str = "\
 %(k3sroot_cc1) %{fno-pie|fno-PIE|fpie|fPIE|fno-pic|fno-PIC|fpic|fPIC|no-pie|static:;:-fPIE}
 
 *link:
--nostdlib %{shared:-shared;static:-static;:-static -pie --no-dynamic-linker -z text}
+-nostdlib %{shared:-shared;r:;static:-static;:-static -pie --no-dynamic-linker -z text}
 
 *link_libgcc:
 -L%R/usr/lib
