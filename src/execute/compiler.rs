@@ -17,9 +17,9 @@ use crate::digest::{BlobDigest, CompilerDigest, Framed};
 use crate::plan::policy;
 use crate::store::{Store, StoreError};
 
-/// What gcc is told to do differently: headers, start files and libraries are those of the sysroot and of gcc itself, and
-/// code is position independent, as our own gcc makes it. `%R` is the sysroot; gcc's manual, "Spec Files", explains the
-/// rest.
+/// What gcc is told to do differently: headers, start files and libraries are those of the sysroot, and of gcc itself no
+/// library but libgcc; code is position independent, as our own gcc makes it; programs are static PIEs, of which gcc for
+/// RISC-V knew nothing before version 14. `%R` is the sysroot; gcc's manual, "Spec Files", explains the rest.
 const SPECS: &str = "\
 %rename cpp_unique_options k3sroot_cpp_unique_options
 
@@ -31,13 +31,11 @@ const SPECS: &str = "\
 *cc1:
 %(k3sroot_cc1) %{fno-pie|fno-PIE|fpie|fPIE|fno-pic|fno-PIC|fpic|fPIC|no-pie|static:;:-fPIE}
 
-%rename link k3sroot_link
-
 *link:
--nostdlib %(k3sroot_link)
+-nostdlib %{shared:-shared;r:;static:-static;:-static -pie --no-dynamic-linker -z text}
 
 *link_libgcc:
--L%R/usr/lib -L .%s
+-L%R/usr/lib
 
 *libgcc:
 libgcc.a%s libgcc_eh.a%s
