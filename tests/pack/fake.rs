@@ -1,8 +1,9 @@
 //! ELF files made by hand, arch records, and trees as the packages leave them, made from upstream's inventory.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
-use k3sroot::arch::Arch;
+use k3sroot::arch::{Arch, Arches};
 use k3sroot::name::PackageName;
 use k3sroot::pack::{Expected, ExpectedType, Layout, PackageTree, TarballKind, TreeEntry};
 
@@ -17,21 +18,13 @@ pub(crate) fn package(name: &str) -> PackageName {
     name.parse().unwrap()
 }
 
-/// An arch record; machines are those of the ELF specification's registry.
+/// The real arches.
+pub(crate) fn arches() -> Arches {
+    Arches::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("sysroot")).unwrap()
+}
+
 pub(crate) fn arch(name: &str) -> Arch {
-    let (machine, class, page_size) = match name {
-        "amd64" => (62, 64, 4096),
-        "arm64" => (183, 64, 65536),
-        "arm" => (40, 32, 4096),
-        "riscv64" => (243, 64, 4096),
-        _ => panic!("{name}"),
-    };
-    toml::from_str(&format!(
-        "name = {name:?}\ntriple = \"t\"\nkernel-arch = \"k\"\npage-size = {page_size}\n\
-         elf = {{ machine = \"m\", number = {machine}, class = {class}, endian = \"little\" }}\n\
-         meson = {{ cpu-family = \"c\", cpu = \"c\" }}"
-    ))
-    .unwrap()
+    arches().find(name).unwrap().clone()
 }
 
 /// An ELF file as a list of what is in it, to be spoilt before it is written.

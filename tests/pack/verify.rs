@@ -1,18 +1,12 @@
 //! Tarballs held against the contract: sound ones, and ones with one thing wrong each.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
-use k3sroot::arch::Arches;
 use k3sroot::pack::{ArchiveError, Check, Finding, Report, TarballKind, Verdict, VerifyError, verify};
 use proptest::prelude::*;
 use tar::EntryType;
 
-use crate::fake::{FakeElf, LOAD, RELRO, Raw, STACK, arch, tar_of, tarball};
-
-fn arches() -> Arches {
-    Arches::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("sysroot")).unwrap()
-}
+use crate::fake::{FakeElf, LOAD, RELRO, Raw, STACK, arch, arches, tar_of, tarball};
 
 fn report(name: &str, members: &[Raw]) -> Report {
     verify(name, &tar_of(members), &arches(), None).unwrap()
