@@ -127,6 +127,10 @@ fn relocations_of_every_kind_are_read() {
         assert_eq!(wrong(RELR, &[0x10]), [ElfProblem::TextRelocations]);
         assert_eq!(wrong(RELR, &[0x20000, 1 << 30]), [ElfProblem::TextRelocations]);
         assert_eq!(wrong(REL, &[0x10, 8]), [ElfProblem::TextRelocations]);
+        // A symbol's address: the first symbol's.
+        let symbol = if arch(name).elf.class == 64 { 1 << 32 } else { 1 << 8 };
+        let count = 1;
+        assert_eq!(wrong(REL, &[0x20000, symbol | 8]), [ElfProblem::SymbolicRelocations { count }], "{name}");
         // A table that is not in the file.
         let mut cut = relocated(name, RELR, &[0x20000]);
         cut.dynamic.last_mut().unwrap().1 = 1 << 20;

@@ -61,16 +61,44 @@ fn aarch64(code: &[u8]) -> usize {
     })
 }
 
-/// `ldr x, [x]; str x, [y, #a]; mov x, #0` in ARM, not Thumb, instructions.
+/// `ldr x, [y]; str x, [z, #a]; mov x, #0`, in ARM instructions (where y is x) or in Thumb ones. Programs mix the two.
 fn arm(code: &[u8]) -> usize {
-    in_words(code, |load, store, clear| {
+    let arm = in_words(code, |load, store, clear| {
         let register = load & 0xf000;
         load & 0xfff0_0fff == 0xe590_0000
             && load >> 4 & 0xf000 == register
             && store & 0xff70_0000 == 0xe500_0000
             && store & 0xf000 == register
             && clear == 0xe3a0_0000 | register
-    })
+    });
+    arm + in_halves(code, thumb_load, thumb_store, thumb_clear)
+}
+
+fn thumb_load(halves: &[u16]) -> Option<(u32, usize)> {
+    let half = u32::from(*halves.first()?);
+    if half & 0xffc0 == 0x6800 {
+        return Some((half & 7, 1));
+    }
+    let second = u32::from(*halves.get(1)?);
+    (half & 0xfff0 == 0xf8d0 && second & 0xfff == 0).then_some((second >> 12, 2))
+}
+
+/// The offset is from the stack pointer, from another register, or negative.
+fn thumb_store(halves: &[u16]) -> Option<(u32, usize)> {
+    let half = u32::from(*halves.first()?);
+    match half & 0xf800 {
+        0x9000 => return Some((half >> 8 & 7, 1)),
+        0x6000 => return Some((half & 7, 1)),
+        _ => {}
+    }
+    let second = u32::from(*halves.get(1)?);
+    let below = half & 0xfff0 == 0xf840 && second & 0xf00 == 0xc00;
+    (half & 0xfff0 == 0xf8c0 || below).then_some((second >> 12, 2))
+}
+
+fn thumb_clear(halves: &[u16]) -> Option<u32> {
+    let second = u32::from(*halves.get(1)?);
+    (halves[0] == 0xf04f && second & 0xf0ff == 0).then_some(second >> 8)
 }
 
 /// Counts places where three words of code fit.
@@ -80,19 +108,26 @@ fn in_words(code: &[u8], fits: fn(u32, u32, u32) -> bool) -> usize {
     words.windows(3).filter(|three| fits(three[0], three[1], three[2])).count()
 }
 
-/// `ld x, a(y); sd x, b(z); li x, 0`, each as four bytes or, compressed, as two.
-fn riscv64(code: &[u8]) -> usize {
+/// The register of an instruction at the head of these halves, and the instruction's length in halves.
+type Halves = fn(&[u16]) -> Option<(u32, usize)>;
+
+/// Counts places where load, store and clear of one register follow each other, each of one or two halves.
+fn in_halves(code: &[u8], load: Halves, store: Halves, clear: fn(&[u16]) -> Option<u32>) -> usize {
     let halves: Vec<u16> = code.chunks_exact(2).map(|half| u16::from_le_bytes([half[0], half[1]])).collect();
     let fits = |at: usize| {
-        let (register, length) = riscv_load(&halves[at..])?;
-        let (stored, more) = riscv_store(halves.get(at + length..)?)?;
-        let cleared = riscv_clear(halves.get(at + length + more..)?)?;
+        let (register, length) = load(&halves[at..])?;
+        let (stored, more) = store(halves.get(at + length..)?)?;
+        let cleared = clear(halves.get(at + length + more..)?)?;
         (stored == register && cleared == register).then_some(())
     };
     (0..halves.len()).filter(|at| fits(*at).is_some()).count()
 }
 
-/// The register that an instruction loads, and the instruction's length in halves.
+/// `ld x, a(y); sd x, b(z); li x, 0`, each as four bytes or, compressed, as two.
+fn riscv64(code: &[u8]) -> usize {
+    in_halves(code, riscv_load, riscv_store, riscv_clear)
+}
+
 fn riscv_load(halves: &[u16]) -> Option<(u32, usize)> {
     let half = u32::from(*halves.first()?);
     match (half & 0xe003, half & 0x707f) {
@@ -182,6 +217,23 @@ mod tests {
         assert_eq!(count(EM_ARM, &words(&code)), Protector::Reads(1));
         for other in [[0xe593_3000, 0xe58d_2044, 0xe3a0_3000], [0xe592_3000, 0xe58d_3044, 0xe3a0_3000]] {
             assert_eq!(count(EM_ARM, &words(&other)), Protector::NotVisible);
+        }
+        // Thumb, stored relative to sp, to r1, and far from sp; then `ldr.w r9, [r9]; str.w r9, [r7, #-4]`.
+        for thumb in [
+            &[0x681b, 0x9311, 0xf04f, 0x0300][..],
+            &[0x681b, 0x600b, 0xf04f, 0x0300],
+            &[0xa804, 0x681b, 0xf8cd, 0x3fc4, 0xf04f, 0x0300],
+            &[0xf8d9, 0x9000, 0xf847, 0x9c04, 0xf04f, 0x0900],
+        ] {
+            assert_eq!(count(EM_ARM, &halves(thumb)), Protector::Reads(1), "{thumb:x?}");
+        }
+        // Another register is stored, another one is cleared, and the end is missing.
+        for other in [
+            &[0x681b, 0x9211, 0xf04f, 0x0300][..],
+            &[0x681b, 0x9311, 0xf04f, 0x0200],
+            &[0x681b, 0x9311, 0xf04f],
+        ] {
+            assert_eq!(count(EM_ARM, &halves(other)), Protector::NotVisible, "{other:x?}");
         }
     }
 

@@ -21,6 +21,9 @@ pub struct Relocations {
     pub listed: usize,
     /// In the table of bitmaps (`DT_RELR`), which holds nothing but relative ones.
     pub packed: usize,
+    /// Those of the listed ones that ask for the address of a symbol. Linkers leave them to a dynamic linker; the start
+    /// code of a static program does the relative ones alone (musl's `crt/rcrt1.c`).
+    pub symbolic: usize,
 }
 
 impl Relocations {
@@ -100,8 +103,10 @@ impl Dynamic {
         for (table, words) in [(pairs, 2), (triples, 3)] {
             let table = image.words(table)?;
             // Linkers leave entries that say nothing where they needed fewer than they had counted.
-            let entries = table.chunks_exact(words).filter(|entry| entry[1] != 0).map(|entry| entry[0]);
-            dynamic.targets.extend(entries);
+            for entry in table.chunks_exact(words).filter(|entry| entry[1] != 0) {
+                dynamic.targets.push(entry[0]);
+                dynamic.relocations.symbolic += usize::from(entry[1] >> image.symbol_shift() != 0);
+            }
         }
         dynamic.relocations.listed = dynamic.targets.len();
         dynamic.targets.extend(unpack(&image.words(bitmaps)?, image.word_size()));
@@ -143,6 +148,11 @@ struct Image<'a, H> {
 impl<H: FileHeader<Endian = Endianness>> Image<'_, H> {
     fn word_size(&self) -> u64 {
         if self.header.is_class_64() { 8 } else { 4 }
+    }
+
+    /// Where in a relocation's second word the symbol begins.
+    fn symbol_shift(&self) -> u32 {
+        if self.header.is_class_64() { 32 } else { 8 }
     }
 
     /// The bytes of the file from an address on.

@@ -71,6 +71,12 @@ pub enum ElfProblem {
     /// Code must be written to when it is loaded.
     #[error("has text relocations")]
     TextRelocations,
+    /// The linker left work for a dynamic linker that there is not: the pointers stay null.
+    #[error("has {count} relocations against symbols, which no static program applies to itself")]
+    SymbolicRelocations {
+        /// How many.
+        count: usize,
+    },
     /// It still has symbols or debugging information.
     #[error("is not stripped: it has `{section}`")]
     NotStripped {
@@ -126,6 +132,9 @@ impl ElfProblem {
             Self::NoBindNow => "link with `-Wl,-z,now`",
             Self::NoStackProtector => "compile with `-fstack-protector-strong`",
             Self::TextRelocations => "compile everything in it with `-fPIE`",
+            Self::SymbolicRelocations { .. } => {
+                "link with `-Wl,--dynamic-list-cpp-new`, which makes symbols local"
+            }
             Self::NotStripped { .. } => "link with `-s`",
             Self::Alignment { .. } => "link with `-Wl,-z,max-page-size=` and the arch's page size",
             Self::BuildPath { .. } => "compile with `-ffile-prefix-map=`, or configure it without the path",
@@ -162,6 +171,8 @@ pub fn judge(arch: &Arch, facts: &ElfFacts) -> Vec<ElfProblem> {
         (facts.protector == Protector::Absent, ElfProblem::NoStackProtector),
         (facts.text_relocations, ElfProblem::TextRelocations),
     ];
+    let symbolic = Some(facts.relocations.symbolic).filter(|count| *count > 0 && facts.is_static());
+    problems.extend(symbolic.map(|count| ElfProblem::SymbolicRelocations { count }));
     problems.extend(flaws.into_iter().filter(|(is_so, _)| *is_so).map(|(_, problem)| problem));
     problems.extend(facts.needed.iter().cloned().map(|library| ElfProblem::Needed { library }));
     problems.extend(facts.symbols.iter().cloned().map(|section| ElfProblem::NotStripped { section }));

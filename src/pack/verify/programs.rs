@@ -97,7 +97,9 @@ fn check_of(problem: &ElfProblem) -> Check {
     match problem {
         ElfProblem::NotElf | ElfProblem::NotScript | ElfProblem::Damaged { .. } => Check::Files,
         ElfProblem::Machine { .. } => Check::Machine,
-        ElfProblem::Interpreter { .. } | ElfProblem::Needed { .. } => Check::Static,
+        ElfProblem::Interpreter { .. }
+        | ElfProblem::Needed { .. }
+        | ElfProblem::SymbolicRelocations { .. } => Check::Static,
         ElfProblem::NotPie | ElfProblem::NotProgram { .. } => Check::Pie,
         ElfProblem::NoRelro => Check::Relro,
         ElfProblem::NoBindNow => Check::BindNow,
