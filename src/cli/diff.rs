@@ -84,10 +84,10 @@ fn text(args: &Diff, difference: &Difference, paint: Paint) -> String {
 
 fn line(change: &Change) -> String {
     match change {
-        Change::Property { name, old, new } => format!("{name:16}{old} -> {new}"),
-        Change::Size { old, new } => format!("{:16}{}", "size", sizes(Some(*old), Some(*new))),
-        Change::Section { name, old, new } => format!("{name:16}{}", sizes(*old, *new)),
-        Change::Contents => format!("{:16}other bytes of the same size", "contents"),
+        Change::Property { name, old, new } => format!("{name:19} {old} -> {new}"),
+        Change::Size { old, new } => format!("{:19} {}", "size", sizes(Some(*old), Some(*new))),
+        Change::Section { name, old, new } => format!("{name:19} {}", sizes(*old, *new)),
+        Change::Contents => format!("{:19} other bytes of the same size", "contents"),
     }
 }
 

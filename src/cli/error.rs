@@ -56,7 +56,7 @@ pub(super) enum CliError {
     Damaged { count: usize },
     #[error("{missing} of {all} sources could not be had")]
     MissingSources { missing: usize, all: usize },
-    #[error("{wrong} of {all} tarballs are not sound")]
+    #[error("not sound: {wrong} of {all} tarballs")]
     NotSound { wrong: usize, all: usize },
     /// Said already: that two tarballs differ is an answer, no failure.
     #[error("the tarballs differ")]

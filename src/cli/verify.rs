@@ -106,7 +106,8 @@ fn word(verdict: Verdict) -> (&'static str, Tone) {
 fn programs(programs: &[Program], paint: Paint) -> String {
     let Some(first) = programs.first() else { return "There is no program.\n".to_owned() };
     let hardening = first.facts.hardening().map(|(head, _)| (head, head == "page"));
-    let columns: Vec<Column> = [("program", false), ("size", true)].into_iter().chain(hardening).collect();
+    let columns: Vec<Column> =
+        [("program", false), ("version", false), ("size", true)].into_iter().chain(hardening).collect();
     let rows: Vec<Vec<(String, Tone)>> = programs
         .iter()
         .map(|program| {
@@ -120,7 +121,9 @@ fn programs(programs: &[Program], paint: Paint) -> String {
                 };
                 (word, tone)
             });
-            [(name, Tone::Plain), (program.size.to_string(), Tone::Plain)].into_iter().chain(words).collect()
+            let version = program.version.clone().unwrap_or_else(|| "-".to_owned());
+            let first = [name, version, program.size.to_string()].map(|word| (word, Tone::Plain));
+            first.into_iter().chain(words).collect()
         })
         .collect();
     table(&columns, &rows, paint)
@@ -144,7 +147,7 @@ fn findings(findings: &[Finding], paint: Paint) -> String {
             count => {
                 let more = count.saturating_sub(NAMED);
                 let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-                writeln!(text, ": each of {count} {said}\n  {}{more}", shown.join(" "))
+                writeln!(text, ": each of {count} members {said}\n  {}{more}", shown.join(" "))
             }
         };
         if let Some(remedy) = remedy {

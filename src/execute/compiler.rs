@@ -414,6 +414,9 @@ mod tests {
         fs::set_permissions(&fake, fs::Permissions::from_mode(0o755)).unwrap();
         let error = refused(&format!("{}/", folder.path().display()));
         assert!(error.contains(&fake.display().to_string()), "{error}");
+        fs::write(&fake, "#!/bin/sh\necho clang\n").unwrap();
+        let error = refused(&format!("{}/", folder.path().display()));
+        assert!(error.contains("is not gcc, and only gcc"), "{error}");
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Finds the paths of the build inside a finished file: they tell users nothing and would tie the bits to a folder.
 
 /// The folders that an action sees; a program that mentions one has kept something of its build.
-const GUEST_FOLDERS: [&str; 6] = ["/src/", "/build/", "/tools/", "/sysroot/", "/out/", "/borrowed/"];
+const GUEST_FOLDERS: [&str; 7] =
+    ["/src/", "/build/", "/tools/", "/sysroot/", "/out/", "/borrowed/", "/compiler/"];
 
 /// Most that is shown of a path.
 const SHOWN: usize = 80;

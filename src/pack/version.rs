@@ -2,8 +2,9 @@
 //! pattern finds exactly one, and nothing otherwise.
 //!
 //! `versions.tsv` has a pattern per program; `*` is the version: digits, and then letters, digits, `.`, `-` and `+`, with
-//! a point in it. What stands before it may begin inside a text, what stands behind it ends the text. A `*` alone is a
-//! text that is a version of digits and points and nothing else, for programs that are known to have one such text.
+//! a point in it. What stands before it may begin inside a text, and so may the version if nothing is to stand before it; what
+//! stands behind it then ends the text. A `*` alone is a text of two or three numbers and nothing else, for programs that
+//! are known to have one such text. slirp4netns has two, its library's too, and fuse-overlayfs 1.14 calls itself 1.13-dev.
 
 const PATTERNS: &str = include_str!("versions.tsv");
 
@@ -20,25 +21,31 @@ pub(super) fn version(name: &str, bytes: &[u8]) -> Option<String> {
 }
 
 /// The versions in one text.
-fn in_text<'a>(text: &'a [u8], before: &'a [u8], behind: &'a [u8]) -> Vec<&'a [u8]> {
-    let alone = before.is_empty() && behind.is_empty();
-    let starts: Vec<usize> = if before.is_empty() {
-        vec![0]
+fn in_text<'a>(text: &'a [u8], before: &[u8], behind: &[u8]) -> Vec<&'a [u8]> {
+    let candidates: Vec<&[u8]> = if before.is_empty() && behind.is_empty() {
+        // Addresses have four numbers; versions of these programs have fewer.
+        let numbers = text.split(|byte| *byte == b'.').count();
+        let plain = text.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.') && numbers < 4;
+        plain.then_some(text).into_iter().collect()
+    } else if before.is_empty() {
+        // A linker puts texts next to what is not text, so only the end is sure.
+        let head = text.strip_suffix(behind);
+        head.map(|head| &head[head.len() - run(head.iter().rev())..]).into_iter().collect()
     } else {
-        let ends = text.windows(before.len()).enumerate().filter(|(_, window)| *window == before);
-        ends.map(|(at, _)| at + before.len()).collect()
+        let places = text.windows(before.len()).enumerate().filter(|(_, window)| *window == before);
+        let rests = places.map(|(at, _)| &text[at + before.len()..]);
+        let versions = rests.map(|rest| rest.split_at(run(rest.iter())));
+        versions.filter(|(_, after)| after.starts_with(behind)).map(|(version, _)| version).collect()
     };
-    let candidates = starts.into_iter().filter_map(|start| {
-        let rest = &text[start..];
-        let fits = |byte: &u8| byte.is_ascii_alphanumeric() || b".-+".contains(byte);
-        let length = rest.iter().position(|byte| !fits(byte)).unwrap_or(rest.len());
-        let (version, after) = rest.split_at(length);
-        let whole = version.first()?.is_ascii_digit() && version.contains(&b'.') && !version.ends_with(b".");
-        let ends = if before.is_empty() { after == behind } else { after.starts_with(behind) };
-        let plain = !alone || version.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.');
-        (whole && ends && plain).then_some(version)
-    });
-    candidates.collect()
+    let is_version = |version: &&[u8]| {
+        version.first().is_some_and(u8::is_ascii_digit) && version.contains(&b'.') && !version.ends_with(b".")
+    };
+    candidates.into_iter().filter(is_version).collect()
+}
+
+/// How many of these bytes, from the first on, a version can consist of.
+fn run<'a>(bytes: impl Iterator<Item = &'a u8>) -> usize {
+    bytes.take_while(|byte| byte.is_ascii_alphanumeric() || b".-+".contains(byte)).count()
 }
 
 #[cfg(test)]
@@ -51,6 +58,8 @@ mod tests {
             ("busybox", &b"\0syslogd started: BusyBox v1.37.0\0"[..], "1.37.0"),
             ("busybox", b"\0BusyBox v1.37.0 (2025-01-01)\0BusyBox v1.37.0\0", "1.37.0"),
             ("xtables-nft-multi", b"\x001.8.11\x001.8.11 (nf_tables)\0", "1.8.11"),
+            ("xtables-nft-multi", b"\0\x9f\x011.8.11 (nf_tables)\0", "1.8.11"),
+            ("coreutils", b"\x00127.0.0.1\x009.10\0", "9.10"),
             ("nsenter", b"\0util-linux 2.41.5\0", "2.41.5"),
             ("coreutils", b"\x009.10\x00ls\0", "9.10"),
             ("coreutils", b"Usage\n9.10\n", "9.10"),

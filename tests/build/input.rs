@@ -135,3 +135,28 @@ fn a_folder_that_is_no_checkout_is_said_to_be_none() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.starts_with("error: there is no `recipes/root.toml` in `"), "{said}");
 }
+
+#[test]
+fn a_compiler_that_is_not_clearly_meant_is_refused() {
+    let workspace = Workspace::new();
+    let refused = |more: &[&str]| {
+        let run = workspace.run("build", &[&["--arch", "amd64,arm64"], more].concat());
+        assert_eq!(run.code, Some(1), "{}", run.stderr);
+        run.stderr.replace("[arch]", "amd64").lines().next().unwrap().to_owned()
+    };
+    let host = |prefixes: &[&str]| {
+        refused(
+            &[
+                &["--toolchain", "host"],
+                &*prefixes.iter().flat_map(|one| ["--cross-prefix", one]).collect::<Vec<_>>(),
+            ]
+            .concat(),
+        )
+    };
+    assert_eq!(refused(&["--cross-prefix", "arm64=x-"]), "error: `--cross-prefix` needs `--toolchain host`");
+    assert_eq!(host(&["x-"]), "error: `--cross-prefix x-` does not say for which arch");
+    let twice = "error: `--cross-prefix arm64=y-` is for an arch that is not built, or that has one already";
+    assert_eq!(host(&["arm64=x-", "arm64=y-"]), twice);
+    assert_eq!(host(&["riscv64=y-"]), twice.replace("arm64", "riscv64"));
+    assert!(host(&["amd64=no-such-", "arm64=no-such-"]).contains("looked for `no-such-gcc`"));
+}

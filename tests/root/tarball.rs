@@ -8,7 +8,8 @@ use std::process::Command;
 
 use k3sroot::arch::Arches;
 use k3sroot::digest::Sha256;
-use k3sroot::pack::{Check, ExpectedType, TarballKind, Verdict, verify};
+use k3sroot::pack::{Check, ExpectedType, Layout, Program, Protector, TarballKind, Verdict, verify};
+use k3sroot::recipe;
 use walkdir::WalkDir;
 
 use crate::rootfs::{Root, root, skipped};
@@ -82,7 +83,43 @@ fn the_tarballs_are_sound() {
         let wrong: Vec<_> =
             wrong.filter(|finding| root.is_whole() || finding.check != Check::Members).collect();
         assert!(wrong.is_empty(), "{file}: {wrong:#?}");
+        // Elsewhere than on amd64 a program without it is a note: it may be another compiler's. Ours is gcc.
+        let unprotected =
+            report.programs.iter().filter(|one| !matches!(one.facts.protector, Protector::Reads(_)));
+        assert_eq!(unprotected.map(|one| &one.name).collect::<Vec<_>>(), Vec::<&String>::new(), "{file}");
     }
+}
+
+/// The version in the bytes of each program, which `verify` and `diff` show, is the recipe's.
+#[test]
+fn the_programs_are_of_their_recipes_versions() {
+    let Some(root) = root() else { return };
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let arches = Arches::load(&project.join("sysroot")).unwrap();
+    let recipes = recipe::load(&project.join("recipes")).unwrap();
+    let overridden = fs::read_to_string(root.dist("k3s-root-{arch}.overrides.txt")).unwrap_or_default();
+    let layout = project.join("recipes/root.toml");
+    let layout = Layout::parse(&layout, &fs::read_to_string(&layout).unwrap()).unwrap();
+    let maker: BTreeMap<&str, _> =
+        layout.files().map(|(package, path)| (path.rsplit('/').next().unwrap(), package)).collect();
+    let report =
+        verify("k3s-root.tar", &fs::read(root.dist("k3s-root-{arch}.tar")).unwrap(), &arches, None).unwrap();
+    let mut unknown = Vec::new();
+    for Program { name, version, .. } in &report.programs {
+        let name = name.rsplit('/').next().unwrap();
+        let package = maker[name];
+        let Some(version) = version else {
+            unknown.push(name);
+            continue;
+        };
+        if overridden.lines().any(|line| line.split_whitespace().next() == Some(package.as_str())) {
+            skipped(&format!("the version of {name}"), "it was built from a local tree");
+        } else {
+            assert_eq!(version, &recipes[package].version.to_string(), "{name}");
+        }
+    }
+    // Their bytes have no text that tells; `cases/versions.sh` asks them.
+    assert!(unknown.iter().all(|name| ["fuse-overlayfs", "slirp4netns"].contains(name)), "{unknown:?}");
 }
 
 #[test]

@@ -80,7 +80,7 @@ fn thumb_load(halves: &[u16]) -> Option<(u32, usize)> {
         return Some((half & 7, 1));
     }
     let second = u32::from(*halves.get(1)?);
-    (half & 0xfff0 == 0xf8d0 && second & 0xfff == 0).then_some((second >> 12, 2))
+    ((half & 0xfff0, second & 0xfff) == (0xf8d0, 0)).then_some((second >> 12, 2))
 }
 
 /// The offset is from the stack pointer, from another register, or negative.

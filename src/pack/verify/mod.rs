@@ -157,6 +157,8 @@ pub struct Program {
     pub name: String,
     /// Its size in bytes.
     pub size: usize,
+    /// Its version, where its bytes tell exactly one.
+    pub version: Option<String>,
     /// What it says of itself.
     pub facts: ElfFacts,
 }
@@ -266,10 +268,12 @@ fn said(
             let extra = there.difference(&expected).count();
             format!("{} of {} names, {extra} more", there.intersection(&expected).count(), expected.len())
         }
-        Check::Names => "begin with `./`, no white space".to_owned(),
-        Check::Links => "relative, lead to a member".to_owned(),
-        Check::Modes => "0755, owner 0:0, no hard links".to_owned(),
-        Check::Files => format!("{} programs, {} files", programs.len(), archive.files().count()),
+        Check::Names => "each must begin with `./` and have no white space".to_owned(),
+        Check::Links => "each must be relative and lead to a member".to_owned(),
+        Check::Modes => "each must be 0755 and owned by 0:0, none a hard link".to_owned(),
+        Check::Files => {
+            format!("{} programs, {} other files", programs.len(), archive.files().count() - programs.len())
+        }
         Check::Machine => {
             format!("{} ({} bits, {} endian)", arch.elf.machine, arch.elf.class, arch.elf.endian)
         }
@@ -285,6 +289,6 @@ fn said(
             format!("{} for pages of {}", of(programs.iter().filter(fit).count()), arch.page_size)
         }
         Check::Stripped => having(|facts| facts.symbols.is_none()),
-        Check::BuildPaths => "no file mentions k3sroot's build".to_owned(),
+        Check::BuildPaths => "no file may mention a folder of k3sroot's builds".to_owned(),
     }
 }

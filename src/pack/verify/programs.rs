@@ -7,6 +7,7 @@ use crate::arch::Arch;
 use crate::pack::archive::Archive;
 use crate::pack::contract::{ExpectedType, TarballKind};
 use crate::pack::elf::{ElfFacts, ElfProblem, Protector, judge, mentions, script_problems};
+use crate::pack::version::version;
 
 /// What the files turned out to be.
 pub(super) struct Looked {
@@ -33,7 +34,8 @@ pub(super) fn look(archive: &Archive<'_>, tarball: TarballKind) -> Looked {
             let mut problems = mentions(bytes, &[]);
             match ElfFacts::read(bytes) {
                 Ok(facts) => {
-                    looked.programs.push(Program { name: name.clone(), size: bytes.len(), facts });
+                    let version = version(name.rsplit('/').next().unwrap_or(&name), bytes);
+                    looked.programs.push(Program { name: name.clone(), size: bytes.len(), version, facts });
                 }
                 Err(error) => problems.push(error.into()),
             }
