@@ -106,7 +106,8 @@ fn kernel(arch: &str) -> Result<PathBuf, String> {
 /// The machine that qemu is to be; if it does not start, the next.
 fn machines(arch: &str) -> Vec<Vec<&'static str>> {
     let mut machines = vec![match arch {
-        "amd64" => vec!["-M", "q35", "-cpu", "max"],
+        // The least that a processor of this arch has.
+        "amd64" => vec!["-M", "q35", "-cpu", "qemu64"],
         "arm64" => vec!["-M", "virt", "-cpu", "cortex-a72"],
         "arm" => vec!["-M", "virt", "-cpu", "cortex-a15"],
         _ => vec!["-M", "virt"],
@@ -114,7 +115,9 @@ fn machines(arch: &str) -> Vec<Vec<&'static str>> {
     // The same processor as here need not be emulated, if we may; on what is virtual itself it does not always work.
     let kvm = fs::File::options().read(true).write(true).open("/dev/kvm").is_ok();
     if arch == "amd64" && machine_arch() == arch && kvm {
-        machines.insert(0, vec!["-M", "q35", "-cpu", "qemu64", "-accel", "kvm"]);
+        let mut machine = machines[0].clone();
+        machine.extend(["-accel", "kvm"]);
+        machines.insert(0, machine);
     }
     machines
 }
