@@ -153,6 +153,7 @@ fn pack(root: &Root, modules: &Modules) -> Vec<u8> {
     let folder = format!("lib/modules/{}", modules.release);
     archive.folder("lib/modules");
     archive.folder(&folder);
+    archive.folder(&format!("{folder}/kernel"));
     for (name, bytes) in modules.files() {
         archive.file(&format!("{folder}/{name}"), bytes);
     }
