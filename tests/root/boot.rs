@@ -162,7 +162,7 @@ fn pack(root: &Root, modules: &Modules) -> Vec<u8> {
 
     let mut list = String::new();
     for case in case::all().iter().filter(|case| case.is_for(root, Way::Booted)) {
-        archive.file(&format!("cases/{}", case.name), case.script(Way::Booted).as_bytes());
+        archive.file(&format!("cases/{}", case.name), case.script(root, Way::Booted).as_bytes());
         writeln!(list, "{} {}", case.name, if case.needs_root() { "root" } else { "apart" }).unwrap();
     }
     archive.file("cases/list", list.as_bytes());

@@ -1,5 +1,5 @@
 # packages: conntrack-tools
-# ways: native booted
+# not user: qemu-user does not translate what netfilter's programs ask of the kernel
 #> src=192.0.2.1 dst=192.0.2.2 sport=1000 dport=80
 #> 1
 #> 1 flow entries have been shown

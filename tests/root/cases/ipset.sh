@@ -1,5 +1,5 @@
 # packages: ipset
-# ways: native booted
+# not user: qemu-user does not translate what netfilter's programs ask of the kernel
 #> Name: ips
 #> 192.0.2.1
 #> saved and restored

@@ -1,7 +1,7 @@
 # Rules with every extension that K3s, kube-proxy, flannel and kube-router use: added, checked, listed, saved, flushed
 # and restored; and packets that they count.
 # packages: iptables busybox coreutils
-# ways: native booted
+# not user: qemu-user does not translate what netfilter's programs ask of the kernel
 # variants: nft legacy nft6 legacy6
 #> saved and restored
 #> 2 packets

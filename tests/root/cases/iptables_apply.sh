@@ -1,6 +1,7 @@
 # It is a script for bash, which is the node's.
 # packages: iptables k3s-scripts busybox coreutils
-# ways: native
+# not user: qemu-user does not translate what netfilter's programs ask of the kernel
+# not booted: the machine has no bash
 # needs: /bin/bash
 #> my job is done
 #> Better play it safe

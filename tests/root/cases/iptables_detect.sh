@@ -1,6 +1,6 @@
 # The script finds the mode of a node's rules, re-links the names and does what was asked; then the names are programs.
 # packages: iptables k3s-scripts busybox coreutils
-# ways: native booted
+# not user: qemu-user does not translate what netfilter's programs ask of the kernel
 # variants: nft legacy hint forced empty
 #> done
 xtables_copy

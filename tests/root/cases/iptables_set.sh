@@ -1,5 +1,5 @@
 # packages: iptables ipset
-# ways: native booted
+# not user: qemu-user does not translate what netfilter's programs ask of the kernel
 # variants: nft legacy
 #> --match-set pods src
 #> --match-set ports dst,dst

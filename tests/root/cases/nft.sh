@@ -1,5 +1,5 @@
 # packages: nftables
-# ways: native booted
+# not user: qemu-user does not translate what netfilter's programs ask of the kernel
 #> tcp dport 6443 counter packets 0 bytes 0 accept
 #> elements = { 192.0.2.1, 192.0.2.7 }
 #> "nftables"

@@ -1,6 +1,6 @@
 # The other names of xtables-nft-multi: filters of bridges and of ARP.
 # packages: iptables
-# ways: native booted
+# not user: qemu-user does not translate what netfilter's programs ask of the kernel
 #> -j ACCEPT
 #> -j mark --mark-set 0x1 --mark-target ACCEPT
 #> -A INPUT -j ACCEPT
