@@ -5,6 +5,7 @@
 #> 1 flow entries have been shown
 #> 1 flow entries have been deleted
 #> 0
+needs 'list of connections' conntrack -L
 conntrack -I -p tcp -s 192.0.2.1 -d 192.0.2.2 --sport 1000 --dport 80 --state ESTABLISHED --timeout 60 >made
 conntrack -L 2>summary
 conntrack -C

@@ -6,7 +6,7 @@
 #> my job is done
 #> Better play it safe
 xtables_copy
-iptables -A INPUT -p tcp --dport 22 -j ACCEPT
+needs 'packet filter' iptables -A INPUT -p tcp --dport 22 -j ACCEPT
 iptables-save >rules
 iptables -F
 printf y | iptables-apply -t 20 rules

@@ -4,9 +4,10 @@
 #> -j ACCEPT
 #> -j mark --mark-set 0x1 --mark-target ACCEPT
 #> -A INPUT -j ACCEPT
-ebtables-nft -A FORWARD -p 0x0800 -j ACCEPT
+needs 'nft tables' iptables-nft -S
+needs 'nft tables of bridges' ebtables-nft -A FORWARD -p 0x0800 -j ACCEPT
 ebtables-nft -t nat -A PREROUTING -j mark --set-mark 1
 ebtables-nft -L FORWARD
 ebtables-nft -t nat -L PREROUTING
-arptables-nft -A INPUT -j ACCEPT
+needs 'nft tables of ARP' arptables-nft -A INPUT -j ACCEPT
 arptables-nft-save
