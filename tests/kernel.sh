@@ -33,8 +33,10 @@ fi
 for program in apt-get apt-cache dpkg-deb tar; do
     command -v "$program" >/dev/null || fail "this machine has no $program"
 done
-targets=$(apt-get indextargets --no-release-info --format "\$(REPO_URI)" 'Created-By: Packages' 'Component: main')
-mirrors=$(echo "$targets" | grep '/debian/*$' | sort -u) || fail "apt is not set up with a mirror of Debian"
+targets=$(apt-get indextargets --no-release-info --format "\$(REPO_URI)" 'Created-By: Packages' 'Component: main') ||
+    fail "apt-get does not say what mirrors it is set up with"
+mirrors=$(echo "$targets" | grep '/debian/*$' | sort -u)
+[ "$mirrors" ] || fail "apt is not set up with a mirror of Debian"
 
 mkdir -p "$cache"
 work=$(mktemp -d "$cache/.$arch.XXXXXX")
@@ -72,20 +74,20 @@ package=$(apt apt-cache show --no-all-versions "linux-image-$flavour" 2>>"$work/
 (cd "$work" && apt apt-get download "$package" >>log 2>&1) ||
     fail "$package could not be downloaded: $(said)"
 
-# Networks, file systems and block devices. A package has only one of the two places of modules.
-set --
-for place in ./lib/modules ./usr/lib/modules; do
-    for part in kernel/net kernel/lib kernel/crypto kernel/arch kernel/fs/fat kernel/fs/fuse kernel/fs/nls \
-        kernel/fs/overlayfs 'kernel/drivers/net/*.ko*' 'kernel/drivers/block/*.ko*'; do
-        set -- "$@" "$place/*/$part"
-    done
+# The kernel, and its modules for networks, file systems and block devices. What was cut short must not be kept: each
+# step has to succeed, and what the tests cannot do without has to be there.
+dpkg-deb --fsys-tarfile "$work/$package"_*.deb >"$work/package.tar" 2>>"$work/log" ||
+    fail "$package cannot be unpacked: $(tail -n 1 "$work/log")"
+parts='net/|lib/|crypto/|arch/|fs/(fat|fuse|nls|overlayfs)/|drivers/(net|block)/[^/]*\.ko'
+tar -t -f "$work/package.tar" >"$work/names"
+grep -E "^\./(boot/vmlinu|(usr/)?lib/modules/[^/]*/kernel/($parts)).*[^/]\$" "$work/names" >"$work/wanted" || true
+tar -x -C "$work/modules" -f "$work/package.tar" -T "$work/wanted" 2>>"$work/log" ||
+    fail "$package cannot be unpacked: $(tail -n 1 "$work/log")"
+for wanted in '/boot/vmlinu' '/kernel/net/netfilter/.*\.ko' '/kernel/drivers/net/tun\.ko'; do
+    grep -q "$wanted" "$work/wanted" || fail "$package has no $wanted in it"
 done
-dpkg-deb --fsys-tarfile "$work/$package"_*.deb |
-    tar -x -C "$work/modules" --wildcards --no-wildcards-match-slash './boot/vmlinu*' "$@" 2>>"$work/log" || true
-set -- "$work"/modules/boot/vmlinu*
-[ -e "$1" ] || fail "$package has no kernel in it"
 mkdir "$work/kernel"
-mv "$1" "$work/kernel/vmlinuz"
+mv "$work"/modules/boot/vmlinu* "$work/kernel/vmlinuz"
 rm -r "$work/modules/boot"
 mv "$work/modules" "$work/kernel/modules"
 # Whoever is first here wins; both are the same.

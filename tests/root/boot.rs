@@ -106,7 +106,8 @@ fn kernel(arch: &str) -> Result<PathBuf, String> {
 /// The machine that qemu is to be; if it does not start, the next.
 fn machines(arch: &str) -> Vec<Vec<&'static str>> {
     let mut machines = vec![match arch {
-        "amd64" => vec!["-M", "q35", "-cpu", "max"],
+        // The least that a processor of this arch has.
+        "amd64" => vec!["-M", "q35", "-cpu", "qemu64"],
         "arm64" => vec!["-M", "virt", "-cpu", "cortex-a72"],
         "arm" => vec!["-M", "virt", "-cpu", "cortex-a15"],
         _ => vec!["-M", "virt"],
@@ -114,7 +115,9 @@ fn machines(arch: &str) -> Vec<Vec<&'static str>> {
     // The same processor as here need not be emulated, if we may; on what is virtual itself it does not always work.
     let kvm = fs::File::options().read(true).write(true).open("/dev/kvm").is_ok();
     if arch == "amd64" && machine_arch() == arch && kvm {
-        machines.insert(0, vec!["-M", "q35", "-cpu", "qemu64", "-accel", "kvm"]);
+        let mut machine = machines[0].clone();
+        machine.extend(["-accel", "kvm"]);
+        machines.insert(0, machine);
     }
     machines
 }
@@ -150,6 +153,7 @@ fn pack(root: &Root, modules: &Modules) -> Vec<u8> {
     let folder = format!("lib/modules/{}", modules.release);
     archive.folder("lib/modules");
     archive.folder(&folder);
+    archive.folder(&format!("{folder}/kernel"));
     for (name, bytes) in modules.files() {
         archive.file(&format!("{folder}/{name}"), bytes);
     }
@@ -158,7 +162,7 @@ fn pack(root: &Root, modules: &Modules) -> Vec<u8> {
 
     let mut list = String::new();
     for case in case::all().iter().filter(|case| case.is_for(root, Way::Booted)) {
-        archive.file(&format!("cases/{}", case.name), case.script(Way::Booted).as_bytes());
+        archive.file(&format!("cases/{}", case.name), case.script(root, Way::Booted).as_bytes());
         writeln!(list, "{} {}", case.name, if case.needs_root() { "root" } else { "apart" }).unwrap();
     }
     archive.file("cases/list", list.as_bytes());

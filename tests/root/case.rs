@@ -1,9 +1,10 @@
 //! Cases: scripts that make a program do its work, with what is to be known of them in comments at their head.
 //!
-//! `# packages:` has to be in the root; `# packages when booted:` beside them there. `# ways:` is where the case can run,
-//! everywhere if it is not said. `# needs:` lists files that have to be there, and `root` for what the root of a user
-//! namespace may not do. `# variants:` makes several cases of one script, which finds its own in `$variant`. Each `#>` line
-//! is part of a line that the script prints, in this order. The script fails if any of its commands does.
+//! `# packages:` has to be in the root; `# packages when booted:` beside them there. `# not user: REASON` says
+//! where the case cannot run, and why. `# needs:` lists files that have to be there, and `root` for what the root
+//! of a user namespace may not do. `# variants:` makes several cases of one script, which finds its own in
+//! `$variant`. Each `#>` line is part of a line that the script prints, in this order, and begins and ends where a
+//! word or a number does. The script fails if any of its commands does.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -40,7 +41,8 @@ pub(crate) struct Case {
     variant: String,
     packages: Vec<String>,
     packages_when_booted: Vec<String>,
-    ways: Vec<Way>,
+    /// Why it cannot run in these ways.
+    not: Vec<(Way, String)>,
     needs: Vec<String>,
     expected: Vec<String>,
     script: String,
@@ -73,9 +75,11 @@ impl Case {
             let line = script.lines().find_map(|line| line.strip_prefix(&start)).unwrap_or_default();
             line.split_whitespace().map(str::to_owned).collect()
         };
-        let mut ways: Vec<Way> = words("ways").iter().map(|way| Way::named(way)).collect();
-        if ways.is_empty() {
-            ways = vec![Way::Native, Way::User, Way::Booted];
+        let mut not = Vec::new();
+        for line in script.lines().filter_map(|line| line.strip_prefix("# not ")) {
+            let (ways, reason) =
+                line.split_once(": ").unwrap_or_else(|| panic!("{file}: no reason in `{line}`"));
+            not.extend(ways.split(' ').map(|way| (Way::named(way), reason.to_owned())));
         }
         let mut variants = words("variants");
         if variants.is_empty() {
@@ -86,7 +90,7 @@ impl Case {
             variant,
             packages: words("packages"),
             packages_when_booted: words("packages when booted"),
-            ways: ways.clone(),
+            not: not.clone(),
             needs: words("needs"),
             expected: script.lines().filter_map(|line| line.strip_prefix("#> ")).map(str::to_owned).collect(),
             script: script.clone(),
@@ -104,18 +108,10 @@ impl Case {
         self.needs.iter().map(String::as_str).filter(|need| need.starts_with('/'))
     }
 
-    /// Whether it can run this way.
-    pub(crate) fn runs(&self, way: Way) -> bool {
-        self.ways.contains(&way)
-    }
-
-    /// Whether it can run this way with this root; says so if something that the root should have is not in it.
+    /// Whether it can run this way with this root; says so if not.
     pub(crate) fn is_for(&self, root: &Root, way: Way) -> bool {
-        if !self.runs(way) {
-            // No other test asks for a way that its case does not have.
-            if way == Way::User {
-                skipped(&self.title(root, way), "it does not translate all that this asks of the kernel");
-            }
+        if let Some((_, reason)) = self.not.iter().find(|(not, _)| *not == way) {
+            skipped(&self.title(root, way), reason);
             return false;
         }
         let when_booted = self.packages_when_booted.iter().filter(|_| way == Way::Booted);
@@ -130,9 +126,10 @@ impl Case {
     }
 
     /// The whole script, for a POSIX shell with `-eu`.
-    pub(crate) fn script(&self, way: Way) -> String {
+    pub(crate) fn script(&self, root: &Root, way: Way) -> String {
         let strict = if way == Way::Booted { "yes" } else { "" };
-        format!("strict={strict}\nvariant={}\n{PRELUDE}\n{}", self.variant, self.script)
+        let lacks = root.missing().join(" ");
+        format!("strict={strict}\nvariant={}\nlacks='{lacks}'\n{PRELUDE}\n{}", self.variant, self.script)
     }
 
     pub(crate) fn title(&self, root: &Root, way: Way) -> String {
@@ -160,9 +157,31 @@ impl Case {
         let mut lines = stdout.lines();
         for expected in &self.expected {
             assert!(
-                lines.any(|line| line.contains(expected)),
+                lines.any(|line| shows(line, expected)),
                 "no `{expected}`, or not in this order: {shown}"
             );
         }
     }
+}
+
+/// Whether a line has `expected` in it, and not as a part of a longer word or number: `1` is not in `10`.
+fn shows(line: &str, expected: &str) -> bool {
+    let joined = |one: Option<char>, other: Option<char>| {
+        one.is_some_and(char::is_alphanumeric) && other.is_some_and(char::is_alphanumeric)
+    };
+    line.match_indices(expected).any(|(at, _)| {
+        let (before, after) = (&line[..at], &line[at + expected.len()..]);
+        !joined(before.chars().next_back(), expected.chars().next())
+            && !joined(expected.chars().next_back(), after.chars().next())
+    })
+}
+
+#[test]
+fn a_part_of_a_number_is_not_shown() {
+    assert!(shows("1", "1"));
+    assert!(shows("10 of 1, at last", "1"));
+    assert!(shows("find (GNU findutils) 4.10", "4."));
+    assert!(!shows("10", "1"));
+    assert!(!shows("x1 21 10", "1"));
+    assert!(!shows("", "1"));
 }

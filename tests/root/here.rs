@@ -39,10 +39,10 @@ pub(crate) fn run(root: &Root, case: &Case) {
     if !case.needs_root() && !namespaces() {
         return skipped(&title, "this machine allows no user namespaces");
     }
-    case.judge(root, way, &start(folder, case, way));
+    case.judge(root, way, &start(root, folder, case, way));
 }
 
-fn start(folder: &Path, case: &Case, way: Way) -> Outcome {
+fn start(root: &Root, folder: &Path, case: &Case, way: Way) -> Outcome {
     let mut command = Command::new("timeout");
     command.args(["--kill-after=10", LIMIT]);
     if !case.needs_root() {
@@ -50,7 +50,7 @@ fn start(folder: &Path, case: &Case, way: Way) -> Outcome {
     }
     // A lock that iptables-legacy takes in /run would be everybody's.
     let own_run = if case.needs_root() { "" } else { "busybox mount -t tmpfs run /run\n" };
-    let script = format!("{own_run}{}", case.script(way));
+    let script = format!("{own_run}{}", case.script(root, way));
     let scratch = tempfile::tempdir().unwrap();
     let path = format!("{0}/bin:{0}/bin/aux", folder.display());
     command.arg("/usr/bin/env").arg("-i").arg(format!("PATH={path}")).arg("LC_ALL=C");

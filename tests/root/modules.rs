@@ -57,9 +57,9 @@ impl Modules {
         Self { release, modules }
     }
 
-    /// The modules, as files.
+    /// The modules, as files; as everywhere, they are in a folder `kernel`, by which iptables-detect.sh knows them.
     pub(crate) fn files(&self) -> impl Iterator<Item = (String, &[u8])> {
-        self.modules.iter().map(|(name, module)| (format!("{name}.ko"), module.bytes.as_slice()))
+        self.modules.iter().map(|(name, module)| (format!("kernel/{name}.ko"), module.bytes.as_slice()))
     }
 
     /// `modules.dep`: a module and all that it needs, each before what it needs itself.
@@ -68,9 +68,9 @@ impl Modules {
         for name in self.modules.keys() {
             let (mut seen, mut order) = (BTreeSet::new(), Vec::new());
             self.visit(name, &mut seen, &mut order);
-            write!(text, "{name}.ko:").unwrap();
+            write!(text, "kernel/{name}.ko:").unwrap();
             for needed in order.iter().rev().skip(1) {
-                write!(text, " {needed}.ko").unwrap();
+                write!(text, " kernel/{needed}.ko").unwrap();
             }
             text.push('\n');
         }

@@ -1,5 +1,8 @@
 # Goes before every case.
 
+# lacks: the packages that the root was built without.
+lacks=" ${lacks-} "
+
 # skip REASON: this machine cannot run the case. A booted kernel of Debian's has everything, so there it is a failure.
 skip() {
     echo "SKIPPED: $*"
@@ -28,7 +31,8 @@ part() {
 }
 lacking='No such file or directory|Operation not supported|Protocol not supported|Protocol not available'
 lacking="$lacking|do you need to insmod|missing kernel module|No chain/target/match by that name"
-lacking="$lacking|doesn't support the ebtables|set type not supported|Cannot open session to kernel"
+lacking="$lacking|cache initialization failed: Invalid argument|rule set generation id: Invalid argument"
+lacking="$lacking|Can't open handler|doesn't support the ebtables|set type not supported|Cannot open session to kernel"
 
 # needs WHAT COMMAND...: a part without which there is no use in going on.
 needs() {

@@ -58,6 +58,11 @@ impl Root {
         self.missing.iter().any(|missing| missing == package)
     }
 
+    /// The packages that the build had to leave out.
+    pub(crate) fn missing(&self) -> &[String] {
+        &self.missing
+    }
+
     /// Whether the build left out nothing.
     pub(crate) fn is_whole(&self) -> bool {
         self.missing.is_empty()

@@ -1,6 +1,6 @@
 # A file system made, attached, recognised, mounted, written to and read back.
 # packages: busybox util-linux coreutils
-# ways: booted
+# not native user: only the machine's own root may mount disks, and everybody would see it
 # needs: root /dev/loop-control
 #> vfat
 #> written

@@ -1,19 +1,21 @@
 # Rules with every extension that K3s, kube-proxy, flannel and kube-router use: added, checked, listed, saved, flushed
 # and restored; and packets that they count.
 # packages: iptables busybox coreutils
-# ways: native booted
+# not user: qemu-user does not translate what netfilter's programs ask of the kernel
 # variants: nft legacy nft6 legacy6
 #> saved and restored
 #> 2 packets
+#> redirected
+#> rejected 1
 mode=${variant%6}
 case $variant in
     *6)
         ipt=ip6tables-$mode family=ipv6 icmp=icmp6-port-unreachable
-        localhost=::1 server='[::1]' pod='[2001:db8::7]:80'
+        localhost=::1 tcp=tcp6 server='[::1]' pod='[2001:db8::7]:80'
         ;;
     *)
         ipt=iptables-$mode family=ipv4 icmp=icmp-port-unreachable
-        localhost=127.0.0.1 server=127.0.0.1 pod=192.0.2.7:80
+        localhost=127.0.0.1 tcp=tcp server=127.0.0.1 pod=192.0.2.7:80
         ;;
 esac
 case $mode in nft) back_end='(nf_tables)' ;; *) back_end='(legacy)' ;; esac
@@ -64,7 +66,8 @@ for table in filter nat mangle raw; do
     needs "table $table" $ipt -t $table -F
 done
 $ipt -X
-! $ipt-save | grep '^-A' || fail 'rules are left'
+$ipt-save >left
+! grep '^-A' left || fail 'rules are left'
 $ipt-restore <rules
 saved after
 cmp before after
@@ -80,3 +83,24 @@ busybox ip link set lo up
 # Nobody listens: one packet asks and one refuses, and both come in.
 busybox wget -q -O - http://$server:9/ 2>refused && fail 'somebody answers'
 $ipt -L INPUT -v -x -n | awk '/counted/ { print $1, "packets" }'
+
+# What is sent to one port comes to a server at another, until that refuses.
+cat >server <<'END'
+#!/bin/sh
+while read -r line && [ "${#line}" -gt 1 ]; do :; done
+printf 'HTTP/1.0 200 OK\r\n\r\nredirected\n'
+END
+echo "8080 stream $tcp nowait root $(command -v busybox) busybox sh $PWD/server" >inetd.conf
+inetd -f inetd.conf &
+inetd=$!
+trap 'kill $inetd' EXIT
+until busybox wget -q -O direct http://$server:8080/ 2>not-yet; do sleep 0.1; done
+if part 'redirection' $ipt -t nat -A OUTPUT -p tcp --dport 81 -j REDIRECT --to-ports 8080; then
+    busybox wget -q -O - http://$server:81/
+    $ipt -t nat -F OUTPUT
+else
+    cat direct
+fi
+needs 'rejection' $ipt -A INPUT -p tcp --dport 8080 -j REJECT --reject-with tcp-reset
+busybox wget -q -O - http://$server:8080/ 2>refused && fail 'it was not rejected'
+$ipt -L INPUT -v -x -n | awk '/reject-with tcp-reset/ { print "rejected", $1 }'

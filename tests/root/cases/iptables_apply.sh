@@ -1,11 +1,12 @@
 # It is a script for bash, which is the node's.
 # packages: iptables k3s-scripts busybox coreutils
-# ways: native
+# not user: qemu-user does not translate what netfilter's programs ask of the kernel
+# not booted: the machine has no bash
 # needs: /bin/bash
 #> my job is done
 #> Better play it safe
 xtables_copy
-iptables -A INPUT -p tcp --dport 22 -j ACCEPT
+needs 'packet filter' iptables -A INPUT -p tcp --dport 22 -j ACCEPT
 iptables-save >rules
 iptables -F
 printf y | iptables-apply -t 20 rules

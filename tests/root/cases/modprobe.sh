@@ -1,5 +1,5 @@
 # packages: busybox
-# ways: booted
+# not native user: it would load modules into this machine's kernel
 # needs: root
 #> dummy
 #> gone
