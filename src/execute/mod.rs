@@ -203,6 +203,7 @@ impl Executor<'_> {
                 schedule,
                 report: Report::default(),
                 obtained: BTreeMap::new(),
+                sourceless: BTreeMap::new(),
                 wants,
                 fetching: 0,
                 token_requested: false,

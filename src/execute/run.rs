@@ -24,6 +24,8 @@ pub(super) struct Run<'a> {
     pub(super) schedule: Schedule<'a>,
     pub(super) report: Report,
     pub(super) obtained: BTreeMap<Unit, Vec<Obtained>>,
+    /// Why there is no source for units that may not need theirs.
+    pub(super) sourceless: BTreeMap<Unit, FetchError>,
     pub(super) wants: Sender<Unit>,
     pub(super) fetching: usize,
     pub(super) token_requested: bool,
@@ -130,7 +132,10 @@ impl<'a> Run<'a> {
                 let sysroot = self.trees(action.sysroot().keys());
                 match self.shared.look_up_resolved(action, &sysroot)? {
                     Found::Outcome(outcome) => self.done(unit, *outcome, How::CutOff),
-                    Found::Nothing => self.schedule.must_build(unit),
+                    Found::Nothing => match self.sourceless.remove(unit) {
+                        Some(error) => self.failed(unit, no_source(error)),
+                        None => self.schedule.must_build(unit),
+                    },
                 }
             }
         }
@@ -144,12 +149,10 @@ impl<'a> Run<'a> {
                 self.schedule.source_is_here(unit);
             }
             Err(_) if self.report.outcomes.contains_key(unit) => {}
-            Err(FetchError::Cancelled { .. }) => {
-                self.failed(unit, work::Failed { error: Box::new(ActionError::Cancelled), log: None });
+            Err(error) if self.schedule.may_be_cut_off(unit) => {
+                self.sourceless.insert(unit.clone(), error);
             }
-            Err(error) => {
-                self.failed(unit, work::Failed { error: Box::new(ActionError::Source(error)), log: None });
-            }
+            Err(error) => self.failed(unit, no_source(error)),
         }
     }
 
@@ -215,4 +218,12 @@ impl<'a> Run<'a> {
             self.shared.executor.stop.throw();
         }
     }
+}
+
+fn no_source(error: FetchError) -> work::Failed {
+    let error = match error {
+        FetchError::Cancelled { .. } => ActionError::Cancelled,
+        error => ActionError::Source(error),
+    };
+    work::Failed { error: Box::new(error), log: None }
 }

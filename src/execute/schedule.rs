@@ -37,6 +37,8 @@ pub(super) struct Schedule<'a> {
     remaining: BTreeMap<&'a Unit, f64>,
     /// Units whose source is here.
     fetched: BTreeSet<&'a Unit>,
+    /// Units that were built here before.
+    known: BTreeSet<&'a Unit>,
 }
 
 impl<'a> Schedule<'a> {
@@ -59,8 +61,10 @@ impl<'a> Schedule<'a> {
                 .fold(0.0, f64::max);
             remaining.insert(action.unit(), own + after);
         }
-        let states = plan.actions().iter().map(|action| (action.unit(), State::Idle)).collect();
-        Self { plan, states, dependents, remaining, fetched: BTreeSet::new() }
+        let states: BTreeMap<&Unit, State> =
+            plan.actions().iter().map(|action| (action.unit(), State::Idle)).collect();
+        let known = states.keys().copied().filter(|unit| durations.contains_key(&unit.to_string())).collect();
+        Self { plan, states, dependents, remaining, fetched: BTreeSet::new(), known }
     }
 
     fn set(&mut self, unit: &Unit, state: State) {
@@ -84,6 +88,12 @@ impl<'a> Schedule<'a> {
         if let Some((&unit, _)) = self.states.get_key_value(unit) {
             self.fetched.insert(unit);
         }
+    }
+
+    /// Whether `unit` may turn out not to need its source: its needs are not all there, and may turn out the same as when
+    /// it was built before. One that was never built here needs its source for sure.
+    pub(super) fn may_be_cut_off(&self, unit: &Unit) -> bool {
+        self.states.get(unit) == Some(&State::Waiting) && self.known.contains(unit)
     }
 
     /// `unit` has an outcome.

@@ -50,6 +50,34 @@ fn a_library_that_comes_out_the_same_cuts_off_what_links_it() {
 }
 
 #[test]
+fn what_is_cut_off_needs_no_source() {
+    let workspace = Workspace::new();
+    // The program gets an archive of its own, and the library comes from a folder.
+    let recipe = workspace.read("recipes/libword.toml");
+    let archive: Vec<&str> =
+        recipe.lines().filter(|line| line.starts_with("urls") || line.starts_with("sha256")).collect();
+    let second = format!("local = \"hello\"\n\n[[source]]\ninto = \"more\"\n{}\n", archive.join("\n"));
+    workspace.edit("recipes/hello.toml", "local = \"hello\"\n", &second);
+    let tree = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny/sources/libword");
+    let over = format!("libword={tree}");
+    let build = || workspace.build(&["--override", &over]);
+    assert_eq!(build().code, Some(0));
+
+    fs::remove_dir_all(workspace.path("distfiles")).unwrap();
+    fs::create_dir(workspace.path("distfiles")).unwrap();
+    fs::remove_dir_all(workspace.path("cache/distfiles")).unwrap();
+    let option = "\"--with-word=hello\"";
+    workspace.edit("recipes/libword.toml", option, &format!("{option}, \"--with-nothing\""));
+    let run = build();
+    assert_eq!((run.code, run.count()), (Some(0), Count { built: 1, cut_off: 1 }), "{}", run.stderr);
+    // Where the library does come out different, the source is missed.
+    workspace.edit("recipes/libword.toml", "--with-word=hello", "--with-word=goodbye");
+    let run = build();
+    assert_eq!((run.code, run.count()), (Some(1), Count { built: 1, cut_off: 0 }), "{}", run.stderr);
+    assert!(run.stderr.contains("words.invalid/libword-3.tar.gz"), "{}", run.stderr);
+}
+
+#[test]
 fn a_library_that_comes_out_different_rebuilds_what_links_it() {
     let workspace = built_workspace();
     workspace.edit("recipes/libword.toml", "--with-word=hello", "--with-word=goodbye");
