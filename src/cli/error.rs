@@ -94,9 +94,7 @@ pub(super) enum CliError {
     Machine(#[from] MachineError),
     #[error(transparent)]
     Compiler(#[from] CompilerError),
-    #[error(
-        "{reason}\nwrite `--cross-prefix ARCH=PREFIX`, for example `--cross-prefix arm64=aarch64-linux-gnu-`"
-    )]
+    #[error("{reason}")]
     CrossPrefix { reason: String },
     #[error(transparent)]
     Execute(#[from] ExecuteError),

@@ -110,7 +110,9 @@ impl Project {
         let refuse = |reason: String| Err(CliError::CrossPrefix { reason });
         if args.toolchain == ToolchainChoice::Source {
             return match args.cross_prefix.first() {
-                Some(_) => refuse("`--cross-prefix` needs `--toolchain host`".to_owned()),
+                Some(_) => refuse(
+                    "`--cross-prefix` names a compiler of this machine: add `--toolchain host`".to_owned(),
+                ),
                 None => Ok(BTreeMap::new()),
             };
         }
@@ -119,12 +121,18 @@ impl Project {
             let (arch, prefix) = match (text.split_once('='), arches) {
                 (Some((arch, prefix)), _) => (&self.arches.find(arch)?.name, prefix),
                 (None, [arch]) => (arch, text.as_str()),
-                (None, _) => return refuse(format!("`--cross-prefix {text}` does not say for which arch")),
+                (None, _) => {
+                    return refuse(format!(
+                        "`--cross-prefix {text}` does not say for which arch: write `--cross-prefix {}={text}`",
+                        arches[0]
+                    ));
+                }
             };
-            if !arches.contains(arch) || prefixes.insert(arch, prefix).is_some() {
-                return refuse(format!(
-                    "`--cross-prefix {text}` is for an arch that is not built, or that has one already"
-                ));
+            if !arches.contains(arch) {
+                return refuse(format!("`--cross-prefix {text}`: {arch} is not built; add it to `--arch`"));
+            }
+            if let Some(other) = prefixes.insert(arch, prefix) {
+                return refuse(format!("`--cross-prefix {text}`: {arch} has the prefix `{other}` already"));
             }
         }
         let probe = |arch: &ArchName| -> Result<_, CliError> {

@@ -30,7 +30,7 @@ struct Verified {
 }
 
 pub(super) fn run(global: &Global, args: &Verify) -> Result<(), CliError> {
-    let verified = look(global, args).map_err(|error| CliError::NoAnswer(Box::new(error)))?;
+    let (verified, unread) = look(global, args).map_err(|error| CliError::NoAnswer(Box::new(error)))?;
     if args.json {
         print_json(&verified)?;
     } else {
@@ -38,23 +38,33 @@ pub(super) fn run(global: &Global, args: &Verify) -> Result<(), CliError> {
         let texts: Vec<String> = verified.iter().map(|one| one.text(paint)).collect();
         print(&texts.join("\n"))?;
     }
+    if let Some(error) = unread {
+        return Err(CliError::NoAnswer(Box::new(error)));
+    }
     match verified.iter().filter(|one| !one.sound).count() {
         0 => Ok(()),
         wrong => Err(CliError::NotSound { wrong, all: verified.len() }),
     }
 }
 
-fn look(global: &Global, args: &Verify) -> Result<Vec<Verified>, CliError> {
+/// What is to be said of each file, and of the first that cannot be read why: the others have an answer all the same.
+fn look(global: &Global, args: &Verify) -> Result<(Vec<Verified>, Option<CliError>), CliError> {
     let arches = arch_records(global)?;
     let forced = args.arch.as_deref().map(|arch| arches.find(arch)).transpose()?;
-    let mut all = Vec::new();
+    let (mut all, mut unread) = (Vec::new(), None);
     for path in &args.tars {
-        let contents = fs::read(path)
-            .map_err(|source| CliError::Io { what: format!("read `{}`", path.display()), source })?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        all.push(Verified::new(path.clone(), pack::verify(&name, &contents, &arches, forced)));
+        all.push(match fs::read(path) {
+            Ok(contents) => Verified::new(path.clone(), pack::verify(&name, &contents, &arches, forced)),
+            Err(source) => {
+                let error = Some(format!("cannot be read: {source}"));
+                let what = format!("read `{}`", path.display());
+                unread.get_or_insert(CliError::Io { what, source });
+                Verified { file: path.clone(), sound: false, error, report: None }
+            }
+        });
     }
-    Ok(all)
+    Ok((all, unread))
 }
 
 impl Verified {

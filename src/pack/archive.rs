@@ -139,7 +139,9 @@ impl<'a> Archive<'a> {
 }
 
 fn damaged(members: usize, error: &std::io::Error) -> ArchiveError {
-    let reason = error.to_string();
+    // The reader quotes the file's bytes, which can be anything.
+    let text = error.to_string();
+    let reason: String = text.chars().take_while(|character| !character.is_control()).take(80).collect();
     if members == 0 { ArchiveError::NotTar { reason } } else { ArchiveError::Damaged { members, reason } }
 }
 
