@@ -71,6 +71,23 @@ fn the_members_are_those_of_upstream() {
     }
 }
 
+/// Bytes of the tarballs of upstream's release v0.15.2 for amd64, with programs that are not hardened.
+const UPSTREAM: [(&str, u64); 2] =
+    [("k3s-root-{arch}.tar", 9_062_400), ("k3s-root-xtables-{arch}.tar", 1_566_720)];
+
+#[test]
+fn the_tarballs_are_no_larger_than_upstreams() {
+    let Some(root) = root() else { return };
+    if root.arch() != "amd64" {
+        skipped(&format!("the sizes for {}", root.arch()), "upstream's are known for amd64 only");
+        return;
+    }
+    for (file, theirs) in UPSTREAM {
+        let ours = fs::metadata(root.dist(file)).unwrap().len();
+        assert!(ours <= theirs, "{file}: {ours} bytes, upstream's has {theirs}");
+    }
+}
+
 #[test]
 fn the_tarballs_are_sound() {
     let Some(root) = root() else { return };
