@@ -29,7 +29,7 @@ test: setup lint suite test-root test-other-roots ## Run everything that CI runs
 quick: ## Run the tests that need nothing but Rust: seconds
 	$(CARGO) test $(PROFILE) --lib --test layers
 
-lint: ## Check formatting, run clippy and shellcheck
+lint: docs ## Check formatting and links in the documentation, run clippy and shellcheck
 	$(CARGO) fmt --check
 	$(CARGO) clippy $(PROFILE) --all-targets -- -D warnings
 	shellcheck $(SCRIPTS)
@@ -70,7 +70,7 @@ fmt: ## Format the code
 	$(CARGO) fmt
 
 docs: ## Build the code's documentation
-	$(CARGO) doc --no-deps --locked --document-private-items
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc $(PROFILE) --no-deps --document-private-items
 
 doctor: ## Say what this machine lacks to build the root
 	$(K3SROOT) doctor

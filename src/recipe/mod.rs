@@ -1,6 +1,6 @@
 //! Recipes: TOML files in, validated [`Recipe`]s out, with the place in the file for every complaint.
 //!
-//! [`load`] is the only function here that touches the disk: it reads the recipes, their patches and the files that
+//! [`load()`] is the only function here that touches the disk: it reads the recipes, their patches and the files that
 //! we ship ourselves, so that everything after it works on values. A recipe knows nothing of other recipes; whether
 //! its needs exist is the graph's business.
 

@@ -1,7 +1,7 @@
 //! Materialising: trees of the store become files in a folder.
 //!
 //! The folder is new or empty and every path is checked, so nothing is ever written through a link. All folders, files
-//! and links get [`FIXED_TIME`](super::FIXED_TIME), so that what a build sees does not depend on when it was placed.
+//! and links get [`FIXED_TIME`], so that what a build sees does not depend on when it was placed.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, Permissions};
