@@ -1,9 +1,9 @@
 //! Bytes that come in: from a list of URLs to a verified file, from an archive to a tree, and patches onto it.
 //!
-//! [`Fetcher`] takes [`Archive`]s (a digest and where to look) to files whose digest has been checked, [`unpack()`] takes
-//! such a file to a folder, [`apply_patch`] changes that folder. A URL only says *where*: what decides is the digest,
-//! so mirrors, proxies, local folders and half-finished downloads may be mixed freely. No registry or mirror host is
-//! named here: `debian:` and `pypi:` go where the machine's own apt and pip go.
+//! [`Fetcher`] takes [`Archive`]s (a digest and where to look) to files whose digest has been checked, [`unpack()`]
+//! takes such a file to a folder, [`apply_patch`] changes that folder. A URL only says *where*: what decides is the
+//! digest, so mirrors, proxies, local folders and half-finished downloads may be mixed freely. No registry or mirror
+//! host is named here: `debian:` and `pypi:` go where the machine's own apt and pip go.
 //!
 //! The module knows neither recipes nor the store's layout; it is given a folder to keep archives in.
 

@@ -1,11 +1,11 @@
 //! From the trees that packages left to the tarballs: `recipes/root.toml` says which file of which package goes where.
 //!
 //! In: a [`Layout`], the tree of each package it names, the packages that could not be had. Out: a [`Root`], the chosen
-//! members of every tarball, first with handles in the place of contents ([`assemble()`] is pure), then with the contents
-//! ([`Root::load`]), then as bytes ([`write_tar`], [`write_root`]). [`inspect`] says what is wrong with an ELF file.
-//! The way back is for tarballs of anybody's: [`Archive`] reads one, [`verify()`] holds it against K3s's contract, [`diff()`]
-//! compares two.
-//! Knows nothing of how packages are built, nor of the store: a handle is whatever the caller reads contents by.
+//! members of every tarball, first with handles in the place of contents ([`assemble()`] is pure), then with the
+//! contents ([`Root::load`]), then as bytes ([`write_tar`], [`write_root`]). [`inspect`] says what is wrong with an ELF
+//! file. The way back is for tarballs of anybody's: [`Archive`] reads one, [`verify()`] holds it against K3s's
+//! contract, [`diff()`] compares two. Knows nothing of how packages are built, nor of the store: a handle is whatever
+//! the caller reads contents by.
 
 mod archive;
 mod assemble;

@@ -1,7 +1,7 @@
 //! ELF programs: what a file says of itself, and whether that will do.
 //!
-//! [`ElfFacts::read`] looks and does not judge, so it reads anybody's programs. [`judge()`] holds the facts against an arch
-//! record and knows nothing of bytes. `build` (through [`inspect_root`]) and `verify` use the same two.
+//! [`ElfFacts::read`] looks and does not judge, so it reads anybody's programs. [`judge()`] holds the facts against an
+//! arch record and knows nothing of bytes. `build` (through [`inspect_root`]) and `verify` use the same two.
 
 mod canary;
 mod dynamic;

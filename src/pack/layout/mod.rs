@@ -1,7 +1,7 @@
 //! The layout of the tarballs, read from `recipes/root.toml`; the file's head describes its language.
 //!
-//! In: the text. Out: a [`Layout`] whose every reference holds: places are folders of tarballs, link targets are files of
-//! the layout. What only the packages' trees can tell is for [`assemble`](super::assemble()).
+//! In: the text. Out: a [`Layout`] whose every reference holds: places are folders of tarballs, link targets are files
+//! of the layout. What only the packages' trees can tell is for [`assemble`](super::assemble()).
 
 mod check;
 mod schema;
