@@ -53,6 +53,7 @@ test-root: ## Build the root for ARCH and test the programs in it
 	  echo "## The tests go on with what there is.                                  ##"; \
 	  echo "##########################################################################"; \
 	else exit $$status; fi
+	$(if $(filter source,$(TOOLCHAIN)),$(K3SROOT) verify --golden --arch $(ARCH))
 	K3SROOT_TEST_ARCH='$(ARCH)' K3SROOT_TEST_DIST='$(abspath $(DIST))' $(CARGO) test $(PROFILE) --test root
 
 # With cross compilers that the machine has: to make one from source for each arch takes half an hour. All are tried.

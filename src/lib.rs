@@ -3,6 +3,7 @@
 //! The modules follow the data: a [`recipe`] becomes a node of the [`graph`], the graph becomes a [`plan`] of
 //! actions, [`execute`] turns actions into outcomes kept in the [`store`] (with [`fetch`] and [`sandbox`] for the
 //! bytes that come in and the processes that run), and [`pack`] turns outcomes into the tarballs. Nothing flows back.
+//! [`check`] does it all twice under different conditions, and compares.
 
 pub mod arch;
 pub mod digest;
@@ -23,5 +24,7 @@ pub mod sandbox;
 pub mod execute;
 
 pub mod pack;
+
+pub mod check;
 
 pub mod cli;

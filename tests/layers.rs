@@ -27,11 +27,13 @@ const MODULES: &[(&str, &[&str])] = &[
     ("execute", &["arch", "digest", "fetch", "name", "plan", "recipe", "sandbox", "store"]),
     // Neither `recipe` nor `store`: the layout names packages, and what they installed is handed in as values.
     ("pack", &["arch", "digest", "name"]),
+    // What is compared are outcomes in two stores.
+    ("check", &["digest", "name", "store"]),
     (
         "cli",
         &[
-            "arch", "digest", "execute", "fetch", "graph", "name", "pack", "plan", "recipe", "sandbox",
-            "store",
+            "arch", "check", "digest", "execute", "fetch", "graph", "name", "pack", "plan", "recipe",
+            "sandbox", "store",
         ],
     ),
 ];

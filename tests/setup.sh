@@ -19,10 +19,10 @@ for program in ar as cmp diff find g++ gcc ld make perl python3 sed shellcheck t
 done
 perl -MData::Dumper -MFile::Compare -MFile::Copy -e 1 2>/dev/null || absent="$absent perl-modules"
 static_programs || absent="$absent static-C-library"
-# Without these, the tests of other arches say that they are SKIPPED, and the rest runs.
+# Without these, the tests that need them say that they are SKIPPED, and the rest runs.
 foreign=
 for program in aarch64-linux-gnu-gcc arm-linux-gnueabihf-gcc riscv64-linux-gnu-gcc qemu-system-aarch64 qemu-system-arm \
-    qemu-system-riscv64 qemu-system-x86_64; do
+    qemu-system-riscv64 qemu-system-x86_64 disorderfs; do
     command -v "$program" >/dev/null || foreign="$foreign $program"
 done
 for arch in aarch64 arm riscv64; do
@@ -34,12 +34,13 @@ done
 everywhere='binutils diffutils findutils gcc make perl python3 tar util-linux'
 compilers='gcc-aarch64-linux-gnu gcc-arm-linux-gnueabihf gcc-riscv64-linux-gnu'
 emulators='qemu-system-arm qemu-system-misc qemu-system-x86 qemu-user-static'
+variers='disorderfs'
 update=true
 others=
 if command -v apt-get >/dev/null; then
     update='apt-get update'
     install="apt-get install -y --no-install-recommends $everywhere g++ libc6-dev shellcheck"
-    others="apt-get install -y --no-install-recommends $compilers $emulators"
+    others="apt-get install -y --no-install-recommends $compilers $emulators $variers"
 elif command -v dnf >/dev/null; then
     install="dnf install -y $everywhere gcc-c++ glibc-devel glibc-static ShellCheck"
 elif command -v apk >/dev/null; then
@@ -68,13 +69,13 @@ fi
 if [ -n "$foreign" ]; then
     echo "Not installed:$foreign"
     if [ -z "$others" ]; then
-        echo "Tests of other arches need these, and are SKIPPED: setup.sh knows their packages on Debian only."
+        echo "Some tests need these, and are SKIPPED: setup.sh knows their packages on Debian only."
     elif [ "$(id -u)" != 0 ]; then
-        echo "Tests of other arches need these, and are SKIPPED. As root, this installs them:"
+        echo "Some tests need these, and are SKIPPED. As root, this installs them:"
         echo "  $update && $others"
     else
         echo "Installing them: $others"
         # shellcheck disable=SC2086 # words
-        { $update && $others; } || echo "That failed: tests of other arches are SKIPPED."
+        { $update && $others; } || echo "That failed: tests that need them are SKIPPED."
     fi
 fi

@@ -53,6 +53,8 @@ pub(super) enum Verb {
     Log(Log),
     /// Open the sandbox of a package's build.
     Shell(Shell),
+    /// Build twice under different conditions and compare.
+    Check(Check),
     /// Hold root tarballs, anybody's, against what K3s expects.
     Verify(Verify),
     /// Show what came, went and changed from one tarball to another.
@@ -117,6 +119,9 @@ pub(super) struct Sources {
     /// Package index for `pypi:` URLs [default: the one that pip is set up with].
     #[arg(long, value_name = "URL")]
     pub(super) pypi_index: Option<String>,
+    /// Where a recipe lists several archives of the same code, take the last that can be had, not the first.
+    #[arg(long)]
+    pub(super) last_archive_first: bool,
 }
 
 #[derive(Debug, Args)]
@@ -240,13 +245,62 @@ pub(super) struct Shell {
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
+    k3sroot check --reuse pigz                  # minutes: the compiler comes from the cache\n  \
+    k3sroot check --arch amd64                  # twice the time of a first build\n  \
+    k3sroot check --vary all,-fileordering pigz\n  \
+    k3sroot check --vary time,umask pigz\n\n\
+    Variations, by reprotest's names: environment, build_path, user_group, umask, time, timezone, locales, home, \
+    exec_path, domain_host, fileordering, num_cpus, aslr, kernel. Our own: sandbox (namespaces or none), archives \
+    (upstream's or a distribution's), cache (one run or two). What this machine cannot vary is named.\n\n\
+    Exit status: 0 the same bits, 1 other bits or something could not be built, 2 k3sroot could not look.")]
+pub(super) struct Check {
+    #[command(flatten)]
+    pub(super) selection: Selection,
+    /// What differs between the two builds, separated by commas: names, `all`, and `-NAME` for what does not.
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        default_value = "all",
+        allow_hyphen_values = true
+    )]
+    pub(super) vary: Vec<String>,
+    /// Take the first build, and what the second needs, from the cache as far as it has them: only the packages are built
+    /// again.
+    #[arg(long)]
+    pub(super) reuse: bool,
+    /// Folder for both builds, with room for two caches [default: in the cache].
+    #[arg(long, value_name = "DIR")]
+    pub(super) work: Option<PathBuf>,
+    /// Keep both builds, and not only when they differ.
+    #[arg(long)]
+    pub(super) keep: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) sources: Sources,
+    /// Processes at once [default: the number of cores].
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) jobs: Option<u16>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
     k3sroot verify dist/k3s-root-amd64.tar dist/k3s-root-xtables-amd64.tar\n  \
-    k3sroot verify --arch arm64 download.tar\n\n\
+    k3sroot verify --arch arm64 download.tar\n  \
+    k3sroot verify --golden --arch amd64 dist/k3s-root-amd64.tar\n\n\
     Exit status: 0 sound, 1 not sound, 2 k3sroot could not look.")]
 pub(super) struct Verify {
     /// Tarballs, not compressed.
-    #[arg(value_name = "TAR", required = true)]
+    #[arg(value_name = "TAR", required_unless_present = "golden")]
     pub(super) tars: Vec<PathBuf>,
+    /// Compare what the cache has of every package, and the tarballs, with the golden digests of the checkout.
+    #[arg(long, requires = "arch")]
+    pub(super) golden: bool,
+    /// Write the golden digests anew, in place of comparing.
+    #[arg(long, requires = "golden")]
+    pub(super) update: bool,
     /// The arch that they are for [default: what their names say, or what their programs are for].
     #[arg(long, value_name = "ARCH")]
     pub(super) arch: Option<String>,

@@ -71,12 +71,12 @@ pub(super) fn run(global: &Global, args: &Build) -> Result<(), CliError> {
 }
 
 /// The list of what is not in the tarballs.
-fn missing_note(arch: &ArchName, out: &Path) -> PathBuf {
+pub(super) fn missing_note(arch: &ArchName, out: &Path) -> PathBuf {
     out.join(format!("k3s-root-{arch}.missing.txt"))
 }
 
 /// The list of what was built from local trees, which makes tarballs that nobody else can build.
-fn overrides_note(arch: &ArchName, out: &Path) -> PathBuf {
+pub(super) fn overrides_note(arch: &ArchName, out: &Path) -> PathBuf {
     out.join(format!("k3s-root-{arch}.overrides.txt"))
 }
 

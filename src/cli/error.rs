@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource};
 
 use crate::arch::ArchError;
+use crate::check::{GoldenError, ParseVariationError, StageError, Variation};
 use crate::execute::{ActionError, CompilerError, ExecuteError, Failure, MachineError};
 use crate::fetch::FetchError;
 use crate::graph::GraphError;
@@ -66,6 +67,29 @@ pub(super) enum CliError {
     /// Whatever kept a verb whose status 1 is an answer from answering.
     #[error(transparent)]
     NoAnswer(Box<CliError>),
+    #[error(
+        "{different} of the golden digests are not those that were built\n\
+         if a change of this checkout means to change the bits, `--update` writes them anew; its commit says why"
+    )]
+    NotGolden { different: usize },
+    #[error(
+        "nothing could be compared: build with `--toolchain source` first, or write golden digests with `--update`"
+    )]
+    NothingGolden,
+    #[error("`{}` is not made from pinned sources alone: see `{}`", path.display(), note.display())]
+    NotPinned { path: PathBuf, note: PathBuf },
+    #[error("the two builds are not the same")]
+    NotReproducible,
+    #[error("the {side} build could not be carried out: see above")]
+    CheckBuild { side: &'static str },
+    #[error("cannot vary `{variation}` for a build, although it could be looked at before: {why}")]
+    Conditions { variation: Variation, why: String },
+    #[error(transparent)]
+    Variation(#[from] ParseVariationError),
+    #[error(transparent)]
+    Stage(#[from] StageError),
+    #[error(transparent)]
+    Golden(#[from] GoldenError),
     #[error("cannot compare `{}`", path.display())]
     Archive { path: PathBuf, source: ArchiveError },
     #[error("not everything that was asked for could be built")]
@@ -130,6 +154,9 @@ impl CliError {
             | Self::Io { .. }
             | Self::CurrentDir(_)
             | Self::NoAnswer(_)
+            | Self::CheckBuild { .. }
+            | Self::Conditions { .. }
+            | Self::Stage(_)
             | Self::Unfinished { our_own: true } => ExitCode::from(2),
             Self::Action(error) if error.is_our_own() => ExitCode::from(2),
             _ => ExitCode::FAILURE,

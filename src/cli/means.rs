@@ -17,6 +17,7 @@ pub(super) fn fetcher(sources: &Sources, store: &Store) -> Result<Fetcher, CliEr
         offline: sources.offline,
         debian_mirrors: (!sources.debian_mirror.is_empty()).then(|| sources.debian_mirror.clone()),
         pypi_index: sources.pypi_index.clone(),
+        last_archive_first: sources.last_archive_first,
         ..fetch::Options::default()
     };
     Ok(Fetcher::new(&store.distfiles(), options)?)

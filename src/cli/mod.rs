@@ -4,10 +4,12 @@
 mod args;
 mod build;
 mod cache;
+mod check;
 mod diff;
 mod doctor;
 mod error;
 mod fetch;
+mod golden;
 mod graph;
 mod log;
 mod means;
@@ -30,8 +32,8 @@ use crate::sandbox;
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    // k3sroot starts itself again inside every sandbox.
-    if let Some(code) = sandbox::helper_main() {
+    // k3sroot starts itself again inside every sandbox, and for every build that `check` does.
+    if let Some(code) = sandbox::helper_main().or_else(crate::check::helper_main) {
         return code;
     }
     let cli = Cli::parse();
@@ -53,6 +55,8 @@ fn run(cli: &Cli) -> Result<(), CliError> {
         Verb::Plan(args) => plan::run(global, args),
         Verb::Log(args) => log::run(global, args),
         Verb::Shell(args) => shell::run(global, args),
+        Verb::Check(args) => check::run(global, args),
+        Verb::Verify(args) if args.golden => golden::run(global, args),
         Verb::Verify(args) => verify::run(global, args),
         Verb::Diff(args) => diff::run(args),
         Verb::Cache(args) => cache::run(global, args),

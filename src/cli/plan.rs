@@ -10,10 +10,10 @@ use super::error::CliError;
 use super::project::{Project, open_store};
 use super::{print, print_json};
 use crate::digest::ActionDigest;
-use crate::execute::{identity, wanted};
+use crate::execute::{Keys, wanted};
 use crate::name::{Unit, Version};
 use crate::plan::{Action, Input, Step};
-use crate::store::{OutcomeKey, Store};
+use crate::sandbox::Mode;
 
 /// An action, as `--json` prints it.
 #[derive(Serialize)]
@@ -35,10 +35,10 @@ pub(super) fn run(global: &Global, args: &Plan) -> Result<(), CliError> {
     let project = Project::load(global)?;
     let store = open_store(global)?;
     let planned = project.plan(&args.selection, &store)?;
-    let machine = identity()?;
+    let keys = Keys::new(Mode::Namespaces)?;
     let mut shown = Vec::new();
     for action in planned.plan.actions() {
-        shown.push(show(action, stored(action, &store, &machine)?));
+        shown.push(show(action, store.lookup(&keys.action(action))?.is_some()));
     }
     if args.json {
         return print_json(&shown);
@@ -49,11 +49,6 @@ pub(super) fn run(global: &Global, args: &Plan) -> Result<(), CliError> {
         let _ = writeln!(text, "{}  {state:8}  {unit:32} {version}", digest.short());
     }
     print(&text)
-}
-
-fn stored(action: &Action, store: &Store, machine: &str) -> Result<bool, CliError> {
-    let machine = action.unit().machine.runs_here().then(|| machine.to_owned());
-    Ok(store.lookup(&OutcomeKey::Action { digest: action.digest(), machine })?.is_some())
 }
 
 fn show(action: &Action, stored: bool) -> Shown<'_> {

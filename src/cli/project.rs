@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::env;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::args::{Compiler, Global, Selection, ToolchainChoice};
@@ -213,7 +214,8 @@ fn load_arches(recipes: &Path) -> Result<Arches, CliError> {
     Ok(Arches::load(&recipes.with_file_name("sysroot"))?)
 }
 
-fn recipes_folder(global: &Global) -> Result<PathBuf, CliError> {
+/// The folder of recipes that the options name, or that of the checkout around the current folder.
+pub(super) fn recipes_folder(global: &Global) -> Result<PathBuf, CliError> {
     match &global.recipes {
         Some(folder) => Ok(folder.clone()),
         None => find_recipes(&env::current_dir().map_err(CliError::CurrentDir)?),
@@ -234,9 +236,14 @@ pub(super) fn open_store(global: &Global) -> Result<Store, CliError> {
     Ok(Store::open(&cache_folder(global)?)?)
 }
 
+/// A variable of the environment that is set to something.
 #[expect(clippy::disallowed_methods, reason = "the command line is where the environment is read")]
+pub(super) fn variable(name: &str) -> Option<OsString> {
+    env::var_os(name).filter(|value| !value.is_empty())
+}
+
 pub(super) fn cache_folder(global: &Global) -> Result<PathBuf, CliError> {
-    let variable = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let variable = |name: &str| variable(name).map(PathBuf::from);
     global
         .cache
         .clone()

@@ -3,6 +3,9 @@
 use std::process::Command;
 
 use crate::digest::Framed;
+use crate::plan::Action;
+use crate::sandbox::Mode;
+use crate::store::OutcomeKey;
 
 /// Raised when the build machine lacks what tells it from others.
 #[derive(Debug, thiserror::Error)]
@@ -12,8 +15,36 @@ pub struct MachineError {
     source: std::io::Error,
 }
 
+/// What outcomes of actions are kept under on this machine.
+#[derive(Debug, Clone)]
+pub struct Keys {
+    machine: String,
+}
+
+impl Keys {
+    /// The keys of what is built in this mode.
+    pub fn new(mode: Mode) -> Result<Self, MachineError> {
+        let mut machine = identity()?;
+        if mode == Mode::None {
+            // Scripts among the tools may name the interpreter that they were made with by its real path.
+            machine.push_str("-real-paths");
+        }
+        Ok(Self { machine })
+    }
+
+    /// The key of what was planned.
+    pub fn action(&self, action: &Action) -> OutcomeKey {
+        OutcomeKey::Action { digest: action.digest(), machine: self.machine_of(action) }
+    }
+
+    /// Tools belong to the build machine they were made on; what is built for a target does not.
+    pub(super) fn machine_of(&self, action: &Action) -> Option<String> {
+        action.unit().machine.runs_here().then(|| self.machine.clone())
+    }
+}
+
 /// What sets this machine apart as a place where tools run: its processor's arch, its C library and its compiler.
-pub fn identity() -> Result<String, MachineError> {
+fn identity() -> Result<String, MachineError> {
     let ask = |program: &'static str, argument: &str| -> Result<String, MachineError> {
         let output = Command::new(program)
             .arg(argument)

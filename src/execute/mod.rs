@@ -30,13 +30,13 @@ use crate::fetch::{self, FetchError, Fetcher, Obtained};
 use crate::name::Unit;
 use crate::plan::{Action, Input, Plan};
 use crate::recipe::{Archive, Origin};
-use crate::sandbox::{Cancel, Mode, Sandbox};
+use crate::sandbox::{Cancel, Sandbox};
 use crate::store::{Outcome, OutcomeKey, Store, StoreError};
 
 pub use compiler::{CompilerError, HostCompiler};
 pub use error::{ActionError, Failure};
 pub use event::{Event, How};
-pub use machine::{MachineError, identity};
+pub use machine::{Keys, MachineError};
 pub use open::Opened;
 pub use work::Kept;
 pub use workdir::{WorkDir, log_path};
@@ -142,7 +142,7 @@ struct Shared<'a> {
     plan: &'a Plan,
     jobserver: &'a Jobserver,
     events: &'a (dyn Fn(Event<'_>) + Sync),
-    machine: &'a str,
+    keys: &'a Keys,
     /// Takes folders that are no longer needed: removing thousands of files must not delay what comes next.
     trash: &'a Mutex<Sender<WorkDir>>,
 }
@@ -154,16 +154,6 @@ enum Found {
 }
 
 impl Executor<'_> {
-    /// What the tools that are made and used here are kept under.
-    fn machine(&self) -> Result<String, MachineError> {
-        let mut machine = identity()?;
-        if self.sandbox.mode() == Mode::None {
-            // Scripts among the tools may name the interpreter that they were made with by its real path.
-            machine.push_str("-real-paths");
-        }
-        Ok(machine)
-    }
-
     /// Runs `plan` until every goal has an outcome or cannot have one.
     pub fn run(&self, plan: &Plan, events: &(dyn Fn(Event<'_>) + Sync)) -> Result<Report, ExecuteError> {
         let (sender, receiver) = mpsc::channel();
@@ -176,12 +166,12 @@ impl Executor<'_> {
             }
         })
         .map_err(ExecuteError::Jobserver)?;
-        let machine = self.machine()?;
+        let keys = Keys::new(self.sandbox.mode())?;
         borrowed::prepare(self.store).map_err(ExecuteError::Borrowed)?;
         let (trash, emptied) = mpsc::channel::<WorkDir>();
         let trash = Mutex::new(trash);
         let shared =
-            Shared { executor: self, plan, jobserver: &jobserver, events, machine: &machine, trash: &trash };
+            Shared { executor: self, plan, jobserver: &jobserver, events, keys: &keys, trash: &trash };
         let (wants, queue) = mpsc::channel::<Unit>();
         let queue = Mutex::new(queue);
         let emptying = thread::spawn(move || emptied.into_iter().for_each(drop));
@@ -225,15 +215,6 @@ fn next_want(queue: &Mutex<Receiver<Unit>>) -> Option<Unit> {
 }
 
 impl Shared<'_> {
-    fn key(&self, action: &Action) -> OutcomeKey {
-        OutcomeKey::Action { digest: action.digest(), machine: self.machine_of(action) }
-    }
-
-    /// Tools belong to the build machine they were made on; what is built for a target does not.
-    fn machine_of(&self, action: &Action) -> Option<String> {
-        action.unit().machine.runs_here().then(|| self.machine.to_owned())
-    }
-
     fn fetch(&self, unit: &Unit) -> Result<Vec<Obtained>, FetchError> {
         let Some(action) = self.plan.get(unit) else { return Ok(Vec::new()) };
         wanted(action)
@@ -256,9 +237,9 @@ impl Shared<'_> {
     ) -> Result<Found, StoreError> {
         for choice in choices(&archives(action)) {
             let digest = action.resolve(sysroot, &choice);
-            let key = OutcomeKey::Resolved { digest, machine: self.machine_of(action) };
+            let key = OutcomeKey::Resolved { digest, machine: self.keys.machine_of(action) };
             if let Some(outcome) = self.executor.store.lookup(&key)? {
-                self.executor.store.record(&self.key(action), &outcome)?;
+                self.executor.store.record(&self.keys.action(action), &outcome)?;
                 return Ok(Found::Outcome(Box::new(outcome)));
             }
         }

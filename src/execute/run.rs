@@ -91,7 +91,7 @@ impl<'a> Run<'a> {
                 continue;
             }
             let Some(action) = self.shared.plan.get(unit) else { continue };
-            if let Some(outcome) = self.shared.executor.store.lookup(&self.shared.key(action))? {
+            if let Some(outcome) = self.shared.executor.store.lookup(&self.shared.keys.action(action))? {
                 self.done(unit, outcome, How::Cached);
                 continue;
             }

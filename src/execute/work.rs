@@ -84,7 +84,7 @@ impl Job<'_> {
     /// Runs the action under its lock; another k3sroot may have been faster.
     pub(super) fn run(&self) -> Result<Outcome, Failed> {
         let store = self.shared.executor.store;
-        let key = self.shared.key(self.action);
+        let key = self.shared.keys.action(self.action);
         let plain = |error: StoreError| Failed { error: Box::new(error.into()), log: None };
         let lock = if let Some(lock) = store.try_lock(&key).map_err(plain)? {
             lock
@@ -149,7 +149,7 @@ impl Job<'_> {
             cpu_seconds: cpu.as_secs_f64(),
         };
         let resolved =
-            OutcomeKey::Resolved { digest: resolved, machine: self.shared.machine_of(self.action) };
+            OutcomeKey::Resolved { digest: resolved, machine: self.shared.keys.machine_of(self.action) };
         store.record(&resolved, &outcome).map_err(|error| with_log(error.into()))?;
         store.record(key, &outcome).map_err(|error| with_log(error.into()))?;
         forget_kept(store, unit);

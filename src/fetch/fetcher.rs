@@ -93,7 +93,11 @@ impl Fetcher {
             events(Event::Found { label: label.to_owned(), path: path.clone() });
             Obtained { index, path }
         };
-        for (index, archive) in archives.iter().enumerate() {
+        let mut order: Vec<(usize, &Archive)> = archives.iter().enumerate().collect();
+        if self.options.last_archive_first {
+            order.reverse();
+        }
+        for &(index, archive) in &order {
             if let Some(path) = self.look_up(label, archive, events) {
                 return Ok(found(index, path));
             }
@@ -105,7 +109,7 @@ impl Fetcher {
             if patient && search.slow.is_empty() {
                 break;
             }
-            for (index, archive) in archives.iter().enumerate() {
+            for &(index, archive) in &order {
                 match search.archive(archive, patient) {
                     Ok(Some(Gained::Downloaded(path))) => return Ok(Obtained { index, path }),
                     Ok(Some(Gained::Elsewhere(path))) => return Ok(found(index, path)),

@@ -83,6 +83,8 @@ pub struct Options {
     pub longest_retry_after: Duration,
     /// The largest archive, in bytes.
     pub size_limit: u64,
+    /// Where several archives would do, the last one is tried first: what is built must not depend on it.
+    pub last_archive_first: bool,
     /// How many wants are worked on at once.
     pub parallel: usize,
     /// How many downloads one host serves at once.
@@ -102,6 +104,7 @@ impl Default for Options {
             retry_delay: Duration::from_millis(500),
             longest_retry_after: Duration::from_secs(10),
             size_limit: 2 << 30,
+            last_archive_first: false,
             parallel: 4,
             per_host: 2,
         }

@@ -13,6 +13,7 @@ use nix::unistd::syncfs;
 use super::blob::{BlobName, Check};
 use super::error::{StoreError, at};
 use super::listing::{Entry, Tree};
+use super::materialise::Placement;
 use super::outcome::{Outcome, OutcomeKey, decode, encode};
 use super::{ACTIONS, Store, held, read_if_there};
 
@@ -65,6 +66,19 @@ impl Store {
             }
         }
         Ok(None)
+    }
+
+    /// Takes over what `other` knows under `key`, with everything that it refers to; says whether it knew anything.
+    pub fn import(&self, other: &Self, key: &OutcomeKey) -> Result<bool, StoreError> {
+        let Some(outcome) = other.lookup(key)? else { return Ok(false) };
+        let scratch = self.temp_dir("import")?;
+        let folder = scratch.path().join("tree");
+        let trees = [(outcome.unit.to_string(), outcome.tree)];
+        other.materialise(&trees, &folder, Placement::Copy { rewrite: None })?;
+        // What was placed is what is captured: a tree has nothing that a folder does not keep.
+        let tree = self.capture(&folder, &|_| true)?;
+        self.record(key, &Outcome { tree, ..outcome })?;
+        Ok(true)
     }
 
     /// Makes `outcome` known under `key`, after everything that it refers to is on the disk.

@@ -1,6 +1,7 @@
 //! Level 2: k3sroot builds the tiny packages of `tests/fixtures` with the machine's own compiler, for real.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
+mod check;
 mod failures;
 mod input;
 mod reuse;

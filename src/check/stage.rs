@@ -1,0 +1,370 @@
+//! The stage: a process that sets up [`Conditions`] and runs k3sroot in them.
+//!
+//! Like the sandbox's helper it is k3sroot itself, started again with a hidden first argument. What needs namespaces
+//! (names of the host, mounts) is set up once by the stage; what a process passes on (user, umask, cores, personality)
+//! by a *step* before each command. The stage blocks the signals that end a run and waits for the run to end by itself,
+//! so that nothing that it set up goes away too early; when k3sroot is gone, so are all of them.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sched::{CloneFlags, CpuSet, sched_getaffinity, sched_setaffinity, unshare};
+use nix::sys::personality::{self, Persona};
+use nix::sys::prctl;
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::stat::{Mode as FileMode, umask};
+use nix::unistd::{
+    Gid, Pid, Uid, chdir, getegid, geteuid, getppid, setgroups, sethostname, setresgid, setresuid,
+};
+use serde::{Deserialize, Serialize};
+
+use super::conditions::{Conditions, Shuffle};
+use super::variation::Variation;
+
+/// What makes k3sroot a stage; no verb of the command line.
+const HIDDEN_WORD: &str = "__check";
+const SET_UP: &str = "stage";
+const STEP: &str = "step";
+/// The file of `/etc` that names libraries which every program loads.
+const PRELOAD: &str = "ld.so.preload";
+/// How long disorderfs may take to mount.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What to run, and under which conditions.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Stage {
+    /// The conditions.
+    pub conditions: Conditions,
+    /// Commands, run one after the other as long as they end with a status below 2.
+    pub commands: Vec<Vec<String>>,
+    /// A folder for what the stage needs; it is there.
+    pub scratch: PathBuf,
+    /// Who started it; the stage ends when that process does.
+    parent: i32,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// Conditions that could not be set up, and why.
+    pub obstacles: BTreeMap<Variation, String>,
+    /// The status of the last command that was run; `None` if it was killed.
+    pub status: Option<i32>,
+}
+
+/// Raised when a stage could not be carried out at all.
+#[derive(Debug, thiserror::Error)]
+pub enum StageError {
+    /// It could not be started, or what it wrote could not be read.
+    #[error("cannot {what}")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// Why it did not work.
+        source: io::Error,
+    },
+    /// It ended without a report.
+    #[error("the process that sets up a build's conditions ended without a report")]
+    NoReport,
+}
+
+/// A stage that is running.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    report: PathBuf,
+}
+
+impl Stage {
+    /// A stage for these commands.
+    pub fn new(conditions: Conditions, commands: Vec<Vec<String>>, scratch: PathBuf) -> Self {
+        Self { conditions, commands, scratch, parent: Pid::this().as_raw() }
+    }
+
+    /// Starts it; `program` is k3sroot. Of the commands, standard output goes to `stdout`.
+    pub fn start(&self, program: &Path, stdout: Stdio) -> Result<Running, StageError> {
+        let failed = |what| move |source| StageError::Io { what, source };
+        let spec = self.scratch.join("stage.json");
+        let text = serde_json::to_vec(self)
+            .map_err(|error| failed("describe a build's conditions")(error.into()))?;
+        fs::write(&spec, text).map_err(failed("write a build's conditions"))?;
+        let child = Command::new(program)
+            .args([OsStr::new(HIDDEN_WORD), OsStr::new(SET_UP), spec.as_os_str()])
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(stdout)
+            // Ctrl-C is k3sroot's to handle; it tells the stage.
+            .process_group(0)
+            .spawn()
+            .map_err(failed("start a build"))?;
+        Ok(Running { child, report: self.report() })
+    }
+
+    fn report(&self) -> PathBuf {
+        self.scratch.join("report.json")
+    }
+}
+
+impl Running {
+    /// Waits for the end; asks for it once `stop` says so.
+    pub fn wait(mut self, stop: impl Fn() -> bool) -> Result<Report, StageError> {
+        let failed = |source| StageError::Io { what: "wait for a build", source };
+        let mut asked = false;
+        while self.child.try_wait().map_err(failed)?.is_none() {
+            if stop() && !asked {
+                asked = true;
+                let group = Pid::from_raw(i32::try_from(self.child.id()).unwrap_or_default());
+                // It may have ended just now.
+                let _ = nix::sys::signal::killpg(group, Signal::SIGTERM);
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        let text = fs::read(&self.report).map_err(|_| StageError::NoReport)?;
+        serde_json::from_slice(&text).map_err(|_| StageError::NoReport)
+    }
+}
+
+/// To be called early in `main`: if this process was started as a stage, it is one until it ends.
+pub fn helper_main() -> Option<ExitCode> {
+    let mut args = std::env::args_os().skip(1);
+    if args.next()? != HIDDEN_WORD {
+        return None;
+    }
+    let (Some(part), Some(path)) = (args.next(), args.next()) else { return Some(ExitCode::FAILURE) };
+    let stage: Option<Stage> = fs::read(&path).ok().and_then(|text| serde_json::from_slice(&text).ok());
+    let Some(stage) = stage else { return Some(ExitCode::FAILURE) };
+    let done = if part == SET_UP {
+        set_up(&stage, Path::new(&path))
+    } else {
+        let words: Vec<String> = args.map(|word| word.to_string_lossy().into_owned()).collect();
+        Err(step(&stage, &words))
+    };
+    Some(match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: cannot set up a build's conditions: {error}");
+            ExitCode::from(2)
+        }
+    })
+}
+
+/// Sets up what needs namespaces, runs the commands, and reports.
+fn set_up(stage: &Stage, spec: &Path) -> io::Result<()> {
+    prctl::set_pdeathsig(Signal::SIGKILL)?;
+    if getppid().as_raw() != stage.parent {
+        return Ok(());
+    }
+    let mut mask = SigSet::empty();
+    [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP].into_iter().for_each(|signal| mask.add(signal));
+    mask.thread_block()?;
+    let mut report = Report::default();
+    let conditions = &stage.conditions;
+    let mut scene = Scene { stage, spec, shuffler: None };
+    match scene.namespaces() {
+        Err(error) => {
+            let needed = [
+                (Variation::UserGroup, conditions.user.is_some()),
+                (Variation::DomainHost, conditions.host.is_some()),
+                (Variation::Time, conditions.clock.is_some()),
+                (Variation::Fileordering, conditions.shuffle.is_some()),
+            ];
+            let unmet = needed.into_iter().filter(|(_, is_wanted)| *is_wanted);
+            report
+                .obstacles
+                .extend(unmet.map(|(variation, _)| (variation, format!("no namespaces: {error}"))));
+        }
+        Ok(()) => {
+            let mut hold = |variation, done: io::Result<()>| {
+                if let Err(error) = done {
+                    report.obstacles.insert(variation, error.to_string());
+                }
+            };
+            if let Some((host, domain)) = &conditions.host {
+                hold(Variation::DomainHost, name(host, domain));
+            }
+            if let Some(clock) = &conditions.clock {
+                hold(Variation::Time, scene.set(clock));
+            }
+            if let Some(shuffle) = &conditions.shuffle {
+                hold(Variation::Fileordering, scene.shuffle(shuffle));
+            }
+        }
+    }
+    for command in &stage.commands {
+        report.status = scene.step(command)?.wait()?.code();
+        if report.status.is_none_or(|status| status > 1) {
+            break;
+        }
+    }
+    scene.clear();
+    fs::write(stage.report(), serde_json::to_vec(&report)?)
+}
+
+fn name(host: &str, domain: &str) -> io::Result<()> {
+    sethostname(host)?;
+    Ok(rustix::system::setdomainname(domain.as_bytes())?)
+}
+
+/// What was set up.
+struct Scene<'a> {
+    stage: &'a Stage,
+    spec: &'a Path,
+    shuffler: Option<(Child, PathBuf)>,
+}
+
+impl Scene<'_> {
+    /// Makes the namespaces that the conditions need: none where nothing needs one.
+    fn namespaces(&self) -> io::Result<()> {
+        let Conditions { user, host, clock, shuffle, .. } = &self.stage.conditions;
+        let root = geteuid().is_root();
+        if host.is_none() && clock.is_none() && shuffle.is_none() && (user.is_none() || root) {
+            return Ok(());
+        }
+        let spaces = CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWUTS;
+        if root {
+            unshare(spaces)?;
+        } else {
+            let (uid, gid) = (geteuid(), getegid());
+            unshare(spaces | CloneFlags::CLONE_NEWUSER)?;
+            fs::write("/proc/self/setgroups", "deny")?;
+            fs::write("/proc/self/uid_map", format!("{} {uid} 1", user.unwrap_or(uid.as_raw())))?;
+            fs::write("/proc/self/gid_map", format!("{} {gid} 1", user.unwrap_or(gid.as_raw())))?;
+        }
+        // What is mounted from here on is nobody else's.
+        Ok(mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)?)
+    }
+
+    /// Makes every dynamic program that is started from here on load the library that moves the clock.
+    fn set(&self, clock: &Path) -> io::Result<()> {
+        // Of a file system of its own, since that of the scratch folder may be one that cannot be an upper layer.
+        let layers = self.stage.scratch.join("etc");
+        fs::create_dir_all(&layers)?;
+        mount(Some("tmpfs"), &layers, Some("tmpfs"), MsFlags::empty(), Some("mode=755"))?;
+        let (upper, work) = (layers.join("upper"), layers.join("work"));
+        fs::create_dir(&upper)?;
+        fs::create_dir(&work)?;
+        fs::write(upper.join(PRELOAD), format!("{}\n", clock.display()))?;
+        let options = format!("lowerdir=/etc,upperdir={},workdir={}", upper.display(), work.display());
+        Ok(mount(Some("overlay"), "/etc", Some("overlay"), MsFlags::empty(), Some(options.as_str()))?)
+    }
+
+    fn shuffle(&mut self, shuffle: &Shuffle) -> io::Result<()> {
+        fs::create_dir_all(&shuffle.backing)?;
+        fs::create_dir_all(&shuffle.mount)?;
+        let before = fs::metadata(&shuffle.mount)?.dev();
+        let words = [
+            "-f",
+            "-q",
+            "--multi-user=yes",
+            "--shuffle-dirents=no",
+            "--reverse-dirents=yes",
+            "--sort-dirents=yes",
+        ];
+        let mut child = Command::new(&shuffle.program)
+            .args(words)
+            .args([&shuffle.backing, &shuffle.mount])
+            .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            // It wonders aloud about processes that are gone.
+            .stderr(Stdio::null())
+            // It must outlive what uses it, and does not listen when the group is told to end.
+            .process_group(0)
+            .spawn()
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => absent(&shuffle.program),
+                _ => error,
+            })?;
+        let started = Instant::now();
+        while fs::metadata(&shuffle.mount)?.dev() == before {
+            if child.try_wait()?.is_some() || started.elapsed() > PATIENCE {
+                let _ = child.kill();
+                return Err(io::Error::other(format!("`{}` does not mount", shuffle.program.display())));
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        self.shuffler = Some((child, shuffle.mount.clone()));
+        Ok(())
+    }
+
+    /// Starts the process that becomes the command.
+    fn step(&self, command: &[String]) -> io::Result<Child> {
+        Command::new("/proc/self/exe")
+            .args([OsStr::new(HIDDEN_WORD), OsStr::new(STEP), self.spec.as_os_str()])
+            .args(command)
+            .env_clear()
+            .spawn()
+    }
+
+    /// Takes down what would not go with the last process.
+    fn clear(&mut self) {
+        if let Some((mut child, mount)) = self.shuffler.take() {
+            // Failing that, the namespace's end unmounts it.
+            let _ = umount2(&mount, MntFlags::empty()).or_else(|_| umount2(&mount, MntFlags::MNT_DETACH));
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn absent(path: &Path) -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, format!("`{}` is not installed", path.display()))
+}
+
+/// Becomes the command; only comes back with what went wrong.
+fn step(stage: &Stage, command: &[String]) -> io::Error {
+    match settle(stage) {
+        Err(error) => error,
+        Ok(()) => {
+            let Some((program, args)) = command.split_first() else { return Errno::EINVAL.into() };
+            Command::new(program).args(args).env_clear().envs(&stage.conditions.env).exec()
+        }
+    }
+}
+
+fn settle(stage: &Stage) -> io::Result<()> {
+    let conditions = &stage.conditions;
+    if conditions.one_core {
+        one_core()?;
+    }
+    let mut persona = personality::get()?;
+    persona.set(Persona::ADDR_NO_RANDOMIZE, conditions.fixed_addresses);
+    persona.set(Persona::UNAME26, conditions.old_kernel);
+    personality::set(persona)?;
+    // Without root it is the namespace that gives another number.
+    if let Some(id) = conditions.user.filter(|_| geteuid().is_root()) {
+        let (uid, gid) = (Uid::from_raw(id), Gid::from_raw(id));
+        setgroups(&[gid])?;
+        setresgid(gid, gid, gid)?;
+        setresuid(uid, uid, uid)?;
+    }
+    // After the change of user, which forgets it.
+    prctl::set_pdeathsig(Signal::SIGTERM)?;
+    umask(FileMode::from_bits_truncate(conditions.umask));
+    chdir(&conditions.cwd)?;
+    Ok(SigSet::empty().thread_set_mask()?)
+}
+
+/// Leaves this process the first of its cores.
+fn one_core() -> io::Result<()> {
+    let mine = sched_getaffinity(Pid::this())?;
+    let mut one = CpuSet::new();
+    for core in 0..CpuSet::count() {
+        if mine.is_set(core)? {
+            one.set(core)?;
+            break;
+        }
+    }
+    Ok(sched_setaffinity(Pid::this(), &one)?)
+}

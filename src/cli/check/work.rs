@@ -1,0 +1,315 @@
+//! The folder of a check: k3sroot, the recipes and the sources that both builds use, and a folder for each of them.
+//!
+//! ```text
+//! k3sroot  clock.so  checkout/  distfiles/  overrides/    for both; another user can read them
+//! <name>/cache  <name>/dist                     while a build runs; the name is not the same, if that is varied
+//! first/  second/                               the same once it has ended
+//! stage/<side>/                                 what the stage needs
+//! ```
+
+use std::collections::BTreeSet;
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, lchown};
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+use walkdir::WalkDir;
+
+use super::super::args::{Check, Global, ToolchainChoice};
+use super::super::error::CliError;
+use super::super::means;
+use super::super::printer::Printer;
+use super::super::project::{Planned, recipes_folder, variable};
+use crate::check::{Conditions, Shuffle, Variation};
+use crate::execute::{Stop, wanted};
+use crate::sandbox::Mode;
+use crate::store::{Placement, Store};
+
+/// What the folders of a build are called while it runs.
+const USUAL: &str = "build";
+const VARIED: &str = "another-folder+with,a-longer.name";
+/// How k3sroot is called for a build, apart from what is built.
+pub(super) struct Call<'a> {
+    pub(super) folder: &'a Path,
+    pub(super) mode: Mode,
+    pub(super) last_archive_first: bool,
+    pub(super) jobs: usize,
+}
+
+pub(super) struct Work {
+    folder: TempDir,
+    /// How the first build runs.
+    pub(super) first_mode: Mode,
+    path: String,
+    home: String,
+    vary_path: bool,
+}
+
+impl Work {
+    pub(super) fn new(args: &Check, store: &Store) -> Result<Self, CliError> {
+        let base = match &args.work {
+            Some(folder) => folder.clone(),
+            None => store.root().join("tmp"),
+        };
+        let make = || {
+            fs::create_dir_all(&base)?;
+            let folder = tempfile::Builder::new().prefix("check-").tempdir_in(base.canonicalize()?)?;
+            fs::set_permissions(folder.path(), Permissions::from_mode(0o755))?;
+            for name in ["distfiles", "overrides", "stage"] {
+                fs::create_dir(folder.path().join(name))?;
+            }
+            Ok(folder)
+        };
+        let folder = make().map_err(io_error(format!("make a folder in `{}`", base.display())))?;
+        let text = |name| variable(name).map(|value| value.to_string_lossy().into_owned());
+        Ok(Self {
+            folder,
+            first_mode: Mode::Namespaces,
+            path: text("PATH").unwrap_or_else(|| "/usr/bin:/bin".to_owned()),
+            home: text("HOME").unwrap_or_else(|| "/".to_owned()),
+            vary_path: false,
+        })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// k3sroot, where another user can run it.
+    pub(super) fn program(&self) -> PathBuf {
+        self.path().join("k3sroot")
+    }
+
+    /// The library that moves the clock.
+    pub(super) fn clock(&self) -> PathBuf {
+        self.path().join("clock.so")
+    }
+
+    /// What the stage of a side needs.
+    pub(super) fn scratch(&self, side: &str) -> PathBuf {
+        self.path().join("stage").join(side)
+    }
+
+    /// The tarballs of a build that has ended.
+    pub(super) fn tarballs(&self, side: &str) -> PathBuf {
+        self.path().join(side).join("dist")
+    }
+
+    /// Leaves everything where it is.
+    pub(super) fn persist(&mut self) -> PathBuf {
+        self.folder.disable_cleanup(true);
+        self.path().to_owned()
+    }
+
+    /// Copies what both builds use. Says whether some source is here in more than one archive.
+    pub(super) fn fill(
+        &mut self,
+        global: &Global,
+        planned: &Planned,
+        store: &Store,
+        args: &Check,
+        variations: &BTreeSet<Variation>,
+        stop: &Stop,
+    ) -> Result<bool, CliError> {
+        self.vary_path = variations.contains(&Variation::BuildPath);
+        let copied = || -> io::Result<()> {
+            fs::copy("/proc/self/exe", self.program())?;
+            fs::set_permissions(self.program(), Permissions::from_mode(0o755))
+        };
+        copied().map_err(io_error("copy k3sroot's own program".to_owned()))?;
+        let recipes = recipes_folder(global)?;
+        let above = recipes.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let checkout = self.path().join("checkout");
+        for (from, to) in [
+            (recipes.clone(), "recipes"),
+            (above.join("sysroot"), "sysroot"),
+            (above.join("patches"), "patches"),
+        ] {
+            if from.is_dir() {
+                copy_readable(&from, &checkout.join(to))
+                    .map_err(io_error(format!("copy `{}`", from.display())))?;
+            }
+        }
+        for (package, over) in &planned.overrides {
+            let trees = [(package.to_string(), over.tree)];
+            let dest = self.path().join("overrides").join(package.as_str());
+            store.materialise(&trees, &dest, Placement::Copy { rewrite: None })?;
+        }
+        self.sources(planned, store, args, variations.contains(&Variation::Archives), stop)
+    }
+
+    /// Puts every source that can be had into `distfiles`, each in all its archives if `all` is asked for.
+    fn sources(
+        &self,
+        planned: &Planned,
+        store: &Store,
+        args: &Check,
+        all: bool,
+        stop: &Stop,
+    ) -> Result<bool, CliError> {
+        let fetcher = means::fetcher(&args.sources, store)?;
+        let printer = Printer::new();
+        let (mut files, mut has_choice) = (BTreeSet::new(), false);
+        for archives in planned.plan.actions().iter().flat_map(wanted) {
+            let obtain = |archives: &[_]| {
+                fetcher.obtain(
+                    archives,
+                    &|event| printer.event(&crate::execute::Event::Fetch(&event)),
+                    &stop.downloads,
+                )
+            };
+            // The build says what is missing.
+            let Ok(obtained) = obtain(&archives) else { continue };
+            files.insert(obtained.path);
+            let others = archives.iter().enumerate().filter(|(index, _)| all && *index != obtained.index);
+            for (_, archive) in others {
+                if let Ok(other) = obtain(std::slice::from_ref(archive)) {
+                    files.insert(other.path);
+                    has_choice = true;
+                }
+            }
+        }
+        printer.finish();
+        for (index, file) in files.iter().enumerate() {
+            let dest = self.path().join("distfiles").join(index.to_string());
+            let copied =
+                fs::copy(file, &dest).and_then(|_| fs::set_permissions(&dest, Permissions::from_mode(0o644)));
+            copied.map_err(io_error(format!("copy `{}`", file.display())))?;
+        }
+        Ok(has_choice)
+    }
+
+    /// The folder of a side while its build runs.
+    fn running(&self, side: &str) -> PathBuf {
+        self.path().join(if self.vary_path && side == "second" { VARIED } else { USUAL })
+    }
+
+    /// Where the files of a side are: below another folder where a file system stands over them.
+    fn backing(&self, side: &str) -> PathBuf {
+        self.running(side).with_extension("files")
+    }
+
+    /// Makes the folders of a side and says where its cache is.
+    pub(super) fn prepare(&self, side: &str) -> Result<PathBuf, CliError> {
+        let cache = self.backing(side).join("cache");
+        let made = [cache.clone(), self.running(side), self.scratch(side)];
+        for folder in made {
+            fs::create_dir_all(&folder).map_err(io_error(format!("make `{}`", folder.display())))?;
+        }
+        Ok(cache)
+    }
+
+    /// Gives a side's folder to whoever its build is.
+    pub(super) fn hand_over(&self, side: &str, variations: &BTreeSet<Variation>) -> Result<(), CliError> {
+        let owner = self.conditions(side, variations).user;
+        let given = || -> io::Result<()> {
+            let backing = self.backing(side);
+            if let Some(id) =
+                owner.filter(|_| fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0))
+            {
+                for entry in WalkDir::new(&backing) {
+                    lchown(entry?.path(), Some(id), Some(id))?;
+                }
+            }
+            if !variations.contains(&Variation::Fileordering) {
+                // Nothing stands over it: the files are where they are seen.
+                fs::remove_dir(self.running(side))?;
+                fs::rename(&backing, self.running(side))?;
+            }
+            Ok(())
+        };
+        given().map_err(io_error("hand a folder over to another user".to_owned()))
+    }
+
+    /// The conditions of a side.
+    pub(super) fn conditions(&self, side: &str, variations: &BTreeSet<Variation>) -> Conditions {
+        let usual = Conditions::usual(self.running(side), &self.path, &self.home);
+        let shuffle =
+            Shuffle { program: "disorderfs".into(), backing: self.backing(side), mount: self.running(side) };
+        usual.varied(variations, Some(self.clock()), Some(shuffle))
+    }
+
+    /// How k3sroot is called for a build of `packages`.
+    pub(super) fn call(&self, args: &Check, call: &Call<'_>, packages: &[String], out: bool) -> Vec<String> {
+        let path = |path: PathBuf| path.display().to_string();
+        let selection = &args.selection;
+        let mut words = vec![
+            path(self.program()),
+            "build".to_owned(),
+            "--keep-going".to_owned(),
+            "--offline".to_owned(),
+            format!("--recipes={}", path(self.path().join("checkout/recipes"))),
+            format!("--cache={}", path(call.folder.join("cache"))),
+            format!("--distfiles={}", path(self.path().join("distfiles"))),
+            format!("--arch={}", selection.arch.join(",")),
+            format!("--jobs={}", call.jobs),
+            format!("--sandbox={}", if call.mode == Mode::None { "none" } else { "namespaces" }),
+        ];
+        if selection.compiler.toolchain == ToolchainChoice::Host {
+            words.push("--toolchain=host".to_owned());
+        }
+        words.extend(selection.compiler.cross_prefix.iter().map(|prefix| format!("--cross-prefix={prefix}")));
+        for text in &selection.overrides {
+            let package = text.split('=').next().unwrap_or_default();
+            words.push(format!("--override={package}={}", path(self.path().join("overrides").join(package))));
+        }
+        if call.last_archive_first {
+            words.push("--last-archive-first".to_owned());
+        }
+        if out {
+            words.push(format!("--out={}", path(call.folder.join("dist"))));
+        }
+        words.extend(packages.iter().cloned());
+        words
+    }
+
+    /// Moves what a build left to where it is compared, and says where its cache is.
+    pub(super) fn settle(&self, side: &str) -> Result<PathBuf, CliError> {
+        let backing = self.backing(side);
+        let left = if backing.exists() { backing } else { self.running(side) };
+        let dest = self.path().join(side);
+        let moved = fs::rename(&left, &dest).and_then(|()| match fs::remove_dir(self.running(side)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        });
+        moved.map_err(io_error(format!("move `{}`", left.display())))?;
+        Ok(dest.join("cache"))
+    }
+
+    /// Removes the folders of a side again.
+    pub(super) fn clear(&self, side: &str) -> Result<(), CliError> {
+        for folder in [self.running(side), self.backing(side), self.scratch(side)] {
+            match fs::remove_dir_all(&folder) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(io_error(format!("remove `{}`", folder.display()))(error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn io_error(what: String) -> impl FnOnce(io::Error) -> CliError {
+    move |source| CliError::Io { what, source }
+}
+
+/// Copies a folder so that anybody can read it.
+fn copy_readable(from: &Path, to: &Path) -> io::Result<()> {
+    for entry in WalkDir::new(from) {
+        let entry = entry?;
+        let dest = to.join(entry.path().strip_prefix(from).unwrap_or(entry.path()));
+        if entry.file_type().is_dir() {
+            fs::create_dir_all(&dest)?;
+            fs::set_permissions(&dest, Permissions::from_mode(0o755))?;
+        } else if entry.file_type().is_symlink() {
+            std::os::unix::fs::symlink(fs::read_link(entry.path())?, &dest)?;
+        } else {
+            fs::copy(entry.path(), &dest)?;
+            let executable = entry.metadata().map_err(io::Error::from)?.mode() & 0o111 != 0;
+            fs::set_permissions(&dest, Permissions::from_mode(if executable { 0o755 } else { 0o644 }))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,132 @@
+//! `k3sroot check` and `verify --golden` on the tiny packages.
+
+use std::fs;
+
+use serde_json::Value;
+
+use super::workspace::{ARCH, Run, Workspace};
+
+/// What cannot be varied on every machine: where it is not, the answer says why.
+const OPTIONAL: [&str; 6] = ["user_group", "time", "domain_host", "fileordering", "num_cpus", "sandbox"];
+/// None of the tiny packages has a source in two archives.
+const NEVER: [&str; 1] = ["archives"];
+
+fn check(workspace: &Workspace, more: &[&str]) -> Run {
+    let words = [&["--arch", ARCH, "--offline", "--distfiles", "distfiles"], more].concat();
+    workspace.run("check", &words)
+}
+
+fn json(run: &Run) -> Value {
+    serde_json::from_str(&run.stdout)
+        .unwrap_or_else(|error| panic!("{error}:\n{}\n{}", run.stdout, run.stderr))
+}
+
+fn names(list: &Value, key: &str) -> Vec<String> {
+    list.as_array().unwrap().iter().map(|one| one[key].as_str().unwrap().to_owned()).collect()
+}
+
+/// How many folders of checks are kept in the cache.
+fn folders_of_checks(workspace: &Workspace) -> usize {
+    let entries = fs::read_dir(workspace.path("cache/tmp")).unwrap();
+    entries
+        .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("check-"))
+        .count()
+}
+
+#[test]
+fn everything_varied_makes_no_difference() {
+    let workspace = Workspace::new();
+    let run = check(&workspace, &["--json"]);
+    assert_eq!(run.code, Some(0), "{}\n{}", run.stdout, run.stderr);
+    let answer = json(&run);
+    let varied = names(&answer["varied"], "variation");
+    for (variation, why) in answer["not_varied"].as_object().unwrap() {
+        assert!(OPTIONAL.contains(&&**variation) || NEVER.contains(&&**variation), "{variation}: {why}");
+        if OPTIONAL.contains(&&**variation) {
+            eprintln!("SKIPPED: {variation} is not varied: {why}");
+        }
+    }
+    assert_eq!(varied.len() + answer["not_varied"].as_object().unwrap().len(), 17, "{answer:#}");
+    for seen in answer["varied"].as_array().unwrap() {
+        assert_ne!(seen["first"], seen["second"]);
+    }
+    assert_eq!(answer["packages"].as_array().unwrap().len(), 4, "{answer:#}");
+    assert_eq!(answer["tarballs"].as_array().unwrap().len(), 2, "{answer:#}");
+    assert_eq!(answer["alike"], true);
+    assert_eq!(folders_of_checks(&workspace), 0);
+}
+
+#[test]
+fn the_first_package_file_and_place_that_differ_are_named() {
+    let workspace = Workspace::new();
+    workspace.edit(
+        "recipes/greet.toml",
+        "steps  = [",
+        "steps  = [['sh', '-c', 'mkdir -p /out/usr/bin && echo built on $(uname -r) >/out/usr/bin/a-kernel'], ",
+    );
+    let run = check(&workspace, &["--vary", "kernel", "greet"]);
+    assert_eq!(run.code, Some(1), "{}\n{}", run.stdout, run.stderr);
+    let line = run.stdout.lines().find(|line| line.contains("a-kernel` differs")).unwrap_or_default();
+    assert!(line.starts_with("greet@[arch]: `usr/bin/a-kernel` differs at offset 0x9: "), "{}", run.stdout);
+    assert!(run.stdout.contains("greet@[arch]  different  "), "{}", run.stdout);
+    assert!(run.stdout.contains("0 of 1 packages alike; varied: kernel\n"), "{}", run.stdout);
+    assert!(run.stderr.contains("error: the two builds are not the same\n"), "{}", run.stderr);
+    // What is kept can be looked at.
+    assert_eq!(folders_of_checks(&workspace), 1);
+}
+
+#[test]
+fn with_reuse_only_what_is_checked_is_built() {
+    let workspace = Workspace::new();
+    workspace.build_all();
+    let run = check(&workspace, &["--reuse", "--vary", "umask,home", "hello"]);
+    assert_eq!(run.code, Some(0), "{}\n{}", run.stdout, run.stderr);
+    let built: Vec<&str> = run.stderr.lines().filter(|line| line.contains(": built in ")).collect();
+    assert_eq!(built.len(), 1, "{}", run.stderr);
+    assert!(built[0].starts_with("hello@[arch]: "), "{}", run.stderr);
+}
+
+#[test]
+fn what_is_no_variation_is_refused_with_the_list() {
+    let run = check(&Workspace::new(), &["--vary", "clock"]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""));
+    insta::assert_snapshot!(run.stderr, @"error: `clock` is no variation: there are environment, build_path, user_group, umask, time, timezone, locales, home, exec_path, domain_host, fileordering, num_cpus, aslr, kernel, sandbox, archives, cache, and `all`; `-` before one takes it out");
+}
+
+#[test]
+fn golden_digests_are_written_held_and_missed() {
+    let workspace = Workspace::new();
+    let golden = |more: &[&str]| workspace.run("verify", &[&["--golden", "--arch", ARCH], more].concat());
+    let run = golden(&[]);
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    assert!(run.stderr.contains("nothing could be compared: build with"), "{}", run.stderr);
+
+    workspace.build_all();
+    let tar = format!("dist/k3s-root-{ARCH}.tar");
+    let run = golden(&["--update", &tar]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(
+        run.stdout.contains("5 same, 0 different, 0 not built, 0 without a golden digest"),
+        "{}",
+        run.stdout
+    );
+    // Reading recipes is not confused by the new file.
+    assert_eq!(golden(&[&tar]).code, Some(0));
+
+    workspace.edit("recipes/hello.toml", "cppflags = [", "cppflags = [\"-DOTHER\", ");
+    workspace.build_all();
+    let run = golden(&[&tar]);
+    assert_eq!(run.code, Some(0), "the flag changes nothing: {}", run.stdout);
+    workspace.edit("recipes/files/greet/greet.sh", "#!/bin/sh", "#!/bin/sh\n# another line");
+    workspace.build_all();
+    let run = golden(&[&tar]);
+    assert_eq!(run.code, Some(1));
+    assert!(run.stdout.contains("3 same, 2 different"), "{}", run.stdout);
+    assert!(run.stderr.contains("2 of the golden digests are not those that were built"), "{}", run.stderr);
+
+    // A tarball that nobody else can build has no golden digest.
+    fs::write(workspace.path(&format!("dist/k3s-root-{ARCH}.overrides.txt")), "greet\n").unwrap();
+    let run = golden(&["--update", &tar]);
+    assert_eq!(run.code, Some(2));
+    assert!(run.stderr.contains("is not made from pinned sources alone"), "{}", run.stderr);
+}
