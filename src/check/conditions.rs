@@ -67,6 +67,7 @@ impl Conditions {
     }
 
     /// The same with these variations; `clock` and `shuffle` are used if they are wanted.
+    #[must_use]
     pub fn varied(
         mut self,
         variations: &BTreeSet<V>,

@@ -165,41 +165,12 @@ fn set_up(stage: &Stage, spec: &Path) -> io::Result<()> {
         return Ok(());
     }
     let mut mask = SigSet::empty();
-    [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP].into_iter().for_each(|signal| mask.add(signal));
-    mask.thread_block()?;
-    let mut report = Report::default();
-    let conditions = &stage.conditions;
-    let mut scene = Scene { stage, spec, shuffler: None };
-    match scene.namespaces() {
-        Err(error) => {
-            let needed = [
-                (Variation::UserGroup, conditions.user.is_some()),
-                (Variation::DomainHost, conditions.host.is_some()),
-                (Variation::Time, conditions.clock.is_some()),
-                (Variation::Fileordering, conditions.shuffle.is_some()),
-            ];
-            let unmet = needed.into_iter().filter(|(_, is_wanted)| *is_wanted);
-            report
-                .obstacles
-                .extend(unmet.map(|(variation, _)| (variation, format!("no namespaces: {error}"))));
-        }
-        Ok(()) => {
-            let mut hold = |variation, done: io::Result<()>| {
-                if let Err(error) = done {
-                    report.obstacles.insert(variation, error.to_string());
-                }
-            };
-            if let Some((host, domain)) = &conditions.host {
-                hold(Variation::DomainHost, name(host, domain));
-            }
-            if let Some(clock) = &conditions.clock {
-                hold(Variation::Time, scene.set(clock));
-            }
-            if let Some(shuffle) = &conditions.shuffle {
-                hold(Variation::Fileordering, scene.shuffle(shuffle));
-            }
-        }
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+        mask.add(signal);
     }
+    mask.thread_block()?;
+    let mut scene = Scene { stage, spec, shuffler: None };
+    let mut report = Report { obstacles: scene.set_up(), status: None };
     for command in &stage.commands {
         report.status = scene.step(command)?.wait()?.code();
         if report.status.is_none_or(|status| status > 1) {
@@ -223,6 +194,27 @@ struct Scene<'a> {
 }
 
 impl Scene<'_> {
+    /// Sets up what it can; says what it cannot, and why.
+    fn set_up(&mut self) -> BTreeMap<Variation, String> {
+        let Conditions { user, host, clock, shuffle, .. } = self.stage.conditions.clone();
+        if let Err(error) = self.namespaces() {
+            let needed = [
+                (Variation::UserGroup, user.is_some()),
+                (Variation::DomainHost, host.is_some()),
+                (Variation::Time, clock.is_some()),
+                (Variation::Fileordering, shuffle.is_some()),
+            ];
+            let unmet = needed.into_iter().filter(|(_, is_needed)| *is_needed);
+            return unmet.map(|(variation, _)| (variation, format!("no namespaces: {error}"))).collect();
+        }
+        let done = [
+            (Variation::DomainHost, host.map(|(host, domain)| name(&host, &domain))),
+            (Variation::Time, clock.map(|clock| self.set(&clock))),
+            (Variation::Fileordering, shuffle.map(|shuffle| self.shuffle(&shuffle))),
+        ];
+        done.into_iter().filter_map(|(variation, done)| Some((variation, done?.err()?.to_string()))).collect()
+    }
+
     /// Makes the namespaces that the conditions need: none where nothing needs one.
     fn namespaces(&self) -> io::Result<()> {
         let Conditions { user, host, clock, shuffle, .. } = &self.stage.conditions;
@@ -324,13 +316,11 @@ fn absent(path: &Path) -> io::Error {
 
 /// Becomes the command; only comes back with what went wrong.
 fn step(stage: &Stage, command: &[String]) -> io::Error {
-    match settle(stage) {
-        Err(error) => error,
-        Ok(()) => {
-            let Some((program, args)) = command.split_first() else { return Errno::EINVAL.into() };
-            Command::new(program).args(args).env_clear().envs(&stage.conditions.env).exec()
-        }
+    if let Err(error) = settle(stage) {
+        return error;
     }
+    let Some((program, args)) = command.split_first() else { return Errno::EINVAL.into() };
+    Command::new(program).args(args).env_clear().envs(&stage.conditions.env).exec()
 }
 
 fn settle(stage: &Stage) -> io::Result<()> {

@@ -63,7 +63,7 @@ pub(super) fn run(global: &Global, args: &Check) -> Result<(), CliError> {
     check.say_what_is_varied(&varied);
     let packages = check.both()?;
     let tarballs = compare::tarballs(&check.work)?;
-    let alike = packages.iter().all(|one| one.is_alike()) && tarballs.iter().all(Tarball::is_alike);
+    let alike = packages.iter().all(Compared::is_alike) && tarballs.iter().all(Tarball::is_alike);
     let answer = Answer { alike, varied, not_varied: check.obstacles.clone(), packages, tarballs };
     if args.json {
         print_json(&answer)?;

@@ -1,6 +1,7 @@
 //! What the two builds see of their conditions: a script looks, in the stage itself.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use serde::Serialize;
 
@@ -63,7 +64,7 @@ pub(super) fn text(varied: &[Seen], obstacles: &BTreeMap<Variation, String>) -> 
     let mut text =
         table(&[("varied", false), ("first build", false), ("second build", false)], &rows, Paint(false));
     for (variation, why) in obstacles {
-        text += &format!("not varied: {variation}: {why}\n");
+        let _ = writeln!(text, "not varied: {variation}: {why}");
     }
     text
 }
