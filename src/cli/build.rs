@@ -173,11 +173,13 @@ fn summary(planned: &Planned, report: &Report, started: Instant) {
         _ => cpu,
     });
     let wall = started.elapsed().as_secs_f64();
+    let all = planned.plan.actions().len();
+    let (failed, blocked) = (report.failures.len(), report.blocked.len());
+    // What is not looked at because nothing that needs it is built: the tools of what is in the store.
+    let idle = all.saturating_sub(report.outcomes.len() + failed + blocked);
     eprintln!(
-        "{} units: {built} built, {cached} from the store, {cut_off} cut off, {} failed, {} blocked; {wall:.1} s, {cpu:.0} CPU s of builds",
-        planned.plan.actions().len(),
-        report.failures.len(),
-        report.blocked.len(),
+        "{all} units: {built} built, {cached} from the store, {cut_off} cut off, {idle} not needed, {failed} failed, \
+         {blocked} blocked; {wall:.1} s, {cpu:.0} CPU s of builds"
     );
     let overrides: Vec<&str> = planned.overrides.keys().map(PackageName::as_str).collect();
     if !overrides.is_empty() {
