@@ -71,7 +71,7 @@ pub(super) fn run(global: &Global, args: &Check) -> Result<(), CliError> {
         print(&answer.text(Paint(colour(&io::stdout()))))?;
     }
     if !alike || args.keep {
-        let folder = check.work.persist();
+        let folder = check.work.persist()?;
         eprintln!("both builds are kept in `{}`", folder.display());
     }
     if alike { Ok(()) } else { Err(CliError::NotReproducible) }

@@ -40,6 +40,8 @@ impl Session {
         let turn = FileLock::exclusive(&root.join(LOCKS).join("sessions"))?;
         let folder = Builder::new()
             .prefix(&format!("{}.", process::id()))
+            // Who knows the name of something in it may get there: a build that is another user does.
+            .permissions(Permissions::from_mode(0o711))
             .tempdir_in(&tmp)
             .map_err(at("make a folder in", &tmp))?;
         let lock = FileLock::exclusive(&folder.path().join(LOCK))?;

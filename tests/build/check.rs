@@ -25,12 +25,15 @@ fn names(list: &Value, key: &str) -> Vec<String> {
     list.as_array().unwrap().iter().map(|one| one[key].as_str().unwrap().to_owned()).collect()
 }
 
-/// How many folders of checks are kept in the cache.
-fn folders_of_checks(workspace: &Workspace) -> usize {
-    let entries = fs::read_dir(workspace.path("cache/tmp")).unwrap();
-    entries
-        .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("check-"))
-        .count()
+/// How many folders of checks are kept in the cache, and how many are forgotten there.
+fn folders_of_checks(workspace: &Workspace) -> (usize, usize) {
+    let checks = |folder: &str| {
+        let entries = fs::read_dir(workspace.path(folder)).into_iter().flatten();
+        entries
+            .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("check."))
+            .count()
+    };
+    (checks("cache/failed"), fs::read_dir(workspace.path("cache/tmp")).unwrap().count())
 }
 
 #[test]
@@ -53,7 +56,7 @@ fn everything_varied_makes_no_difference() {
     assert_eq!(answer["packages"].as_array().unwrap().len(), 4, "{answer:#}");
     assert_eq!(answer["tarballs"].as_array().unwrap().len(), 2, "{answer:#}");
     assert_eq!(answer["alike"], true);
-    assert_eq!(folders_of_checks(&workspace), 0);
+    assert_eq!(folders_of_checks(&workspace), (0, 0));
 }
 
 #[test]
@@ -71,8 +74,14 @@ fn the_first_package_file_and_place_that_differ_are_named() {
     assert!(run.stdout.contains("greet@[arch]  different  "), "{}", run.stdout);
     assert!(run.stdout.contains("0 of 1 packages alike; varied: kernel\n"), "{}", run.stdout);
     assert!(run.stderr.contains("error: the two builds are not the same\n"), "{}", run.stderr);
-    // What is kept can be looked at.
-    assert_eq!(folders_of_checks(&workspace), 1);
+    // What is kept can be looked at, where it is said to be.
+    assert_eq!(folders_of_checks(&workspace), (1, 0));
+    let see =
+        run.stdout.lines().find_map(|line| line.split_once(".tar: k3sroot diff ")).unwrap_or_default().1;
+    for path in see.split_whitespace() {
+        assert!(workspace.path(&path.replace("[arch]", ARCH)).is_file(), "{path}");
+    }
+    assert_eq!(see.split_whitespace().count(), 2, "{}", run.stdout);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde::Serialize;
@@ -82,14 +82,14 @@ pub(super) fn packages(
                 let trees = [(unit.to_string(), tree)];
                 store.materialise(&trees, &folder.join(side), Placement::Copy { rewrite: None })?;
             }
-            compared.explained = explain(&folder, difference);
+            compared.explained = explain(work, &folder, difference);
         }
     }
     Ok(compared)
 }
 
 /// What diffoscope says of the file that differs; or that it could say more.
-fn explain(folder: &Path, difference: &Difference) -> Vec<String> {
+fn explain(work: &Work, folder: &Path, difference: &Difference) -> Vec<String> {
     let files = ["first", "second"].map(|side| folder.join(side).join(&difference.path));
     if !matches!(difference.what, What::Contents(_)) {
         return Vec::new();
@@ -103,11 +103,11 @@ fn explain(folder: &Path, difference: &Difference) -> Vec<String> {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status();
-    let shown = files.each_ref().map(|file| file.display().to_string()).join(" ");
+    let shown = files.each_ref().map(|file| work.once_kept(file).display().to_string()).join(" ");
     match run.and_then(|_| fs::read_to_string(&answer)) {
         Ok(text) => {
             let mut lines: Vec<String> = text.lines().take(LINES).map(str::to_owned).collect();
-            lines.push(format!("all of it: {}", answer.display()));
+            lines.push(format!("all of it: {}", work.once_kept(&answer).display()));
             lines
         }
         Err(_) => vec![format!("diffoscope, once it is installed, says more: diffoscope {shown}")],
@@ -166,7 +166,8 @@ pub(super) fn tarballs(work: &Work) -> Result<Vec<Tarball>, CliError> {
     };
     let compared = names.into_iter().map(|file| {
         let (first, second) = (digest(&folders[0], &file)?, digest(&folders[1], &file)?);
-        let paths = folders.each_ref().map(|folder| folder.join(&file).display().to_string()).join(" ");
+        let shown = |folder: &PathBuf| work.once_kept(&folder.join(&file)).display().to_string();
+        let paths = folders.each_ref().map(shown).join(" ");
         let see = (first != second).then(|| format!("k3sroot diff {paths}"));
         Ok(Tarball { file, first, second, see })
     });

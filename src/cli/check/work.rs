@@ -13,7 +13,6 @@ use std::io;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, lchown};
 use std::path::{Path, PathBuf};
 
-use tempfile::TempDir;
 use walkdir::WalkDir;
 
 use super::super::args::{Check, Global, ToolchainChoice};
@@ -24,7 +23,7 @@ use super::super::project::{Planned, recipes_folder, variable};
 use crate::check::{Conditions, Shuffle, Variation};
 use crate::execute::{Stop, wanted};
 use crate::sandbox::Mode;
-use crate::store::{Placement, Store};
+use crate::store::{self, Placement, Store};
 
 /// What the folders of a build are called while it runs.
 const USUAL: &str = "build";
@@ -37,8 +36,16 @@ pub(super) struct Call<'a> {
     pub(super) jobs: usize,
 }
 
+/// A folder that goes when it is dropped, or when the next k3sroot finds this one dead.
+enum Folder {
+    /// Where the user wants it; there it stays if this process is killed.
+    Given(tempfile::TempDir),
+    /// In the cache; what is kept goes to the failed builds, `kept`.
+    InCache { folder: store::TempDir, kept: PathBuf },
+}
+
 pub(super) struct Work {
-    folder: TempDir,
+    folder: Folder,
     /// How the first build runs.
     pub(super) first_mode: Mode,
     path: String,
@@ -48,20 +55,23 @@ pub(super) struct Work {
 
 impl Work {
     pub(super) fn new(args: &Check, store: &Store) -> Result<Self, CliError> {
-        let base = match &args.work {
-            Some(folder) => folder.clone(),
-            None => store.root().join("tmp"),
-        };
-        let make = || {
-            fs::create_dir_all(&base)?;
-            let folder = tempfile::Builder::new().prefix("check-").tempdir_in(base.canonicalize()?)?;
-            fs::set_permissions(folder.path(), Permissions::from_mode(0o755))?;
-            for name in ["distfiles", "overrides", "stage"] {
-                fs::create_dir(folder.path().join(name))?;
+        let folder = match &args.work {
+            None => {
+                let folder = store.temp_dir("check")?;
+                let name = folder.path().file_name().unwrap_or_default().to_owned();
+                Folder::InCache { folder, kept: store.root().join("failed").join(name) }
             }
-            Ok(folder)
+            Some(base) => {
+                let make = || {
+                    fs::create_dir_all(base)?;
+                    let folder =
+                        tempfile::Builder::new().prefix("check.").tempdir_in(base.canonicalize()?)?;
+                    fs::set_permissions(folder.path(), Permissions::from_mode(0o755))?;
+                    Ok(Folder::Given(folder))
+                };
+                make().map_err(io_error(format!("make a folder in `{}`", base.display())))?
+            }
         };
-        let folder = make().map_err(io_error(format!("make a folder in `{}`", base.display())))?;
         let text = |name| variable(name).map(|value| value.to_string_lossy().into_owned());
         Ok(Self {
             folder,
@@ -73,7 +83,10 @@ impl Work {
     }
 
     pub(super) fn path(&self) -> &Path {
-        self.folder.path()
+        match &self.folder {
+            Folder::Given(folder) => folder.path(),
+            Folder::InCache { folder, .. } => folder.path(),
+        }
     }
 
     /// k3sroot, where another user can run it.
@@ -96,10 +109,28 @@ impl Work {
         self.path().join(side).join("dist")
     }
 
-    /// Leaves everything where it is.
-    pub(super) fn persist(&mut self) -> PathBuf {
-        self.folder.disable_cleanup(true);
-        self.path().to_owned()
+    /// Where something in the folder will be once that is kept.
+    pub(super) fn once_kept(&self, path: &Path) -> PathBuf {
+        match &self.folder {
+            Folder::Given(_) => path.to_owned(),
+            Folder::InCache { folder, kept } => kept.join(path.strip_prefix(folder.path()).unwrap_or(path)),
+        }
+    }
+
+    /// Keeps everything, and says where.
+    pub(super) fn persist(&mut self) -> Result<PathBuf, CliError> {
+        match &mut self.folder {
+            Folder::Given(folder) => {
+                folder.disable_cleanup(true);
+                Ok(folder.path().to_owned())
+            }
+            Folder::InCache { folder, kept } => {
+                let moved = fs::create_dir_all(kept.parent().unwrap_or(kept))
+                    .and_then(|()| fs::rename(folder.path(), &kept));
+                moved.map_err(io_error(format!("keep both builds in `{}`", kept.display())))?;
+                Ok(kept.clone())
+            }
+        }
     }
 
     /// Copies what both builds use. Says whether some source is here in more than one archive.
@@ -118,6 +149,9 @@ impl Work {
             fs::set_permissions(self.program(), Permissions::from_mode(0o755))
         };
         copied().map_err(io_error("copy k3sroot's own program".to_owned()))?;
+        for folder in ["distfiles", "overrides", "stage"].map(|name| self.path().join(name)) {
+            fs::create_dir(&folder).map_err(io_error(format!("make `{}`", folder.display())))?;
+        }
         let recipes = recipes_folder(global)?;
         let above = recipes.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let checkout = self.path().join("checkout");
