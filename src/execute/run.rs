@@ -15,7 +15,7 @@ use crate::store::Outcome;
 pub(super) enum Message {
     Fetched(Unit, Result<Vec<Obtained>, FetchError>),
     Token,
-    Finished(Unit, Box<Result<Outcome, work::Failed>>),
+    Finished(Unit, Box<Result<(Outcome, How), work::Failed>>),
 }
 
 /// A run in progress; lives on one thread, which alone touches the schedule.
@@ -182,14 +182,16 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn finished(&mut self, unit: &Unit, result: Result<Outcome, work::Failed>) -> Result<(), ExecuteError> {
+    fn finished(
+        &mut self,
+        unit: &Unit,
+        result: Result<(Outcome, How), work::Failed>,
+    ) -> Result<(), ExecuteError> {
         self.shared.jobserver.release().map_err(ExecuteError::Jobserver)?;
         match result {
-            Ok(outcome) => {
-                let wall = Duration::from_secs_f64(outcome.seconds);
-                let cpu = Duration::from_secs_f64(outcome.cpu_seconds);
+            Ok((outcome, how)) => {
                 self.shared.executor.store.remember_duration(unit, outcome.seconds);
-                self.done(unit, outcome, How::Built { wall, cpu });
+                self.done(unit, outcome, how);
             }
             Err(failed) => self.failed(unit, failed),
         }

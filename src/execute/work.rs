@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::borrowed::Borrowed;
 use super::symbols;
 use super::workdir::{WorkDir, forget_kept, guest, log_path};
-use super::{ActionError, Event, Shared, archives};
+use super::{ActionError, Event, How, Shared, archives};
 use crate::digest::{ActionDigest, TreeDigest};
 use crate::fetch::Obtained;
 use crate::name::Unit;
@@ -82,7 +82,7 @@ pub struct Kept {
 
 impl Job<'_> {
     /// Runs the action under its lock; another k3sroot may have been faster.
-    pub(super) fn run(&self) -> Result<Outcome, Failed> {
+    pub(super) fn run(&self) -> Result<(Outcome, How), Failed> {
         let store = self.shared.executor.store;
         let key = self.shared.key(self.action);
         let plain = |error: StoreError| Failed { error: Box::new(error.into()), log: None };
@@ -101,14 +101,14 @@ impl Job<'_> {
             }
         };
         if let Some(outcome) = store.lookup(&key).map_err(plain)? {
-            return Ok(outcome);
+            return Ok((outcome, How::Cached));
         }
         let outcome = self.build(&key);
         drop(lock);
         outcome
     }
 
-    fn build(&self, key: &OutcomeKey) -> Result<Outcome, Failed> {
+    fn build(&self, key: &OutcomeKey) -> Result<(Outcome, How), Failed> {
         let store = self.shared.executor.store;
         let unit = self.action.unit();
         let log_path = log_path(store, unit);
@@ -157,7 +157,7 @@ impl Job<'_> {
             // Nobody to take it means that it is removed here and now.
             let _ = trash.send(work);
         }
-        Ok(outcome)
+        Ok((outcome, How::Built { wall: started.elapsed(), cpu }))
     }
 
     fn phase(&self, phase: &str) {
