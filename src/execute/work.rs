@@ -266,7 +266,8 @@ impl Running<'_> {
         };
         env.insert("MAKEFLAGS".to_owned(), jobserver.makeflags(program, &fifo));
         let mut mounts = self.work.mounts(&self.borrowed)?;
-        mounts.push(Mount { host: folder.to_owned(), guest: guest(JOBSERVER)?, access: Access::ReadWrite });
+        // A pipe can be written to all the same, and nothing can be left there for another build.
+        mounts.push(Mount { host: folder.to_owned(), guest: guest(JOBSERVER)?, access: Access::ReadOnly });
         let invocation = Invocation {
             mounts: &mounts,
             argv,
