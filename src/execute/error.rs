@@ -8,7 +8,7 @@ use crate::digest::Sha256;
 use crate::fetch::{FetchError, PatchError, UnpackError};
 use crate::name::{Machine, Unit, Version};
 use crate::sandbox::SandboxError;
-use crate::store::StoreError;
+use crate::store::{Refusal, StoreError};
 
 /// A unit that has no outcome, and why.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +76,14 @@ pub enum ActionError {
     KeepMatchesNothing {
         /// The glob.
         glob: String,
+    },
+    /// Something was installed that no package has.
+    #[error("`{path}` was installed: {reason}")]
+    Installed {
+        /// Its guest path.
+        path: String,
+        /// What is wrong with it.
+        reason: Refusal,
     },
     /// Nothing was installed.
     #[error("nothing was installed under `{folder}`")]

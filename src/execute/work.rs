@@ -169,17 +169,26 @@ impl Job<'_> {
         let under = self.action.installed_under();
         let folder = work.host(OUT).join(under);
         let nothing = || ActionError::NothingInstalled { folder: format!("{OUT}/{under}") };
+        let capture = |keep: &(dyn Fn(&str) -> bool + Sync)| {
+            self.shared.executor.store.capture(&folder, keep).map_err(|error| match error {
+                StoreError::Refused { path, reason } => {
+                    let path = path.strip_prefix(work.host(OUT)).unwrap_or(&path);
+                    ActionError::Installed { path: format!("{OUT}/{}", path.display()), reason }
+                }
+                error => error.into(),
+            })
+        };
         if !folder.is_dir() {
             return Err(nothing());
         }
         let tree = match self.action.keep() {
             Keep::AllBut(unwanted) => {
                 let unwanted = globs(unwanted)?;
-                self.shared.executor.store.capture(&folder, &|path| !unwanted.is_match(path))?
+                capture(&|path| !unwanted.is_match(path))?
             }
             Keep::Only(wanted) => {
                 let matcher = globs(wanted)?;
-                let tree = self.shared.executor.store.capture(&folder, &|path| matcher.is_match(path))?;
+                let tree = capture(&|path| matcher.is_match(path))?;
                 let listing = self.shared.executor.store.tree(&tree)?;
                 for (index, glob) in wanted.iter().enumerate() {
                     if !listing.entries().keys().any(|path| matcher.matches(path).contains(&index)) {
