@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource};
 
 use crate::arch::ArchError;
-use crate::execute::{ActionError, CompilerError, ExecuteError, Failure, MachineError};
+use crate::execute::{ActionError, CompilerError, ExecuteError, Failure, MachineError, is_disk_full};
 use crate::fetch::FetchError;
 use crate::graph::GraphError;
 use crate::name::{PackageName, ParseNameError};
@@ -132,6 +132,7 @@ impl CliError {
             | Self::NoAnswer(_)
             | Self::Unfinished { our_own: true } => ExitCode::from(2),
             Self::Action(error) if error.is_our_own() => ExitCode::from(2),
+            error if is_disk_full(error) => ExitCode::from(2),
             _ => ExitCode::FAILURE,
         }
     }
@@ -146,10 +147,14 @@ impl CliError {
             Self::Fetch(error) => tree(self, &[], None, &error.hints()),
             Self::NoAnswer(error) => error.render(colour),
             Self::Different => String::new(),
+            _ if is_disk_full(self) => tree(self, &[], None, &[NO_ROOM.to_owned()]),
             _ => tree(self, &[], None, &[]),
         }
     }
 }
+
+/// The remedy where the error names a path on a disk that is full.
+const NO_ROOM: &str = "no room is left on the disk of that path; if it is the cache's, `k3sroot cache gc --max-size SIZE` makes that smaller";
 
 /// A failed unit as people read it.
 pub(super) fn render_failure(failure: &Failure) -> String {

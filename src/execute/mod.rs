@@ -34,7 +34,7 @@ use crate::sandbox::{Cancel, Mode, Sandbox};
 use crate::store::{Outcome, OutcomeKey, Store, StoreError};
 
 pub use compiler::{CompilerError, HostCompiler};
-pub use error::{ActionError, Failure};
+pub use error::{ActionError, Failure, is_disk_full};
 pub use event::{Event, How};
 pub use machine::{MachineError, identity};
 pub use open::Opened;

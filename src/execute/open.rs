@@ -40,7 +40,7 @@ impl Executor<'_> {
             .iter()
             .map(|archives| self.fetcher.obtain(archives, &|_| (), &self.stop.downloads))
             .collect::<Result<Vec<_>, _>>()
-            .map_err(ActionError::Source)?;
+            .map_err(ActionError::from)?;
         work.fill(action, &obtained, self.store)?;
         let machine = self.machine().map_err(|error| ActionError::Io {
             what: "tell this machine from others".to_owned(),

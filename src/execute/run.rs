@@ -214,6 +214,7 @@ impl<'a> Run<'a> {
             recipe: action.recipe().to_owned(),
             source: *failed.error,
             log: failed.log,
+            cache: self.shared.executor.store.root().to_owned(),
         });
         // Throwing it twice would kill the helpers before they have cleaned up.
         if self.stopping() && !self.shared.executor.stop.is_thrown() {
@@ -223,9 +224,5 @@ impl<'a> Run<'a> {
 }
 
 fn no_source(error: FetchError) -> work::Failed {
-    let error = match error {
-        FetchError::Cancelled { .. } => ActionError::Cancelled,
-        error => ActionError::Source(error),
-    };
-    work::Failed { error: Box::new(error), log: None }
+    work::Failed { error: Box::new(error.into()), log: None }
 }

@@ -126,7 +126,8 @@ impl Job<'_> {
         if let Err(error) = running.phases() {
             let reached = running.reached.take().filter(|_| !matches!(error, ActionError::Cancelled));
             if let Some(kept) = reached {
-                work.keep(store, unit, &kept).map_err(with_log)?;
+                // Where there is no room to keep it, what failed is still the news, and the room is needed.
+                let _ = work.keep(store, unit, &kept);
             }
             return Err(with_log(error));
         }
