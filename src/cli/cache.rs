@@ -55,13 +55,14 @@ struct Part {
 }
 
 fn parts(stats: &Stats) -> Vec<Part> {
-    let Stats { outcomes, trees, blobs, distfiles, logs, damaged, temporary } = stats;
+    let Stats { outcomes, trees, blobs, distfiles, logs, failed, damaged, temporary } = stats;
     [
         ("outcomes", outcomes),
         ("trees", trees),
         ("blobs", blobs),
         ("distfiles", distfiles),
         ("logs", logs),
+        ("failed", failed),
         ("temporary", temporary),
         ("damaged", damaged),
     ]
@@ -143,22 +144,24 @@ struct Collected {
     blobs: u64,
     distfiles: u64,
     logs: u64,
+    failed: u64,
 }
 
 fn collect(store: &Store, max_size: u64, json: bool) -> Result<(), CliError> {
-    let GcReport { bytes_before, bytes_after, outcomes, trees, blobs, distfiles, logs } =
+    let GcReport { bytes_before, bytes_after, outcomes, trees, blobs, distfiles, logs, failed } =
         store.collect(max_size)?;
     let collected =
-        Collected { max_size, bytes_before, bytes_after, outcomes, trees, blobs, distfiles, logs };
+        Collected { max_size, bytes_before, bytes_after, outcomes, trees, blobs, distfiles, logs, failed };
     if json { print_json(&collected) } else { print(&collected.text()) }
 }
 
 impl Collected {
     fn text(&self) -> String {
-        let Self { outcomes, trees, blobs, distfiles, logs, .. } = self;
+        let Self { outcomes, trees, blobs, distfiles, logs, failed, .. } = self;
         let (before, after) = (bytes(self.bytes_before), bytes(self.bytes_after));
         let mut text = format!(
-            "removed {outcomes} outcomes, {trees} trees, {blobs} blobs, {distfiles} distfiles and {logs} logs\n\
+            "removed {outcomes} outcomes, {trees} trees, {blobs} blobs, {distfiles} distfiles, {logs} logs and \
+             {failed} failed builds\n\
              {before} before, {after} after\n"
         );
         if self.bytes_after > self.max_size {
@@ -205,6 +208,7 @@ mod tests {
         blobs         12345 files     3.00 GiB
         distfiles         0 files          0 B
         logs              2 files     8.00 KiB
+        failed            0 files          0 B
         temporary         0 files          0 B
         damaged           0 files          0 B
         kept                          3.00 GiB
@@ -222,9 +226,10 @@ mod tests {
             blobs: 1,
             distfiles: 0,
             logs: 0,
+            failed: 0,
         };
         insta::assert_snapshot!(collected.text(), @r"
-        removed 1 outcomes, 1 trees, 1 blobs, 0 distfiles and 0 logs
+        removed 1 outcomes, 1 trees, 1 blobs, 0 distfiles, 0 logs and 0 failed builds
         8.00 KiB before, 4.00 KiB after
         the rest is in use: 1.00 KiB were asked for
         ");
