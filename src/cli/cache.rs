@@ -10,7 +10,7 @@ use super::args::{Cache, CacheVerb, Global};
 use super::error::CliError;
 use super::printer::bytes;
 use super::project::open_store;
-use super::{print, print_json};
+use super::{print, print_json, quantity};
 use crate::store::{GcReport, Stats, Store, Usage, VerifyReport};
 
 pub(super) fn run(global: &Global, args: &Cache) -> Result<(), CliError> {
@@ -18,26 +18,10 @@ pub(super) fn run(global: &Global, args: &Cache) -> Result<(), CliError> {
         None | Some(CacheVerb::Show) => show(&open_store(global)?, args.json),
         Some(CacheVerb::Verify) => verify(&open_store(global)?, args.json),
         Some(CacheVerb::Gc { max_size }) => {
-            let max_size = parse_size(max_size).ok_or_else(|| CliError::Size { text: max_size.clone() })?;
+            let max_size = quantity::size(max_size)?;
             collect(&open_store(global)?, max_size, args.json)
         }
     }
-}
-
-/// A number of bytes, or one with K, M, G or T (powers of 1024); `KiB` and `KB` mean the same as `K`.
-fn parse_size(text: &str) -> Option<u64> {
-    let text = text.trim().to_ascii_uppercase();
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let power = match unit.trim_start() {
-        "" | "B" => 0,
-        "K" | "KB" | "KIB" => 1,
-        "M" | "MB" | "MIB" => 2,
-        "G" | "GB" | "GIB" => 3,
-        "T" | "TB" | "TIB" => 4,
-        _ => return None,
-    };
-    number.parse::<u64>().ok()?.checked_mul(1 << (10 * power))
 }
 
 #[derive(Serialize)]
@@ -174,24 +158,6 @@ impl Collected {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_are_read_as_people_write_them() {
-        for (text, expected) in [
-            ("0", 0),
-            ("1048576", 1 << 20),
-            ("4k", 4 << 10),
-            ("10G", 10 << 30),
-            ("10 GiB", 10 << 30),
-            ("2tb", 2 << 40),
-            (" 7B ", 7),
-        ] {
-            assert_eq!(parse_size(text), Some(expected), "{text}");
-        }
-        for wrong in ["", "G", "-1", "1.5G", "10X", "1G1", "99999999999T", "١"] {
-            assert_eq!(parse_size(wrong), None, "{wrong}");
-        }
-    }
 
     #[test]
     fn the_parts_stand_under_each_other() {

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource};
 
+use super::quantity::QuantityError;
 use crate::arch::ArchError;
 use crate::execute::{ActionError, CompilerError, ExecuteError, Failure, MachineError, is_disk_full};
 use crate::fetch::FetchError;
@@ -46,8 +47,8 @@ pub(super) enum CliError {
     RecipeArch { path: PathBuf, source: ArchError },
     #[error("`--override` cannot read `{}`", path.display())]
     OverrideRead { path: PathBuf, source: std::io::Error },
-    #[error("{}", wrong_size(text))]
-    Size { text: String },
+    #[error(transparent)]
+    Quantity(#[from] QuantityError),
     #[error("there is no log of `{unit}`: it was not built here")]
     NoLog { unit: String },
     #[error("this machine lacks something that every build needs")]
@@ -108,12 +109,6 @@ pub(super) enum CliError {
     Unsound(Vec<ElfFinding>),
     #[error("cannot {what}")]
     Io { what: String, source: std::io::Error },
-}
-
-fn wrong_size(text: &str) -> String {
-    format!(
-        "`{text}` is not a size: write a number of bytes, or one with K, M, G or T, for example `--max-size 10G`"
-    )
 }
 
 fn list(findings: &[ElfFinding]) -> String {

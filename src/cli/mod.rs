@@ -14,6 +14,7 @@ mod means;
 mod plan;
 mod printer;
 mod project;
+mod quantity;
 mod shell;
 mod table;
 mod verify;

@@ -57,6 +57,8 @@ pub struct Options {
     pub keep_going: bool,
     /// How long one command may take.
     pub timeout: Option<Duration>,
+    /// How many bytes of memory one process of a build may use.
+    pub memory: Option<u64>,
 }
 
 /// Raised when a run could not be carried out at all; a unit that fails is a [`Failure`] in the report instead.

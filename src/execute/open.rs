@@ -90,8 +90,10 @@ impl Executor<'_> {
             cwd,
             shims: &Shim::for_environment(&env),
             output: Output::Inherit,
+            log_limit: u64::MAX,
             timeout: None,
-            inherit_fds: false,
+            memory: self.options.memory,
+            inherit_fds: &[],
         };
         Ok(self.sandbox.run(&invocation, &self.stop.processes)?)
     }

@@ -24,8 +24,11 @@ use crate::store::{Outcome, OutcomeKey, Placement, Store, StoreError};
 
 /// Where a sandbox sees the folder with the jobserver's pipe.
 const JOBSERVER: &str = "/run/k3sroot";
-/// How many of a log's last lines a failure shows.
+/// How many of a log's last lines a failure shows, and how many characters of each.
 const EXCERPT: usize = 12;
+const EXCERPT_LINE: usize = 400;
+/// How large a log may become, in bytes. That of the C library, the largest, has 1.5 MiB.
+const LOG_LIMIT: u64 = 64 << 20;
 
 /// Why an action has no outcome, and where its log is.
 pub(super) struct Failed {
@@ -285,8 +288,10 @@ impl Running<'_> {
             cwd,
             shims: &Shim::for_environment(&env),
             output: Output::Log(&self.log),
+            log_limit: LOG_LIMIT.saturating_sub(start),
             timeout: executor.options.timeout,
-            inherit_fds: true,
+            memory: executor.options.memory,
+            inherit_fds: &[jobserver.fd()],
         };
         let ending = match executor.sandbox.run(&invocation, &executor.stop.processes) {
             Ok(exit) => {
@@ -298,8 +303,9 @@ impl Running<'_> {
                 }
             }
             Err(SandboxError::Cancelled) => return Err(ActionError::Cancelled),
-            Err(SandboxError::TimedOut { after }) => {
-                format!("took longer than {} minutes", after.as_secs() / 60)
+            Err(SandboxError::TimedOut { after }) => format!("took longer than {}", time(after)),
+            Err(SandboxError::LogFull { .. }) => {
+                format!("made the log larger than {} MiB", LOG_LIMIT >> 20)
             }
             Err(error) => return Err(error.into()),
         };
@@ -335,11 +341,24 @@ fn globs<T: AsRef<str>>(globs: &[T]) -> Result<GlobSet, ActionError> {
 /// A command as an error shows it: the beginning, when it is long.
 fn shorten(argv: &[String]) -> String {
     const LONGEST: usize = 90;
-    let command = argv.join(" ");
-    match command.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{} …", &command[..end]),
-        None => command,
+    cut(&argv.join(" "), LONGEST)
+}
+
+/// The beginning of a text that has more than `longest` characters.
+fn cut(text: &str, longest: usize) -> String {
+    match text.char_indices().nth(longest) {
+        Some((end, _)) => format!("{} …", &text[..end]),
+        None => text.to_owned(),
     }
+}
+
+/// A time as `--timeout` takes it.
+fn time(time: Duration) -> String {
+    let (count, unit) = match time.as_secs() {
+        seconds if seconds % 60 == 0 => (seconds / 60, "minute"),
+        seconds => (seconds, "second"),
+    };
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }
 
 /// The last lines of what was written to `log` since `start`.
@@ -352,7 +371,8 @@ fn excerpt(log: &File, start: u64) -> io::Result<Vec<String>> {
     log.read_to_end(&mut bytes)?;
     let text = String::from_utf8_lossy(&bytes);
     let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
-    Ok(lines.iter().skip(lines.len().saturating_sub(EXCERPT)).map(|line| (*line).to_owned()).collect())
+    let last = lines.iter().skip(lines.len().saturating_sub(EXCERPT));
+    Ok(last.map(|line| cut(line, EXCERPT_LINE)).collect())
 }
 
 #[cfg(test)]
@@ -364,5 +384,11 @@ mod tests {
         assert_eq!(shorten(&["make".to_owned(), "all".to_owned()]), "make all");
         let long = shorten(&["é".repeat(200)]);
         assert!(long.ends_with('…') && long.chars().count() == 92, "{long}");
+    }
+
+    #[test]
+    fn times_are_told_as_they_were_given() {
+        let told = [1, 60, 90, 7200].map(|seconds| time(Duration::from_secs(seconds)));
+        assert_eq!(told, ["1 second", "1 minute", "90 seconds", "120 minutes"]);
     }
 }
