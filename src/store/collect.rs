@@ -143,13 +143,12 @@ impl Store {
                 continue;
             };
             let path = folder.join(unit);
-            match builds.get_mut(&path) {
-                Some(build) => build.bytes += file.bytes,
-                None => {
-                    let meta = fs::symlink_metadata(&path).map_err(at("look at", &path))?;
-                    let changed = meta.modified().map_err(at("look at", &path))?;
-                    builds.insert(path.clone(), FileFound { path, changed, ..file });
-                }
+            if let Some(build) = builds.get_mut(&path) {
+                build.bytes += file.bytes;
+            } else {
+                let meta = fs::symlink_metadata(&path).map_err(at("look at", &path))?;
+                let changed = meta.modified().map_err(at("look at", &path))?;
+                builds.insert(path.clone(), FileFound { path, changed, ..file });
             }
         }
         Ok(builds.into_values().collect())

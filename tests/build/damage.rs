@@ -40,7 +40,9 @@ fn whatever_is_damaged_is_named_and_made_again() {
         for (what, how) in [("flipped", FLIPPED), ("cut", CUT), ("emptied", EMPTIED)] {
             let context = format!("{kind} {what}");
             let all = entries(&workspace, kind);
-            all.iter().for_each(|path| damage(path, how));
+            for path in &all {
+                damage(path, how);
+            }
             let verified = workspace.run("cache", &["verify"]);
             assert_eq!(verified.code, Some(1), "{context}: {}{}", verified.stdout, verified.stderr);
             for path in &all {
@@ -62,7 +64,9 @@ fn damage_that_a_build_meets_is_mended_by_the_next_one() {
     let undisturbed = workspace.dist();
     for kind in ["blobs", "trees", "actions"] {
         for (what, how) in [("flipped", FLIPPED), ("cut", CUT), ("emptied", EMPTIED)] {
-            entries(&workspace, kind).iter().for_each(|path| damage(path, how));
+            for path in entries(&workspace, kind) {
+                damage(&path, how);
+            }
             let mut runs = 0;
             loop {
                 let run = workspace.build(&[]);
