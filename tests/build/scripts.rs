@@ -78,9 +78,8 @@ pub(crate) fn workspace(conditions: Conditions) -> Workspace {
         );
         fs::write(workspace.path(&format!("recipes/{name}.toml")), recipe).unwrap();
         if !["seed", "maker"].contains(&name) {
-            root += &format!(
-                "[[file]]\npackage = '{name}'\nfrom = ['usr/bin/{name}']\nscript = true\nto = 'bin'\n"
-            );
+            let rule = "[[file]]\npackage = '{name}'\nfrom = ['usr/bin/{name}']\nscript = true\nto = 'bin'\n";
+            root.push_str(&rule.replace("{name}", name));
         }
     }
     fs::write(workspace.path("recipes/root.toml"), root).unwrap();
