@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{Read, Seek, Write};
 use std::net::TcpListener;
+use std::os::fd::RawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -44,7 +45,9 @@ struct Run {
     cwd: &'static str,
     shims: Vec<Shim>,
     timeout: Option<Duration>,
-    inherit_fds: bool,
+    log_limit: u64,
+    memory: Option<u64>,
+    inherit_fds: Vec<RawFd>,
     cancel: Cancel,
 }
 
@@ -58,7 +61,9 @@ impl Run {
             cwd: "/",
             shims: Vec::new(),
             timeout: Some(Duration::from_secs(60)),
-            inherit_fds: false,
+            log_limit: u64::MAX,
+            memory: None,
+            inherit_fds: Vec::new(),
             cancel: Cancel::new(),
         }
     }
@@ -87,8 +92,10 @@ impl Run {
             cwd: self.cwd,
             shims: &self.shims,
             output: Output::Log(&log),
+            log_limit: self.log_limit,
             timeout: self.timeout,
-            inherit_fds: self.inherit_fds,
+            memory: self.memory,
+            inherit_fds: &self.inherit_fds,
         };
         let result = Sandbox::new(self.mode, helper()).run(&invocation, &self.cancel);
         let mut text = Vec::new();
@@ -413,7 +420,7 @@ fn files_that_the_caller_left_open_reach_a_command_only_if_wanted() {
     for mode in modes() {
         let mut run = Run::sh(mode, &script);
         assert_eq!(run.log(), "closed\n4\n");
-        run.inherit_fds = true;
+        run.inherit_fds = vec![number];
         assert!(run.log().starts_with("open\n"), "{mode:?}");
     }
 }
@@ -433,8 +440,10 @@ fn inheritor() {
         cwd: "/",
         shims: &[],
         output: Output::Inherit,
+        log_limit: u64::MAX,
         timeout: None,
-        inherit_fds: false,
+        memory: None,
+        inherit_fds: &[],
     };
     let exit = Sandbox::new(mode, helper()).run(&invocation, &Cancel::new()).unwrap();
     assert_eq!(exit.status, Status::Code(3));
@@ -498,6 +507,36 @@ fn a_timeout_kills_everything() {
         assert_eq!(error.to_string(), "the command was stopped after 0.3 s", "{mode:?}");
         assert!((300..10_000).contains(&started.elapsed().as_millis()));
         assert_eq!(alive(&mark), 0, "{mode:?}");
+    }
+}
+
+#[test]
+fn a_log_that_is_full_kills_everything() {
+    for mode in modes() {
+        let mark = mark();
+        // Whoever prints is not impressed by a pipe that nobody reads.
+        let script = format!("trap '' PIPE TERM; setsid sleep {mark} & while :; do echo more; done 2>&1");
+        let mut run = Run::sh(mode, &script);
+        run.log_limit = 1000;
+        let (result, log) = run.output();
+        assert!(matches!(result, Err(SandboxError::LogFull { limit: 1000 })), "{mode:?}: {result:?}");
+        assert_eq!(log, "more\n".repeat(200));
+        assert_eq!(alive(&mark), 0, "{mode:?}");
+    }
+}
+
+#[test]
+fn memory_has_a_limit_and_who_takes_it_dies_first() {
+    for mode in modes() {
+        let take = "try:\n  bytearray(300 << 20)\n  print('taken')\nexcept MemoryError:\n  print('refused')";
+        let mut run = Run::argv(mode, &["python3", "-c", take]);
+        assert_eq!(run.log(), "taken\n", "{mode:?}");
+        run.memory = Some(200 << 20);
+        assert_eq!(run.log(), "refused\n", "{mode:?}");
+        // To reserve addresses is not to use them.
+        run.argv = ["sh", "-c", "ulimit -Hd; ulimit -v"].map(str::to_owned).into();
+        assert_eq!(run.log(), "204800\nunlimited\n", "{mode:?}");
+        assert_eq!(Run::sh(mode, "cat /proc/self/oom_score_adj").log(), "1000\n", "{mode:?}");
     }
 }
 

@@ -1,9 +1,12 @@
 //! The command line's words: one type per verb, with the help that users read.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::quantity;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -156,9 +159,12 @@ pub(super) struct Running {
     /// How builds are kept apart from the machine.
     #[arg(long, value_enum, default_value_t = SandboxChoice::Auto)]
     pub(super) sandbox: SandboxChoice,
-    /// Minutes that one command may take.
-    #[arg(long, value_name = "MINUTES", default_value_t = 120)]
-    pub(super) timeout: u64,
+    /// How long one command may take: minutes, or a number with `s`, `m` or `h`.
+    #[arg(long, value_name = "TIME", default_value = "2h", value_parser = quantity::time)]
+    pub(super) timeout: Duration,
+    /// How much memory one process of a build may use: bytes, or with K, M, G or T [default: as much as the machine has].
+    #[arg(long, value_name = "SIZE", value_parser = quantity::size)]
+    pub(super) memory: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -10,7 +10,7 @@ use super::args::{Cache, CacheVerb, Global};
 use super::error::CliError;
 use super::printer::bytes;
 use super::project::open_store;
-use super::{print, print_json};
+use super::{print, print_json, quantity};
 use crate::store::{GcReport, Stats, Store, Usage, VerifyReport};
 
 pub(super) fn run(global: &Global, args: &Cache) -> Result<(), CliError> {
@@ -18,26 +18,10 @@ pub(super) fn run(global: &Global, args: &Cache) -> Result<(), CliError> {
         None | Some(CacheVerb::Show) => show(&open_store(global)?, args.json),
         Some(CacheVerb::Verify) => verify(&open_store(global)?, args.json),
         Some(CacheVerb::Gc { max_size }) => {
-            let max_size = parse_size(max_size).ok_or_else(|| CliError::Size { text: max_size.clone() })?;
+            let max_size = quantity::size(max_size)?;
             collect(&open_store(global)?, max_size, args.json)
         }
     }
-}
-
-/// A number of bytes, or one with K, M, G or T (powers of 1024); `KiB` and `KB` mean the same as `K`.
-fn parse_size(text: &str) -> Option<u64> {
-    let text = text.trim().to_ascii_uppercase();
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let power = match unit.trim_start() {
-        "" | "B" => 0,
-        "K" | "KB" | "KIB" => 1,
-        "M" | "MB" | "MIB" => 2,
-        "G" | "GB" | "GIB" => 3,
-        "T" | "TB" | "TIB" => 4,
-        _ => return None,
-    };
-    number.parse::<u64>().ok()?.checked_mul(1 << (10 * power))
 }
 
 #[derive(Serialize)]
@@ -55,13 +39,14 @@ struct Part {
 }
 
 fn parts(stats: &Stats) -> Vec<Part> {
-    let Stats { outcomes, trees, blobs, distfiles, logs, damaged, temporary } = stats;
+    let Stats { outcomes, trees, blobs, distfiles, logs, failed, damaged, temporary } = stats;
     [
         ("outcomes", outcomes),
         ("trees", trees),
         ("blobs", blobs),
         ("distfiles", distfiles),
         ("logs", logs),
+        ("failed", failed),
         ("temporary", temporary),
         ("damaged", damaged),
     ]
@@ -143,22 +128,24 @@ struct Collected {
     blobs: u64,
     distfiles: u64,
     logs: u64,
+    failed: u64,
 }
 
 fn collect(store: &Store, max_size: u64, json: bool) -> Result<(), CliError> {
-    let GcReport { bytes_before, bytes_after, outcomes, trees, blobs, distfiles, logs } =
+    let GcReport { bytes_before, bytes_after, outcomes, trees, blobs, distfiles, logs, failed } =
         store.collect(max_size)?;
     let collected =
-        Collected { max_size, bytes_before, bytes_after, outcomes, trees, blobs, distfiles, logs };
+        Collected { max_size, bytes_before, bytes_after, outcomes, trees, blobs, distfiles, logs, failed };
     if json { print_json(&collected) } else { print(&collected.text()) }
 }
 
 impl Collected {
     fn text(&self) -> String {
-        let Self { outcomes, trees, blobs, distfiles, logs, .. } = self;
+        let Self { outcomes, trees, blobs, distfiles, logs, failed, .. } = self;
         let (before, after) = (bytes(self.bytes_before), bytes(self.bytes_after));
         let mut text = format!(
-            "removed {outcomes} outcomes, {trees} trees, {blobs} blobs, {distfiles} distfiles and {logs} logs\n\
+            "removed {outcomes} outcomes, {trees} trees, {blobs} blobs, {distfiles} distfiles, {logs} logs and \
+             {failed} failed builds\n\
              {before} before, {after} after\n"
         );
         if self.bytes_after > self.max_size {
@@ -171,24 +158,6 @@ impl Collected {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_are_read_as_people_write_them() {
-        for (text, expected) in [
-            ("0", 0),
-            ("1048576", 1 << 20),
-            ("4k", 4 << 10),
-            ("10G", 10 << 30),
-            ("10 GiB", 10 << 30),
-            ("2tb", 2 << 40),
-            (" 7B ", 7),
-        ] {
-            assert_eq!(parse_size(text), Some(expected), "{text}");
-        }
-        for wrong in ["", "G", "-1", "1.5G", "10X", "1G1", "99999999999T", "١"] {
-            assert_eq!(parse_size(wrong), None, "{wrong}");
-        }
-    }
 
     #[test]
     fn the_parts_stand_under_each_other() {
@@ -205,6 +174,7 @@ mod tests {
         blobs         12345 files     3.00 GiB
         distfiles         0 files          0 B
         logs              2 files     8.00 KiB
+        failed            0 files          0 B
         temporary         0 files          0 B
         damaged           0 files          0 B
         kept                          3.00 GiB
@@ -222,9 +192,10 @@ mod tests {
             blobs: 1,
             distfiles: 0,
             logs: 0,
+            failed: 0,
         };
         insta::assert_snapshot!(collected.text(), @r"
-        removed 1 outcomes, 1 trees, 1 blobs, 0 distfiles and 0 logs
+        removed 1 outcomes, 1 trees, 1 blobs, 0 distfiles, 0 logs and 0 failed builds
         8.00 KiB before, 4.00 KiB after
         the rest is in use: 1.00 KiB were asked for
         ");

@@ -7,9 +7,10 @@ use std::process::ExitCode;
 
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource};
 
+use super::quantity::QuantityError;
 use crate::arch::ArchError;
 use crate::check::{GoldenError, ParseVariationError, StageError, Variation};
-use crate::execute::{ActionError, CompilerError, ExecuteError, Failure, MachineError};
+use crate::execute::{ActionError, CompilerError, ExecuteError, Failure, MachineError, is_disk_full};
 use crate::fetch::FetchError;
 use crate::graph::GraphError;
 use crate::name::{PackageName, ParseNameError};
@@ -47,8 +48,8 @@ pub(super) enum CliError {
     RecipeArch { path: PathBuf, source: ArchError },
     #[error("`--override` cannot read `{}`", path.display())]
     OverrideRead { path: PathBuf, source: std::io::Error },
-    #[error("{}", wrong_size(text))]
-    Size { text: String },
+    #[error(transparent)]
+    Quantity(#[from] QuantityError),
     #[error("there is no log of `{unit}`: it was not built here")]
     NoLog { unit: String },
     #[error("this machine lacks something that every build needs")]
@@ -134,12 +135,6 @@ pub(super) enum CliError {
     Io { what: String, source: std::io::Error },
 }
 
-fn wrong_size(text: &str) -> String {
-    format!(
-        "`{text}` is not a size: write a number of bytes, or one with K, M, G or T, for example `--max-size 10G`"
-    )
-}
-
 fn list(findings: &[ElfFinding]) -> String {
     findings.iter().map(|finding| format!("  {finding}")).collect::<Vec<_>>().join("\n")
 }
@@ -159,6 +154,7 @@ impl CliError {
             | Self::Stage(_)
             | Self::Unfinished { our_own: true } => ExitCode::from(2),
             Self::Action(error) if error.is_our_own() => ExitCode::from(2),
+            error if is_disk_full(error) => ExitCode::from(2),
             _ => ExitCode::FAILURE,
         }
     }
@@ -173,10 +169,14 @@ impl CliError {
             Self::Fetch(error) => tree(self, &[], None, &error.hints()),
             Self::NoAnswer(error) => error.render(colour),
             Self::Different => String::new(),
+            _ if is_disk_full(self) => tree(self, &[], None, &[NO_ROOM.to_owned()]),
             _ => tree(self, &[], None, &[]),
         }
     }
 }
+
+/// The remedy where the error names a path on a disk that is full.
+const NO_ROOM: &str = "no room is left on the disk of that path; if it is the cache's, `k3sroot cache gc --max-size SIZE` makes that smaller";
 
 /// A failed unit as people read it.
 pub(super) fn render_failure(failure: &Failure) -> String {

@@ -1,7 +1,6 @@
 //! Makes what a run needs (fetcher, sandbox, stop switch) out of the command line's words.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::args::{Running, SandboxChoice, Sources};
 use super::error::CliError;
@@ -9,6 +8,10 @@ use crate::execute::{Options, Stop};
 use crate::fetch::{self, Fetcher};
 use crate::sandbox::{Mode, Sandbox};
 use crate::store::Store;
+
+/// What is said once when builds run without namespaces. README.md has the whole list.
+const NOT_APART: &str = "note: without namespaces builds can read and change what you can, and reach the network; \
+                         the bits are the same";
 
 /// The fetcher that the options describe.
 pub(super) fn fetcher(sources: &Sources, store: &Store) -> Result<Fetcher, CliError> {
@@ -38,16 +41,17 @@ pub(super) fn sandbox(running: &Running, store: &Store) -> Result<Sandbox, CliEr
         SandboxChoice::Auto => match Sandbox::probe(&helper) {
             Ok(()) => Mode::Namespaces,
             Err(error) => {
-                eprintln!("note: building without namespaces: {error}");
-                eprintln!(
-                    "note: builds can read the whole disk and reach the network; `--sandbox namespaces` makes this an error"
-                );
+                eprintln!("note: no namespaces: {error}");
+                eprintln!("note: `--sandbox namespaces` makes this an error");
                 Mode::None
             }
         },
     };
     if mode == Mode::None && !is_plain(store.root()) {
         return Err(CliError::CachePath { path: store.root().to_owned() });
+    }
+    if mode == Mode::None {
+        eprintln!("{NOT_APART}");
     }
     Ok(Sandbox::new(mode, helper).scratch_in(store.root().join("tmp")))
 }
@@ -63,8 +67,14 @@ pub(super) fn options(running: &Running) -> Options {
     Options {
         jobs: running.jobs.map_or(cores, usize::from),
         keep_going: running.keep_going,
-        timeout: Some(Duration::from_secs(60 * running.timeout)),
+        timeout: Some(running.timeout),
+        memory: running.memory.or_else(machine_memory),
     }
+}
+
+/// How much memory the machine has: a process that wants more has lost its way.
+fn machine_memory() -> Option<u64> {
+    nix::sys::sysinfo::sysinfo().ok().map(|machine| machine.ram_total())
 }
 
 /// A switch that Ctrl-C and SIGTERM throw.

@@ -16,6 +16,7 @@ mod means;
 mod plan;
 mod printer;
 mod project;
+mod quantity;
 mod shell;
 mod table;
 mod verify;

@@ -1,5 +1,6 @@
 //! How a unit's build can fail, and what may help.
 
+use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
@@ -8,7 +9,7 @@ use crate::digest::Sha256;
 use crate::fetch::{FetchError, PatchError, UnpackError};
 use crate::name::{Machine, Unit, Version};
 use crate::sandbox::SandboxError;
-use crate::store::StoreError;
+use crate::store::{Refusal, StoreError};
 
 /// A unit that has no outcome, and why.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +25,8 @@ pub struct Failure {
     pub source: ActionError,
     /// The log, if the build got far enough to have one.
     pub log: Option<PathBuf>,
+    /// The folder that was built in.
+    pub cache: PathBuf,
 }
 
 /// What can go wrong with one action.
@@ -32,6 +35,9 @@ pub enum ActionError {
     /// Its source could not be had.
     #[error("the source could not be had")]
     Source(#[source] FetchError),
+    /// Whether there is a source was not even found out.
+    #[error("the source could not be fetched")]
+    Fetch(#[source] FetchError),
     /// Its source could not be unpacked.
     #[error("the source could not be unpacked")]
     Unpack(#[source] UnpackError),
@@ -77,6 +83,14 @@ pub enum ActionError {
         /// The glob.
         glob: String,
     },
+    /// Something was installed that no package has.
+    #[error("`{path}` was installed: {reason}")]
+    Installed {
+        /// Its guest path.
+        path: String,
+        /// What is wrong with it.
+        reason: Refusal,
+    },
     /// Nothing was installed.
     #[error("nothing was installed under `{folder}`")]
     NothingInstalled {
@@ -120,23 +134,49 @@ pub enum ActionError {
 impl ActionError {
     /// Whether k3sroot or the machine failed, and not the build or what went into it.
     pub fn is_our_own(&self) -> bool {
-        matches!(self, Self::Sandbox(_) | Self::Compiler(_) | Self::Store(_) | Self::Io { .. })
+        match self {
+            // Two needs that do not fit together.
+            Self::Store(StoreError::Clash(_)) => false,
+            Self::Fetch(_) | Self::Sandbox(_) | Self::Compiler(_) | Self::Store(_) | Self::Io { .. } => true,
+            _ => is_disk_full(self),
+        }
     }
+}
+
+impl From<FetchError> for ActionError {
+    fn from(error: FetchError) -> Self {
+        match error {
+            FetchError::Cancelled { .. } => Self::Cancelled,
+            error @ FetchError::Unobtainable { .. } => Self::Source(error),
+            error => Self::Fetch(error),
+        }
+    }
+}
+
+/// Whether there was no room left on a disk for what `error` is about.
+pub fn is_disk_full(error: &(dyn Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |&error| error.source()).any(|error| {
+        let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+        matches!(kind, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+    })
 }
 
 fn list(items: &[String]) -> String {
     items.join(", ")
 }
 
+const TOO_MUCH_MEMORY: &str = "a process wanted more memory than it may have: `--memory SIZE` allows more";
+/// What a command ends with that the kernel killed, itself or its compiler.
+const KILLED: [&str; 2] = ["was killed by signal 9", "Killed signal terminated program"];
+
 /// What is often behind the text of a failed command, with the remedy.
-const SYMPTOMS: [(&str, &str); 7] = [
+const SYMPTOMS: [(&str, &str); 9] = [
     ("Temporary failure in name resolution", "builds have no network: every byte comes from a `[[source]]`"),
     ("Network is unreachable", "builds have no network: every byte comes from a `[[source]]`"),
     ("Read-only file system", "a build may write only to /src, /build, /out and /tmp"),
-    (
-        "No space left on device",
-        "the disk of the cache is full: `k3sroot cache gc` frees some, K3SROOT_CACHE moves it",
-    ),
+    ("Cannot allocate memory", TOO_MUCH_MEMORY),
+    ("MemoryError", TOO_MUCH_MEMORY),
+    ("memory exhausted", TOO_MUCH_MEMORY),
     (
         ": not found",
         "a program is missing: if it is not among the build machine's, list its package under [needs] tools",
@@ -155,10 +195,23 @@ impl Failure {
     /// Advice that fits the failure, most specific first.
     pub fn hints(&self) -> Vec<String> {
         let mut hints = Vec::new();
+        let full = format!(
+            "no room is left on the disk of `{}`: `k3sroot cache gc --max-size SIZE` makes the cache smaller, `--cache DIR` puts it elsewhere",
+            self.cache.display()
+        );
+        if is_disk_full(&self.source) {
+            hints.push(full.clone());
+        }
         match &self.source {
             ActionError::Source(error) => hints.extend(error.hints()),
-            ActionError::Command { excerpt, .. } => {
+            ActionError::Command { excerpt, ending, .. } => {
                 let text = excerpt.join("\n");
+                if text.contains("No space left on device") {
+                    hints.push(full);
+                }
+                if KILLED.iter().any(|killed| ending.contains(killed) || text.contains(killed)) {
+                    hints.push("the kernel does that when the machine has no memory left: fewer `--jobs` need less".to_owned());
+                }
                 let package = text.split_once("Package '").or_else(|| text.split_once("No package '"));
                 if let Some((name, _)) = package.and_then(|(_, rest)| rest.split_once('\'')) {
                     hints.push(format!("`{}` does not list what provides `{name}` under [needs] link", self.recipe.display()));

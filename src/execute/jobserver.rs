@@ -6,7 +6,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::os::fd::{AsFd as _, AsRawFd as _, RawFd};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Sender};
 use std::thread;
@@ -71,12 +71,17 @@ impl Jobserver {
         &self.path
     }
 
+    /// The pipe as `make` inherits it.
+    pub(super) fn fd(&self) -> RawFd {
+        self.pipe.as_raw_fd()
+    }
+
     /// What `MAKEFLAGS` tells a program; `fifo` is where the program sees the pipe.
     pub(super) fn makeflags(&self, program: &str, fifo: &str) -> String {
         if program == "ninja" {
             format!(" -j{} --jobserver-auth=fifo:{fifo}", self.jobs)
         } else {
-            let fd = self.pipe.as_raw_fd();
+            let fd = self.fd();
             format!(" -j{} --jobserver-auth={fd},{fd}", self.jobs)
         }
     }

@@ -34,7 +34,7 @@ use crate::sandbox::{Cancel, Sandbox};
 use crate::store::{Outcome, OutcomeKey, Store, StoreError};
 
 pub use compiler::{CompilerError, HostCompiler};
-pub use error::{ActionError, Failure};
+pub use error::{ActionError, Failure, is_disk_full};
 pub use event::{Event, How};
 pub use machine::{Keys, MachineError};
 pub use open::Opened;
@@ -57,6 +57,8 @@ pub struct Options {
     pub keep_going: bool,
     /// How long one command may take.
     pub timeout: Option<Duration>,
+    /// How many bytes of memory one process of a build may use.
+    pub memory: Option<u64>,
 }
 
 /// Raised when a run could not be carried out at all; a unit that fails is a [`Failure`] in the report instead.

@@ -39,7 +39,7 @@ impl Executor<'_> {
             .iter()
             .map(|archives| self.fetcher.obtain(archives, &|_| (), &self.stop.downloads))
             .collect::<Result<Vec<_>, _>>()
-            .map_err(ActionError::Source)?;
+            .map_err(ActionError::from)?;
         work.fill(action, &obtained, self.store)?;
         let keys = Keys::new(self.sandbox.mode()).map_err(|error| ActionError::Io {
             what: "tell this machine from others".to_owned(),
@@ -87,8 +87,10 @@ impl Executor<'_> {
             cwd,
             shims: &Shim::for_environment(&env),
             output: Output::Inherit,
+            log_limit: u64::MAX,
             timeout: None,
-            inherit_fds: false,
+            memory: self.options.memory,
+            inherit_fds: &[],
         };
         Ok(self.sandbox.run(&invocation, &self.stop.processes)?)
     }

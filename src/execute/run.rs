@@ -15,7 +15,7 @@ use crate::store::Outcome;
 pub(super) enum Message {
     Fetched(Unit, Result<Vec<Obtained>, FetchError>),
     Token,
-    Finished(Unit, Box<Result<Outcome, work::Failed>>),
+    Finished(Unit, Box<Result<(Outcome, How), work::Failed>>),
 }
 
 /// A run in progress; lives on one thread, which alone touches the schedule.
@@ -182,14 +182,16 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn finished(&mut self, unit: &Unit, result: Result<Outcome, work::Failed>) -> Result<(), ExecuteError> {
+    fn finished(
+        &mut self,
+        unit: &Unit,
+        result: Result<(Outcome, How), work::Failed>,
+    ) -> Result<(), ExecuteError> {
         self.shared.jobserver.release().map_err(ExecuteError::Jobserver)?;
         match result {
-            Ok(outcome) => {
-                let wall = Duration::from_secs_f64(outcome.seconds);
-                let cpu = Duration::from_secs_f64(outcome.cpu_seconds);
+            Ok((outcome, how)) => {
                 self.shared.executor.store.remember_duration(unit, outcome.seconds);
-                self.done(unit, outcome, How::Built { wall, cpu });
+                self.done(unit, outcome, how);
             }
             Err(failed) => self.failed(unit, failed),
         }
@@ -212,6 +214,7 @@ impl<'a> Run<'a> {
             recipe: action.recipe().to_owned(),
             source: *failed.error,
             log: failed.log,
+            cache: self.shared.executor.store.root().to_owned(),
         });
         // Throwing it twice would kill the helpers before they have cleaned up.
         if self.stopping() && !self.shared.executor.stop.is_thrown() {
@@ -221,9 +224,5 @@ impl<'a> Run<'a> {
 }
 
 fn no_source(error: FetchError) -> work::Failed {
-    let error = match error {
-        FetchError::Cancelled { .. } => ActionError::Cancelled,
-        error => ActionError::Source(error),
-    };
-    work::Failed { error: Box::new(error), log: None }
+    work::Failed { error: Box::new(error.into()), log: None }
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::borrowed::Borrowed;
 use super::symbols;
 use super::workdir::{WorkDir, forget_kept, guest, log_path};
-use super::{ActionError, Event, Shared, archives};
+use super::{ActionError, Event, How, Shared, archives};
 use crate::digest::{ActionDigest, TreeDigest};
 use crate::fetch::Obtained;
 use crate::name::Unit;
@@ -24,8 +24,11 @@ use crate::store::{Outcome, OutcomeKey, Placement, Store, StoreError};
 
 /// Where a sandbox sees the folder with the jobserver's pipe.
 const JOBSERVER: &str = "/run/k3sroot";
-/// How many of a log's last lines a failure shows.
+/// How many of a log's last lines a failure shows, and how many characters of each.
 const EXCERPT: usize = 12;
+const EXCERPT_LINE: usize = 400;
+/// How large a log may become, in bytes. That of the C library, the largest, has 1.5 MiB.
+const LOG_LIMIT: u64 = 64 << 20;
 
 /// Why an action has no outcome, and where its log is.
 pub(super) struct Failed {
@@ -82,7 +85,7 @@ pub struct Kept {
 
 impl Job<'_> {
     /// Runs the action under its lock; another k3sroot may have been faster.
-    pub(super) fn run(&self) -> Result<Outcome, Failed> {
+    pub(super) fn run(&self) -> Result<(Outcome, How), Failed> {
         let store = self.shared.executor.store;
         let key = self.shared.keys.action(self.action);
         let plain = |error: StoreError| Failed { error: Box::new(error.into()), log: None };
@@ -101,14 +104,14 @@ impl Job<'_> {
             }
         };
         if let Some(outcome) = store.lookup(&key).map_err(plain)? {
-            return Ok(outcome);
+            return Ok((outcome, How::Cached));
         }
         let outcome = self.build(&key);
         drop(lock);
         outcome
     }
 
-    fn build(&self, key: &OutcomeKey) -> Result<Outcome, Failed> {
+    fn build(&self, key: &OutcomeKey) -> Result<(Outcome, How), Failed> {
         let store = self.shared.executor.store;
         let unit = self.action.unit();
         let log_path = log_path(store, unit);
@@ -126,7 +129,8 @@ impl Job<'_> {
         if let Err(error) = running.phases() {
             let reached = running.reached.take().filter(|_| !matches!(error, ActionError::Cancelled));
             if let Some(kept) = reached {
-                work.keep(store, unit, &kept).map_err(with_log)?;
+                // Where there is no room to keep it, what failed is still the news, and the room is needed.
+                let _ = work.keep(store, unit, &kept);
             }
             return Err(with_log(error));
         }
@@ -157,7 +161,7 @@ impl Job<'_> {
             // Nobody to take it means that it is removed here and now.
             let _ = trash.send(work);
         }
-        Ok(outcome)
+        Ok((outcome, How::Built { wall: started.elapsed(), cpu }))
     }
 
     fn phase(&self, phase: &str) {
@@ -169,17 +173,26 @@ impl Job<'_> {
         let under = self.action.installed_under();
         let folder = work.host(OUT).join(under);
         let nothing = || ActionError::NothingInstalled { folder: format!("{OUT}/{under}") };
+        let capture = |keep: &(dyn Fn(&str) -> bool + Sync)| {
+            self.shared.executor.store.capture(&folder, keep).map_err(|error| match error {
+                StoreError::Refused { path, reason } => {
+                    let path = path.strip_prefix(work.host(OUT)).unwrap_or(&path);
+                    ActionError::Installed { path: format!("{OUT}/{}", path.display()), reason }
+                }
+                error => error.into(),
+            })
+        };
         if !folder.is_dir() {
             return Err(nothing());
         }
         let tree = match self.action.keep() {
             Keep::AllBut(unwanted) => {
                 let unwanted = globs(unwanted)?;
-                self.shared.executor.store.capture(&folder, &|path| !unwanted.is_match(path))?
+                capture(&|path| !unwanted.is_match(path))?
             }
             Keep::Only(wanted) => {
                 let matcher = globs(wanted)?;
-                let tree = self.shared.executor.store.capture(&folder, &|path| matcher.is_match(path))?;
+                let tree = capture(&|path| matcher.is_match(path))?;
                 let listing = self.shared.executor.store.tree(&tree)?;
                 for (index, glob) in wanted.iter().enumerate() {
                     if !listing.entries().keys().any(|path| matcher.matches(path).contains(&index)) {
@@ -266,7 +279,8 @@ impl Running<'_> {
         };
         env.insert("MAKEFLAGS".to_owned(), jobserver.makeflags(program, &fifo));
         let mut mounts = self.work.mounts(&self.borrowed)?;
-        mounts.push(Mount { host: folder.to_owned(), guest: guest(JOBSERVER)?, access: Access::ReadWrite });
+        // A pipe can be written to all the same, and nothing can be left there for another build.
+        mounts.push(Mount { host: folder.to_owned(), guest: guest(JOBSERVER)?, access: Access::ReadOnly });
         let invocation = Invocation {
             mounts: &mounts,
             argv,
@@ -274,8 +288,10 @@ impl Running<'_> {
             cwd,
             shims: &Shim::for_environment(&env),
             output: Output::Log(&self.log),
+            log_limit: LOG_LIMIT.saturating_sub(start),
             timeout: executor.options.timeout,
-            inherit_fds: true,
+            memory: executor.options.memory,
+            inherit_fds: &[jobserver.fd()],
         };
         let ending = match executor.sandbox.run(&invocation, &executor.stop.processes) {
             Ok(exit) => {
@@ -287,8 +303,9 @@ impl Running<'_> {
                 }
             }
             Err(SandboxError::Cancelled) => return Err(ActionError::Cancelled),
-            Err(SandboxError::TimedOut { after }) => {
-                format!("took longer than {} minutes", after.as_secs() / 60)
+            Err(SandboxError::TimedOut { after }) => format!("took longer than {}", time(after)),
+            Err(SandboxError::LogFull { .. }) => {
+                format!("made the log larger than {} MiB", LOG_LIMIT >> 20)
             }
             Err(error) => return Err(error.into()),
         };
@@ -324,11 +341,24 @@ fn globs<T: AsRef<str>>(globs: &[T]) -> Result<GlobSet, ActionError> {
 /// A command as an error shows it: the beginning, when it is long.
 fn shorten(argv: &[String]) -> String {
     const LONGEST: usize = 90;
-    let command = argv.join(" ");
-    match command.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{} …", &command[..end]),
-        None => command,
+    cut(&argv.join(" "), LONGEST)
+}
+
+/// The beginning of a text that has more than `longest` characters.
+fn cut(text: &str, longest: usize) -> String {
+    match text.char_indices().nth(longest) {
+        Some((end, _)) => format!("{} …", &text[..end]),
+        None => text.to_owned(),
     }
+}
+
+/// A time as `--timeout` takes it.
+fn time(time: Duration) -> String {
+    let (count, unit) = match time.as_secs() {
+        seconds if seconds % 60 == 0 => (seconds / 60, "minute"),
+        seconds => (seconds, "second"),
+    };
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }
 
 /// The last lines of what was written to `log` since `start`.
@@ -341,7 +371,8 @@ fn excerpt(log: &File, start: u64) -> io::Result<Vec<String>> {
     log.read_to_end(&mut bytes)?;
     let text = String::from_utf8_lossy(&bytes);
     let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
-    Ok(lines.iter().skip(lines.len().saturating_sub(EXCERPT)).map(|line| (*line).to_owned()).collect())
+    let last = lines.iter().skip(lines.len().saturating_sub(EXCERPT));
+    Ok(last.map(|line| cut(line, EXCERPT_LINE)).collect())
 }
 
 #[cfg(test)]
@@ -353,5 +384,11 @@ mod tests {
         assert_eq!(shorten(&["make".to_owned(), "all".to_owned()]), "make all");
         let long = shorten(&["é".repeat(200)]);
         assert!(long.ends_with('…') && long.chars().count() == 92, "{long}");
+    }
+
+    #[test]
+    fn times_are_told_as_they_were_given() {
+        let told = [1, 60, 90, 7200].map(|seconds| time(Duration::from_secs(seconds)));
+        assert_eq!(told, ["1 second", "1 minute", "90 seconds", "120 minutes"]);
     }
 }

@@ -18,7 +18,7 @@ use crate::plan::policy::{BUILD, OUT, SOURCE_DATE_EPOCH, SRC, SYSROOT, TOOLS};
 use crate::plan::{Action, Input};
 use crate::recipe::{Origin, Source};
 use crate::sandbox::{Access, GuestPath, Mode, Mount, Translation};
-use crate::store::{Placement, Store, TempDir};
+use crate::store::{Placement, Store, TempDir, remove_tree};
 
 const FOLDERS: [(&str, Access); 5] = [
     (SRC, Access::ReadWrite),
@@ -49,13 +49,13 @@ pub(super) fn guest(path: &str) -> Result<GuestPath, ActionError> {
 }
 
 fn kept_folder(store: &Store, unit: &Unit) -> PathBuf {
-    store.root().join("failed").join(unit.to_string())
+    store.failed().join(unit.to_string())
 }
 
 /// Removes what a failed build of `unit` left for `k3sroot shell`.
 pub(super) fn forget_kept(store: &Store, unit: &Unit) {
     // Only disk space is lost if this fails.
-    let _ = fs::remove_dir_all(kept_folder(store, unit));
+    let _ = remove_tree(&kept_folder(store, unit));
 }
 
 impl WorkDir {
@@ -86,7 +86,6 @@ impl WorkDir {
             source,
         };
         forget_kept(store, unit);
-        fs::create_dir_all(folder.parent().unwrap_or(&folder)).map_err(io)?;
         fs::write(self.root.join(KEPT), serde_json::to_vec_pretty(kept).map_err(|error| io(error.into()))?)
             .map_err(io)?;
         fs::rename(&self.root, &folder).map_err(io)

@@ -157,7 +157,7 @@ impl Cache {
         waiting: &dyn Fn(),
     ) -> Result<Option<Partial<'_>>, UrlError> {
         let path = self.folder.join("partial").join(file_name(digest));
-        let failed = |source| UrlError::Io { path: path.clone(), source };
+        let failed = |source| UrlError::Cache { path: path.clone(), source };
         let mut told = false;
         loop {
             if self.path(digest).exists() {
@@ -284,7 +284,7 @@ impl Partial<'_> {
     }
 
     fn failed(&self, source: io::Error) -> UrlError {
-        UrlError::Io { path: self.path.clone(), source }
+        UrlError::Cache { path: self.path.clone(), source }
     }
 }
 

@@ -207,6 +207,15 @@ pub enum UrlError {
         #[source]
         source: io::Error,
     },
+    /// The folder that keeps archives cannot be used, whatever the URL.
+    #[error("cannot keep archives in `{}`", path.display())]
+    Cache {
+        /// The folder or file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// apt knows no Debian mirror.
     #[error("apt is not set up with a Debian mirror here")]
     NoDebianMirror,

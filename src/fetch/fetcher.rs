@@ -117,7 +117,7 @@ impl Fetcher {
                     Err(UrlError::Cancelled) => {
                         return Err(FetchError::Cancelled { label: label.to_owned() });
                     }
-                    Err(UrlError::Io { path, source }) => return Err(FetchError::Cache { path, source }),
+                    Err(UrlError::Cache { path, source }) => return Err(FetchError::Cache { path, source }),
                     Err(problem) => search.attempts.push(Attempt { url: archive.label.clone(), problem }),
                 }
             }
@@ -188,7 +188,7 @@ impl Search<'_> {
                 }
                 match self.place(&place, &mut partial, patient) {
                     Ok(path) => return Ok(Some(Gained::Downloaded(path))),
-                    Err(UrlError::Cancelled) => return Err(UrlError::Cancelled),
+                    Err(problem @ (UrlError::Cancelled | UrlError::Cache { .. })) => return Err(problem),
                     Err(problem) => self.failed(shown, problem, patient),
                 }
             }

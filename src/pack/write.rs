@@ -1,9 +1,11 @@
 //! Writes the tarballs and the list of their checksums to the disk, each whole or not at all.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+
+use nix::fcntl::{Flock, FlockArg};
 
 use super::root::Root;
 use super::tar::{TarError, write_tar};
@@ -30,6 +32,9 @@ pub enum PackError {
         source: io::Error,
     },
 }
+
+/// What the names of temporary files begin with.
+const STAGED: &str = ".k3sroot-";
 
 /// A file that was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +68,12 @@ pub fn write_root<C: AsRef<[u8]>>(
     }
     files.push((root.checksums_file(arch), checksums.concat().into_bytes()));
     fs::create_dir_all(out_dir).map_err(|source| PackError::Write { path: out_dir.to_owned(), source })?;
+    // One at a time: then whatever has a temporary name was left by somebody who died. Where folders cannot be locked, it
+    // stays.
+    let turn = File::open(out_dir).ok().and_then(|dir| Flock::lock(dir, FlockArg::LockExclusive).ok());
+    if turn.is_some() {
+        sweep(out_dir).map_err(|source| PackError::Write { path: out_dir.to_owned(), source })?;
+    }
     let mut staged = Vec::new();
     for (file, bytes) in files {
         let path = out_dir.join(file);
@@ -80,9 +91,20 @@ pub fn write_root<C: AsRef<[u8]>>(
     Ok(all)
 }
 
+/// Removes the temporary files in `folder`.
+fn sweep(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(STAGED) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// A temporary file in `folder` with `bytes` safely in it; it is gone if it is not renamed.
 fn stage(folder: &Path, bytes: &[u8]) -> io::Result<tempfile::NamedTempFile> {
-    let mut temp = tempfile::Builder::new().prefix(".k3sroot-").tempfile_in(folder)?;
+    let mut temp = tempfile::Builder::new().prefix(STAGED).tempfile_in(folder)?;
     temp.write_all(bytes)?;
     // Whoever may read the folder may read what is published in it, whatever the umask.
     temp.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;

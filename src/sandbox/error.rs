@@ -55,6 +55,18 @@ pub enum SandboxError {
         /// What the system said.
         source: io::Error,
     },
+    /// What the command printed could not be written down.
+    #[error("the command's output cannot be written to its log")]
+    LogNotWritten {
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The command printed without end and was killed with all its processes.
+    #[error("the command was stopped: it wrote more than {limit} bytes to its log")]
+    LogFull {
+        /// How much it might have written.
+        limit: u64,
+    },
     /// The k3sroot executable could not be started again.
     #[error("`{}` cannot be started as the sandbox's helper", helper.display())]
     HelperNotStarted {

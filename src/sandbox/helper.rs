@@ -76,9 +76,10 @@ fn supervise(spec: &Spec, path: &Path, keep: RawFd) -> Step<Option<Report>> {
     mask.thread_block().during(|| "block signals".into())?;
     let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
         .during(|| "listen for signals".into())?;
-    if !spec.inherit_fds {
-        close_others(&[keep, signals.as_fd().as_raw_fd()]).during(|| "close inherited files".into())?;
-    }
+    let ours = [keep, signals.as_fd().as_raw_fd()];
+    close_others(&[&ours, &spec.inherit_fds[..]].concat()).during(|| "close inherited files".into())?;
+    // When the machine runs out of memory, the kernel ends these processes first. Where it cannot be told, it chooses.
+    let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     if !spec.interactive {
         setsid().during(|| "start a session".into())?;
     }

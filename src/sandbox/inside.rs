@@ -78,7 +78,7 @@ pub(super) fn run(spec: &Spec, supervisor: i32) -> Step<Report> {
         .map_err(io::Error::from)
         .during(|| "set the domain name".into())?;
     chdir(spec.cwd.as_str()).during(|| format!("enter `{}`", spec.cwd))?;
-    launch::settle()?;
+    launch::settle(spec)?;
     drop_privileges()?;
     // Again: the change of credentials may have forgotten it.
     prctl::set_pdeathsig(Signal::SIGKILL).during(|| "follow its supervisor's death".into())?;

@@ -25,11 +25,17 @@ const LIMITS: [(Resource, u64); 3] =
 pub(super) const DEFAULT_PATH: &str = "/usr/bin:/bin";
 
 /// Sets umask, limits, signal mask and the no-new-privileges flag of this process for the command to inherit.
-pub(super) fn settle() -> Step<()> {
+pub(super) fn settle(spec: &Spec) -> Step<()> {
     umask(FileMode::from_bits_truncate(0o022));
     for (resource, limit) in LIMITS {
         let (_, hard) = getrlimit(resource).during(|| format!("read {resource:?}"))?;
         setrlimit(resource, limit.min(hard), hard).during(|| format!("set {resource:?}"))?;
+    }
+    if let Some(memory) = spec.memory {
+        // Not the address space: programs reserve much more of that than they use.
+        let (_, hard) = getrlimit(Resource::RLIMIT_DATA).during(|| "read RLIMIT_DATA".into())?;
+        let memory = memory.min(hard);
+        setrlimit(Resource::RLIMIT_DATA, memory, memory).during(|| "set RLIMIT_DATA".into())?;
     }
     // The supervisor's mask was inherited.
     SigSet::empty().thread_set_mask().during(|| "unblock signals".into())?;
@@ -79,7 +85,7 @@ pub(super) fn become_command(spec: &Spec, supervisor: i32) -> Step<Option<Report
         return Err(io::Error::from(Errno::ESRCH)).during(|| "find its supervisor".into());
     }
     chdir(spec.cwd.as_str()).during(|| format!("enter `{}`", spec.cwd))?;
-    settle()?;
+    settle(spec)?;
     Err(not_started(spec, &command(spec)?.exec()))
 }
 

@@ -17,6 +17,10 @@
 //! - if k3sroot's helper itself is killed with SIGKILL, the main process dies with it, but what that forked may live
 //!   on. When k3sroot dies, however it dies, the helper ends them all.
 //!
+//! In both modes a command is kept from harming the machine by mistake: a log has a largest size, a command a longest
+//! time, a process a largest memory; and when the machine itself runs out of memory, the kernel is told to end a
+//! command's processes before anybody else's. Neither the number of processes nor the room on the disk is limited.
+//!
 //! How: `run` starts k3sroot again with a hidden first argument ([`helper_main`]), single-threaded from its first
 //! instruction, so that it may unshare namespaces and be the parent of everything that runs. In goes an
 //! [`Invocation`], out comes an [`Exit`]; the module knows nothing of recipes, plans or the store.
@@ -36,6 +40,7 @@ mod translate;
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -51,6 +56,7 @@ pub use self::shims::Shim;
 pub use self::spec::Status;
 pub use self::translate::Translation;
 
+use self::output::Copied;
 use self::spec::{Conversation, Report, Spec};
 
 /// How commands are kept apart from the machine.
@@ -86,10 +92,14 @@ pub struct Invocation<'a> {
     pub shims: &'a [Shim],
     /// Where its output goes.
     pub output: Output<'a>,
+    /// How many bytes it may add to a log.
+    pub log_limit: u64,
     /// How long it may take; `None` is for ever.
     pub timeout: Option<Duration>,
-    /// Whether file descriptors without `CLOEXEC` reach it (a make jobserver); otherwise all from 3 up are closed.
-    pub inherit_fds: bool,
+    /// How many bytes of memory each of its processes may use as its data (`RLIMIT_DATA`); `None` is without limit.
+    pub memory: Option<u64>,
+    /// The file descriptors without `CLOEXEC` that reach it (a make jobserver's); all others from 3 up are closed.
+    pub inherit_fds: &'a [RawFd],
 }
 
 /// How a command ended, and what it used.
@@ -167,7 +177,8 @@ impl Sandbox {
             env: invocation.env.clone(),
             cwd: invocation.cwd.to_owned(),
             timeout: invocation.timeout,
-            inherit_fds: invocation.inherit_fds,
+            memory: invocation.memory,
+            inherit_fds: invocation.inherit_fds.to_vec(),
             interactive: matches!(invocation.output, Output::Inherit),
             scratch: None,
             mounts,
@@ -176,7 +187,7 @@ impl Sandbox {
             Mode::Namespaces => None,
             Mode::None => Some(translate::to_real_paths(&mut spec, invocation.shims, &self.scratch)?),
         };
-        let report = self.supervise(&spec, invocation.output, cancel)?;
+        let report = self.supervise(&spec, invocation, cancel)?;
         if let Some(scratch) = scratch {
             remove(scratch)?;
         }
@@ -195,44 +206,61 @@ impl Sandbox {
     }
 
     /// Starts the helper, passes its output on, and waits for what it reports.
-    fn supervise(&self, spec: &Spec, output: Output<'_>, cancel: &Cancel) -> Result<Report, SandboxError> {
+    fn supervise(
+        &self,
+        spec: &Spec,
+        invocation: &Invocation<'_>,
+        cancel: &Cancel,
+    ) -> Result<Report, SandboxError> {
         let mut conversation = Conversation::begin(&self.scratch, spec)?;
         let mut command = Command::new(&self.helper);
         command.arg(helper::HIDDEN_WORD).arg(helper::SUPERVISE).arg(conversation.path()).env_clear();
-        let status = match output {
-            Output::Inherit => self.wait(command, cancel)?,
+        let (status, copied) = match invocation.output {
+            Output::Inherit => (self.wait(command, &[cancel])?, Copied::Whole),
             Output::Log(log) => {
                 let error = |source| SandboxError::Log { source };
                 let (pump, stop, writer) = output::pump().map_err(error)?;
                 let copy = writer.try_clone().map_err(error)?;
                 command.stdin(Stdio::null()).stdout(copy).stderr(writer);
                 std::thread::scope(|scope| {
-                    let pumping = scope.spawn(move || pump.run(log));
-                    let status = self.wait(command, cancel);
+                    // Ends a command whose output there is no room for.
+                    let full = Cancel::new();
+                    let ends = full.clone();
+                    let pumping = scope.spawn(move || {
+                        let copied = pump.run(log, invocation.log_limit);
+                        if !matches!(copied, Ok(Copied::Whole)) {
+                            ends.cancel();
+                        }
+                        copied
+                    });
+                    let status = self.wait(command, &[cancel, &full]);
                     drop(stop);
-                    let pumped = pumping.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-                    status.and_then(|status| pumped.map(|()| status).map_err(error))
+                    let copied = pumping.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+                    Ok((status?, copied.map_err(|source| SandboxError::LogNotWritten { source })?))
                 })?
             }
         };
         if cancel.is_cancelled() {
             return Err(SandboxError::Cancelled);
         }
+        if copied == Copied::Cut {
+            return Err(SandboxError::LogFull { limit: invocation.log_limit });
+        }
         conversation.outcome()?.ok_or(SandboxError::HelperDied { status })
     }
 
-    /// Runs the helper to its end, or to its end by `cancel`.
-    fn wait(&self, mut command: Command, cancel: &Cancel) -> Result<ExitStatus, SandboxError> {
+    /// Runs the helper to its end, or to its end by one of `cancels`.
+    fn wait(&self, mut command: Command, cancels: &[&Cancel]) -> Result<ExitStatus, SandboxError> {
         let error = |source| SandboxError::HelperNotStarted { helper: self.helper.clone(), source };
         let mut child = command.spawn().map_err(error)?;
         // It holds the writing ends of the pipe.
         drop(command);
         let pid = Pid::from_child(&child);
-        let registration = cancel.register(pid);
+        let registrations: Vec<_> = cancels.iter().map(|cancel| cancel.register(pid)).collect();
         // The zombie is left until nobody can signal its pid any more.
         let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
         while matches!(waitid(WaitId::Pid(pid), ended), Err(rustix::io::Errno::INTR)) {}
-        drop(registration);
+        drop(registrations);
         child.wait().map_err(error)
     }
 }

@@ -23,8 +23,10 @@ pub(super) fn probe(sandbox: &Sandbox) -> Result<(), SandboxError> {
         cwd: "/",
         shims: &[],
         output: Output::Log(&null),
+        log_limit: u64::MAX,
         timeout: None,
-        inherit_fds: false,
+        memory: None,
+        inherit_fds: &[],
     };
     match sandbox.run_unchecked(&nothing, &Cancel::new()) {
         Ok(_) => Ok(()),

@@ -37,7 +37,8 @@ pub(super) struct Spec {
     pub(super) env: BTreeMap<String, String>,
     pub(super) cwd: String,
     pub(super) timeout: Option<Duration>,
-    pub(super) inherit_fds: bool,
+    pub(super) memory: Option<u64>,
+    pub(super) inherit_fds: Vec<RawFd>,
     /// Whether the terminal stays the command's.
     pub(super) interactive: bool,
     /// The private folder to remove if nobody else is left to do it.
@@ -158,7 +159,8 @@ mod tests {
             env: BTreeMap::from([("A".into(), "\u{e9}\n\"".into())]),
             cwd: "/".into(),
             timeout: Some(Duration::from_millis(1500)),
-            inherit_fds: false,
+            memory: None,
+            inherit_fds: Vec::new(),
             interactive: false,
             scratch: None,
         }

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::TryLockError;
 
 use super::blob::BlobName;
@@ -14,7 +14,8 @@ use super::inventory::{FileFound, Inventory, file_name};
 use super::listing::{Entry, Tree, digest_of};
 use super::lock::FileLock;
 use super::outcome::decode;
-use super::{DAMAGED, DISTFILES, LOCKS, LOGS, Store, held};
+use super::session::remove_tree;
+use super::{DAMAGED, DISTFILES, FAILED, LOCKS, LOGS, Store, held};
 use crate::digest::TreeDigest;
 
 /// Locks that stay when those of actions are removed.
@@ -37,11 +38,14 @@ pub struct GcReport {
     pub distfiles: u64,
     /// How many logs.
     pub logs: u64,
+    /// How many folders of failed builds.
+    pub failed: u64,
 }
 
 impl Store {
-    /// Removes what nothing refers to and what was set aside; then, until at most `max_size` bytes are left, the
-    /// outcomes that were not looked up for longest with what only they need; then the oldest logs and source archives.
+    /// Removes what nothing refers to and what was set aside; then, until at most `max_size` bytes are left, the folders
+    /// of failed builds, the oldest first; the outcomes that were not looked up for longest with what only they need;
+    /// the oldest logs and source archives.
     ///
     /// [`StoreError::InUse`] if another process has the store open or this one is at work in it.
     pub fn collect(&self, max_size: u64) -> Result<GcReport, StoreError> {
@@ -68,18 +72,20 @@ impl Store {
         let (mut logs, mut distfiles) = (self.files_in(LOGS)?, self.files_in(DISTFILES)?);
         let files = || inventory.outcomes.iter().chain(&logs).chain(&distfiles).map(|file| file.bytes);
         let entries = inventory.blobs.values().chain(inventory.trees.values()).copied();
-        let mut report = GcReport { bytes_before: entries.chain(files()).sum(), ..GcReport::default() };
+        let mut failed = self.failed_builds()?;
+        let of_failed: u64 = failed.iter().map(|file| file.bytes).sum();
+        let bytes_before = entries.chain(files()).sum::<u64>() + of_failed;
+        let mut report = GcReport { bytes_before, ..GcReport::default() };
 
         let in_use = held(&self.inner.in_use).clone();
         let mut references = References::new(&inventory);
-        let mut left = logs.iter().chain(&distfiles).map(|file| file.bytes).sum();
+        let mut left = of_failed + logs.iter().chain(&distfiles).map(|file| file.bytes).sum::<u64>();
         for digest in &in_use {
             if let Some(tree) = self.readable_tree(digest) {
                 left += references.add(*digest, &tree);
             }
         }
-        let mut doomed = Vec::new();
-        let mut outcomes = Vec::new();
+        let (mut doomed, mut outcomes) = (Vec::new(), Vec::new());
         for file in &inventory.outcomes {
             let name = file_name(&file.path).unwrap_or_default();
             let outcome = fs::read(&file.path).ok().and_then(|entry| decode(name, &entry).ok());
@@ -89,6 +95,14 @@ impl Store {
                     outcomes.push((file, digest));
                 }
                 None => doomed.push(file),
+            }
+        }
+        failed.sort_by_key(|folder| (folder.changed, folder.path.clone()));
+        for folder in failed {
+            if left > max_size {
+                left -= folder.bytes;
+                remove_tree(&folder.path).map_err(at("remove", &folder.path))?;
+                report.failed += 1;
             }
         }
         outcomes.sort_by_key(|(file, _)| (file.changed, &file.path));
@@ -118,6 +132,26 @@ impl Store {
         self.remove_action_locks()?;
         report.bytes_after = left;
         Ok(report)
+    }
+
+    /// The folders of failed builds, each as one.
+    fn failed_builds(&self) -> Result<Vec<FileFound>, StoreError> {
+        let folder = self.failed();
+        let mut builds: BTreeMap<PathBuf, FileFound> = BTreeMap::new();
+        for file in self.files_in(FAILED)?.into_iter().filter(|file| file.names == 1) {
+            let Some(unit) = file.path.strip_prefix(&folder).ok().and_then(|path| path.iter().next()) else {
+                continue;
+            };
+            let path = folder.join(unit);
+            if let Some(build) = builds.get_mut(&path) {
+                build.bytes += file.bytes;
+            } else {
+                let meta = fs::symlink_metadata(&path).map_err(at("look at", &path))?;
+                let changed = meta.modified().map_err(at("look at", &path))?;
+                builds.insert(path.clone(), FileFound { path, changed, ..file });
+            }
+        }
+        Ok(builds.into_values().collect())
     }
 
     fn readable_tree(&self, digest: &TreeDigest) -> Option<Tree> {
@@ -319,6 +353,30 @@ mod tests {
         assert_eq!(report.bytes_after, 12_288);
         assert!(!files[0].exists() && files[1].exists());
         assert_eq!(store.collect(0).unwrap().bytes_after, 0);
+    }
+
+    #[test]
+    fn failed_builds_count_and_go_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store_with(folder.path(), &[1]);
+        let size = store.stats().unwrap().kept_bytes();
+        for name in ["old", "new"] {
+            let locked = store.failed().join(name).join("build/locked");
+            fs::create_dir_all(&locked).unwrap();
+            fs::write(locked.join("a"), vec![0; 10_000]).unwrap();
+            fs::write(store.failed().join(name).join("kept.json"), "").unwrap();
+            fs::set_permissions(&locked, std::os::unix::fs::PermissionsExt::from_mode(0o500)).unwrap();
+        }
+        let old = fs::File::open(store.failed().join("old")).unwrap();
+        old.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1)).unwrap();
+        assert_eq!(store.stats().unwrap().kept_bytes(), size + 2 * 12_288);
+        let report = store.collect(size + 20_000).unwrap();
+        assert_eq!((report.failed, report.outcomes, report.bytes_after), (1, 0, size + 12_288));
+        assert!(!store.failed().join("old").exists() && store.failed().join("new").exists());
+        let report = store.collect(size).unwrap();
+        assert_eq!((report.failed, report.outcomes, report.bytes_after), (1, 0, size));
+        drop(store);
+        assert_eq!(known(folder.path()), [1]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use walkdir::WalkDir;
 
 use super::blob::BlobName;
 use super::error::{StoreError, at};
-use super::{ACTIONS, BLOBS, DAMAGED, DISTFILES, LOGS, Store, TMP, TREES};
+use super::{ACTIONS, BLOBS, DAMAGED, DISTFILES, FAILED, LOGS, Store, TMP, TREES};
 use crate::digest::TreeDigest;
 
 /// The unit in which file systems usually give out room, in bytes.
@@ -44,6 +44,8 @@ pub struct Stats {
     pub distfiles: Usage,
     /// Logs.
     pub logs: Usage,
+    /// The folders of failed builds, without the hard links to blobs.
+    pub failed: Usage,
     /// What was set aside.
     pub damaged: Usage,
     /// Temporary files of builds at work, without the hard links to blobs.
@@ -53,7 +55,7 @@ pub struct Stats {
 impl Stats {
     /// What [`Store::collect`] keeps below its limit: all but temporary files and what was set aside.
     pub fn kept_bytes(&self) -> u64 {
-        [self.outcomes, self.trees, self.blobs, self.distfiles, self.logs]
+        [self.outcomes, self.trees, self.blobs, self.distfiles, self.logs, self.failed]
             .iter()
             .map(|usage| usage.bytes)
             .sum()
@@ -95,6 +97,7 @@ impl Store {
             blobs: usage(BLOBS, &|_| true)?,
             distfiles: usage(DISTFILES, &|_| true)?,
             logs: usage(LOGS, &|_| true)?,
+            failed: usage(FAILED, &|file| file.names == 1)?,
             damaged: usage(DAMAGED, &|_| true)?,
             temporary: usage(TMP, &|file| file.names == 1)?,
         })

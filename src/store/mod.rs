@@ -9,7 +9,7 @@
 //!     actions/action-…             an outcome under an ActionDigest (tools: and the build machine)
 //!     actions/resolved-…           the same under a ResolvedDigest
 //!     durations                    how long units took
-//!     distfiles/  logs/            kept for `fetch` and `execute`; here they are only counted and shrunk
+//!     distfiles/  logs/  failed/   kept for `fetch` and `execute`; here they are only counted and shrunk
 //!     tmp/<pid>.<random>/          one for each open store; where everything is written first
 //!     locks/                       `store`: shared by every open store, exclusive to gc; one for each action at work
 //!     damaged/                     what was set aside
@@ -52,7 +52,7 @@ pub use lock::ActionLock;
 pub use materialise::Placement;
 pub use merge::merge;
 pub use outcome::{Outcome, OutcomeKey};
-pub use session::TempDir;
+pub use session::{TempDir, remove_tree};
 pub use verify::VerifyReport;
 
 use blob::BlobName;
@@ -67,13 +67,14 @@ const BLOBS: &str = "blobs";
 const DAMAGED: &str = "damaged";
 const DISTFILES: &str = "distfiles";
 const DURATIONS: &str = "durations";
+const FAILED: &str = "failed";
 const LOCKS: &str = "locks";
 const LOGS: &str = "logs";
 const TMP: &str = "tmp";
 const TREES: &str = "trees";
 const VERSION: &str = "version";
 
-const FOLDERS: [&str; 8] = [BLOBS, TREES, ACTIONS, DISTFILES, LOGS, TMP, LOCKS, DAMAGED];
+const FOLDERS: [&str; 9] = [BLOBS, TREES, ACTIONS, DISTFILES, LOGS, FAILED, TMP, LOCKS, DAMAGED];
 const FORMAT: &str = "k3sroot-store 1\n";
 
 /// A handle on an open store. Clones share it; the last one to go closes it.
@@ -139,6 +140,11 @@ impl Store {
     /// Where the logs of actions are kept.
     pub fn logs(&self) -> PathBuf {
         self.path(LOGS)
+    }
+
+    /// Where the folders of failed builds are kept, one each.
+    pub fn failed(&self) -> PathBuf {
+        self.path(FAILED)
     }
 
     /// What this handle and its clones found damaged and moved to `damaged/`, in the order of discovery.

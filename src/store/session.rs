@@ -141,7 +141,7 @@ impl Store {
 }
 
 /// Removes `path` and all below it, folders without write permission included. Nothing there is fine.
-pub(super) fn remove_tree(path: &Path) -> io::Result<()> {
+pub fn remove_tree(path: &Path) -> io::Result<()> {
     let remove = || match fs::symlink_metadata(path) {
         Ok(meta) if meta.is_dir() => fs::remove_dir_all(path),
         Ok(_) => fs::remove_file(path),

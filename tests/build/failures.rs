@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::scripts::traces;
 use super::workspace::{ARCH, Count, Workspace};
 
 const MAIN: &str = "recipes/files/hello/main.c";
@@ -279,6 +280,7 @@ fn stopped_by(signal: Signal, sandbox: &str) {
     let status = child.wait().unwrap();
     assert!(started.elapsed() < Duration::from_secs(20), "it took {:?} to stop", started.elapsed());
     assert!(!running(&time), "a process is left");
+    assert_eq!(traces(&workspace), [""; 0], "a process or a mount is left");
     assert_eq!(status.code(), Some(1), "{said}");
     assert!(said.contains("error: stopped"), "{said}");
     // Nothing half-written is left, and the next build works.

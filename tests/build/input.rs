@@ -120,7 +120,7 @@ fn wrong_words_are_refused_with_advice() {
     insta::assert_snapshot!(run.stderr, @"error: there is no log of `hello@[arch]`: it was not built here");
     let run = workspace.run("cache", &["gc", "--max-size", "much"]);
     assert_eq!(run.code, Some(1));
-    insta::assert_snapshot!(run.stderr, @"error: `much` is not a size: write a number of bytes, or one with K, M, G or T, for example `--max-size 10G`");
+    insta::assert_snapshot!(run.stderr, @"error: `much` is not a size: write a number of bytes, or one with K, M, G or T, for example `10G`");
 }
 
 #[test]

@@ -1,10 +1,17 @@
 //! Level 2: k3sroot builds the tiny packages of `tests/fixtures` with the machine's own compiler, for real.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
+mod apart;
 mod check;
+mod damage;
 mod failures;
+mod full;
 mod input;
+mod killed;
 mod reuse;
+mod runaway;
+mod scripts;
+mod together;
 mod workspace;
 
 use std::fs;
@@ -107,7 +114,7 @@ fn two_at_once_share_a_cache() {
     assert_eq!(workspace.run("cache", &["verify"]).code, Some(0));
 }
 
-/// A build of `greet` that runs one command in place of its own.
+/// A build of `greet` that runs one command before its own.
 fn build_with_step(argv: &[&str]) -> workspace::Run {
     let workspace = Workspace::under(Conditions { sandbox: "namespaces", ..USUAL }, "ws");
     let argv = argv.iter().map(|word| format!("'''{word}'''")).collect::<Vec<_>>().join(", ");

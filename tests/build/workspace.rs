@@ -56,21 +56,31 @@ impl Workspace {
 
     /// `prefix` begins the name of the folder, so that two workspaces differ in more than some random letters.
     pub(crate) fn under(conditions: Conditions, prefix: &str) -> Self {
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny");
+        let archive = pack(&fixtures.join("sources/libword"), "libword-1.2");
+        let workspace = Self::with_archive(conditions, prefix, &archive);
+        for part in ["recipes", "patches"] {
+            copy(&fixtures.join(part), &workspace.path(part));
+        }
+        workspace.edit("recipes/libword.toml", "@libword@", &workspace.digest);
+        workspace
+    }
+
+    /// A workspace without recipes, and with one archive.
+    pub(crate) fn with_archive(conditions: Conditions, prefix: &str, archive: &[u8]) -> Self {
         let folder = tempfile::Builder::new().prefix(prefix).tempdir().unwrap();
         let project = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let fixtures = project.join("tests/fixtures/tiny");
-        for part in ["recipes", "patches"] {
-            copy(&fixtures.join(part), &folder.path().join(part));
-        }
         copy(&project.join("sysroot"), &folder.path().join("sysroot"));
-        let archive = pack(&fixtures.join("sources/libword"), "libword-1.2");
-        let workspace = Self { folder, conditions, digest: String::new() };
+        let workspace = Self { folder, conditions, digest: format!("{:x}", Sha256::digest(archive)) };
         fs::create_dir(workspace.path("distfiles")).unwrap();
         // Archives are found by their digest, whatever they are called.
-        fs::write(workspace.path("distfiles/any-name"), &archive).unwrap();
-        let digest = format!("{:x}", Sha256::digest(&archive));
-        workspace.edit("recipes/libword.toml", "@libword@", &digest);
-        Self { digest, ..workspace }
+        fs::write(workspace.path("distfiles/any-name"), archive).unwrap();
+        workspace
+    }
+
+    /// The digest of the one archive.
+    pub(crate) fn digest(&self) -> &str {
+        &self.digest
     }
 
     pub(crate) fn path(&self, relative: &str) -> PathBuf {
@@ -106,7 +116,11 @@ impl Workspace {
     }
 
     pub(crate) fn run(&self, verb: &str, words: &[&str]) -> Run {
-        let Output { status, stdout, stderr } = self.command(verb, words).output().unwrap();
+        self.ended(self.command(verb, words).output().unwrap())
+    }
+
+    /// What a command of this workspace did.
+    pub(crate) fn ended(&self, Output { status, stdout, stderr }: Output) -> Run {
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         Run { code: status.code(), stdout: self.tidy(&text(stdout)), stderr: self.tidy(&text(stderr)) }
     }
@@ -133,7 +147,12 @@ impl Workspace {
 
     /// Every file in `dist`, by name.
     pub(crate) fn dist(&self) -> Vec<(String, Vec<u8>)> {
-        let Ok(entries) = fs::read_dir(self.path("dist")) else { return Vec::new() };
+        self.files("dist")
+    }
+
+    /// Every file in a folder, by name.
+    pub(crate) fn files(&self, folder: &str) -> Vec<(String, Vec<u8>)> {
+        let Ok(entries) = fs::read_dir(self.path(folder)) else { return Vec::new() };
         let mut files: Vec<(String, Vec<u8>)> = entries
             .map(|entry| entry.unwrap().path())
             .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read(&path).unwrap()))

@@ -59,7 +59,7 @@ impl Work {
             None => {
                 let folder = store.temp_dir("check")?;
                 let name = folder.path().file_name().unwrap_or_default().to_owned();
-                Folder::InCache { folder, kept: store.root().join("failed").join(name) }
+                Folder::InCache { folder, kept: store.failed().join(name) }
             }
             Some(base) => {
                 let make = || {

@@ -76,6 +76,9 @@ fn write_entries(
         }
         let name = entry_name(&entry.path_bytes())?;
         let kind = kind(&mut entry, &name)?;
+        if name.is_empty() && kind != EntryType::Directory {
+            return Err(UnpackError::Name { entry: name, why: "its name is empty" });
+        }
         let Some(path) = top.strip(&name, matches!(kind, EntryType::Directory))? else { continue };
         if !only.wants(&path) {
             continue;

@@ -207,6 +207,31 @@ fn names_that_leave_the_tree_are_refused() {
 }
 
 #[test]
+fn malformed_names_are_refused_or_cleaned() {
+    let file = |name: &[u8]| Tar::default().folder("p/").entry(EntryType::Regular, name, b"", 0o644, b"x");
+    for nameless in [&b""[..], b".", b"./", b"./."] {
+        let link = Tar::default().entry(EntryType::Symlink, nameless, b"x", 0o777, b"");
+        assert!(refused(link).contains("its name is empty"), "{nameless:?}");
+    }
+    // The oldest format says with a slash that something is a folder.
+    assert!(refused(file(b".")).contains("its name is empty"));
+    assert_eq!(listing(&unpacked(&file(b"p/d/").end(), &SPEC)), ["d"]);
+    assert_eq!(listing(&unpacked(&file(b"./p//./a").end(), &SPEC)), ["a"]);
+    // What does not fit into a header is in a record of its own.
+    let record = |name: &[u8]| {
+        let length = name.len() + 7;
+        let digits = length.to_string().len();
+        let length = length + digits + usize::from((length + digits).to_string().len() > digits);
+        let record = [format!("{length} path=").as_bytes(), name, b"\n"].concat();
+        Tar::default().folder("p/").entry(EntryType::XHeader, b"x", b"", 0o644, &record).file("p/short", "")
+    };
+    assert!(refused(record(b"p/a\0b")).contains("not UTF-8"));
+    assert!(refused(record(b"p/../../outside")).contains("has `..`"));
+    assert!(refused(record(&[b"p/", &[b'a'; 256][..]].concat())).contains("too long"));
+    assert_eq!(listing(&unpacked(&record(b"p/long").end(), &SPEC)), ["long"]);
+}
+
+#[test]
 fn links_that_leave_the_tree_are_refused() {
     let tar = || Tar::default().folder("p/").folder("p/d/");
     assert!(refused(tar().symlink("p/l", "/etc")).contains("it leaves"));

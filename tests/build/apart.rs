@@ -1,0 +1,171 @@
+//! What a build can reach of the machine and of other builds: nothing in namespaces, and what `--sandbox none` gives up.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{SocketAddr, UnixListener};
+
+use super::scripts::{self, assert_sound, insert};
+use super::workspace::{ARCH, Conditions, USUAL, Workspace};
+
+/// Tries everything that a build has no business with, and says what it could do.
+const INTRUDER: &str = r#"
+import ctypes, glob, os, socket
+
+def attempt(name, deed):
+    try:
+        if deed() is not False:
+            print("could:", name)
+    except OSError:
+        pass
+
+def connect(family, address):
+    socket.socket(family, socket.SOCK_STREAM).connect(address)
+
+def append(path):
+    if os.access(path, os.F_OK):
+        # What is the builder's own may be made writable first, if the mount allows.
+        os.chmod(path, 0o755)
+    open(path, "a").close()
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+def trace(pid):
+    if libc.ptrace(16, pid, 0, 0) != 0:  # PTRACE_ATTACH
+        raise OSError(ctypes.get_errno(), "ptrace")
+    libc.ptrace(17, pid, 0, 0)  # PTRACE_DETACH
+
+attempt("reach a local service", lambda: connect(socket.AF_INET, ("127.0.0.1", @port@)))
+attempt("reach a socket by its path", lambda: connect(socket.AF_UNIX, "@socket@"))
+attempt("reach a socket by its name", lambda: connect(socket.AF_UNIX, b"\0@name@"))
+attempt("see the home folder", lambda: os.listdir("@home@"))
+attempt("see the store", lambda: os.listdir("@cache@"))
+attempt("change the store", lambda: open("@cache@/intruder", "w").close())
+attempt("see another process", lambda: open("/proc/@pid@/cmdline").read().startswith("@program@"))
+attempt("signal another process", lambda: os.kill(@pid@, 0))
+attempt("trace another process", lambda: trace(@pid@))
+attempt("read a file that the caller left open", lambda: os.read(9, 1))
+# Without namespaces these would be the machine's own.
+if @apart@:
+    for path in glob.glob("/sysroot/usr/share/seed/*") + glob.glob("/tools/bin/*"):
+        attempt("change " + path, lambda: append(path))
+        attempt("link " + path, lambda: os.link(path, "/out/linked"))
+    for folder in ["/", "/etc", "/usr", "/usr/bin", "/usr/local", "/dev", "/proc", "/proc/sys/kernel", "/run/k3sroot",
+                   "/sysroot", "/sysroot/usr/share", "/tools", "/tools/bin", "/borrowed", "/borrowed/bin"]:
+        attempt("write to " + folder, lambda: open(folder + "/intruder", "w").close())
+    attempt("become root", lambda: os.setuid(0))
+    attempt("mount", lambda: libc.mount(b"none", b"/build", b"tmpfs", 0, 0) == 0)
+for line in open("/proc/self/status"):
+    if line.startswith(("CapEff:", "CapPrm:")) and int(line.split()[1], 16):
+        print("could: use a capability:", line.strip())
+    if line.startswith("NoNewPrivs:") and line.split()[1] != "1":
+        print("could: gain privileges by setuid")
+"#;
+
+/// What the intruder could do in a build.
+fn could(sandbox: &'static str) -> Vec<String> {
+    let workspace = scripts::workspace(Conditions { sandbox, ..USUAL });
+    let port = TcpListener::bind("127.0.0.1:0").unwrap();
+    let path = workspace.path("socket");
+    let by_path = UnixListener::bind(&path).unwrap();
+    let name = workspace.path("").file_name().unwrap().to_str().unwrap().to_owned();
+    let by_name = UnixListener::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
+    fs::create_dir(workspace.path("home")).unwrap();
+    let mut neighbour = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+    let script = [
+        ("@port@", port.local_addr().unwrap().port().to_string()),
+        ("@socket@", path.display().to_string()),
+        ("@name@", name),
+        ("@home@", workspace.path("home").display().to_string()),
+        ("@cache@", workspace.path("cache").display().to_string()),
+        ("@pid@", neighbour.id().to_string()),
+        ("@program@", "sleep".to_owned()),
+        ("@apart@", if sandbox == "none" { "False" } else { "True" }.to_owned()),
+    ]
+    .iter()
+    .fold(INTRUDER.to_owned(), |script, (from, to)| script.replace(from, to));
+    fs::write(workspace.path("recipes/files/one/intruder.py"), script).unwrap();
+    insert(&workspace, "one", "python3 intruder.py");
+    // What nobody closed: number 9.
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "exec \"$@\" 9</etc/passwd", "sh"]);
+    let build = workspace.command("build", &workspace.build_words("2", &["one"]));
+    command.arg(build.get_program()).args(build.get_args()).current_dir(workspace.path(""));
+    command.env_clear().env("PATH", "/usr/bin:/bin");
+    let run = workspace.ended(command.output().unwrap());
+    neighbour.kill().unwrap();
+    neighbour.wait().unwrap();
+    drop((port, by_path, by_name));
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let log = workspace.read(&format!("cache/logs/one@{ARCH}.log"));
+    let could: Vec<String> =
+        log.lines().filter_map(|line| line.strip_prefix("could: ")).map(str::to_owned).collect();
+    let _ = fs::remove_file(workspace.path("cache/intruder"));
+    assert_sound(&workspace, sandbox);
+    could
+}
+
+#[test]
+fn a_build_reaches_nothing_of_the_machine() {
+    if super::namespaces() {
+        assert_eq!(could("namespaces"), [""; 0]);
+    }
+}
+
+#[test]
+fn what_builds_without_namespaces_reach_is_what_the_readme_says() {
+    let could = could("none");
+    for deed in [
+        "reach a local service",
+        "reach a socket by its path",
+        "reach a socket by its name",
+        "see the home folder",
+        "see the store",
+        "change the store",
+        "see another process",
+        "signal another process",
+    ] {
+        assert!(
+            could.iter().any(|known| known == deed),
+            "the intruder is no good: {deed} is not in {could:#?}"
+        );
+    }
+    for deed in ["read a file that the caller left open", "gain privileges by setuid"] {
+        assert!(!could.iter().any(|known| known == deed), "{could:#?}");
+    }
+}
+
+#[test]
+fn it_is_said_once_that_builds_are_not_apart() {
+    let workspace = scripts::workspace(Conditions { sandbox: "none", ..USUAL });
+    let run = workspace.build(&[]);
+    let notes: Vec<&str> = run.stderr.lines().filter(|line| line.starts_with("note: ")).collect();
+    insta::assert_snapshot!(notes.join("\n"), @"note: without namespaces builds can read and change what you can, and reach the network; the bits are the same");
+    let apart = scripts::workspace(USUAL);
+    if super::namespaces() {
+        assert!(!apart.build(&[]).stderr.contains("note: "));
+    }
+}
+
+#[test]
+fn builds_at_the_same_time_see_nothing_of_each_other() {
+    if !super::namespaces() {
+        return;
+    }
+    let workspace: Workspace = scripts::workspace(USUAL);
+    // It marks every place that it may write to, and the other one looks for marks everywhere for as long.
+    let mark = "for place in $(find / -xdev -type d -writable 2>/dev/null) /tmp /dev/shm /src /build /out /run/k3sroot; \
+                do touch $place/mark-of-seed 2>/dev/null || true; done; test -e /build/mark-of-seed; sleep 2; rm -rf /out/*";
+    let look = "for i in 1 2 3 4 5 6; do \
+                find / /tmp /dev/shm /src /build /out /run /sysroot /tools -name mark-of-seed 2>/dev/null; sleep 0.2; \
+                done | sort -u; : 8<>/run/k3sroot/jobserver; ls /proc | grep -c '^[0-9]'";
+    insert(&workspace, "seed", mark);
+    insert(&workspace, "maker", look);
+    let run = workspace.build(&[]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let log = workspace.read("cache/logs/maker@build.log");
+    let said: Vec<&str> = log.lines().skip_while(|line| !line.chars().all(|c| c.is_ascii_digit())).collect();
+    assert!(!log.contains("/mark-of-seed"), "{log}");
+    // Pid 1, the shell, `ls` and `grep`.
+    assert_eq!(said, ["4"], "{log}");
+}

@@ -1,0 +1,162 @@
+//! Builds that go wrong in ways that harm others: what stops them, and what is said.
+
+use std::os::unix::fs::lchown;
+use std::os::unix::process::CommandExt as _;
+use std::time::{Duration, Instant};
+
+use super::scripts::{self, assert_sound, build_words, insert, names};
+use super::workspace::{ARCH, Conditions, Run, USUAL, Workspace};
+
+/// A workspace in which the build of `three` runs this first.
+fn workspace(sandbox: &'static str, command: &str) -> Workspace {
+    let workspace = scripts::workspace(Conditions { sandbox, ..USUAL });
+    insert(&workspace, "three", command);
+    workspace
+}
+
+/// The build of `three`, which goes wrong and leaves nothing.
+fn wrong(command: &str, more: &[&str]) -> Run {
+    let workspace = workspace("auto", command);
+    let run = workspace.build(&[&["three"], more].concat());
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    assert_sound(&workspace, command);
+    run
+}
+
+#[test]
+fn one_that_hangs() {
+    let started = Instant::now();
+    let run = wrong("echo so far; sleep 1000", &["--timeout", "2s"]);
+    assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
+    insta::assert_snapshot!(run.error(), @r#"
+    error: three 1 for [arch] failed
+      ├─ `sh -ec echo so far; sleep 1000
+      │  mkdir -p /out/usr/bin; maker "$NAME $RESULT" >/out/usr/bin/ …` took longer than 2 seconds in build
+      ╰─ so far
+      log: cache/logs/three@[arch].log
+
+    hint: `k3sroot shell three --arch [arch]` opens the sandbox at the failed phase
+    "#);
+}
+
+#[test]
+fn one_that_prints_without_end() {
+    let run = wrong("yes and so on", &[]);
+    let shown = run.error().lines().filter(|line| line.ends_with("─ and so on")).count();
+    // The last line is wherever the log was cut.
+    assert!(shown >= 11, "{}", run.error());
+    assert!(run.error().contains("made the log larger than 64 MiB in build\n"), "{}", run.error());
+}
+
+#[test]
+fn a_line_without_end_is_not_shown_whole() {
+    let run = wrong("head -c 1000000 /dev/zero | tr '\\\\0' x; exit 1", &[]);
+    let longest = run.error().lines().map(str::len).max().unwrap();
+    assert!((400..500).contains(&longest), "{}", run.error());
+}
+
+#[test]
+fn one_that_eats_memory() {
+    let run = wrong("python3 -c 'bytearray(1 << 40)'", &[]);
+    let hint = "hint: a process wanted more memory than it may have: `--memory SIZE` allows more\n";
+    assert!(run.error().contains("MemoryError\n") && run.error().contains(hint), "{}", run.error());
+    let run = wrong("python3 -c 'bytearray(300 << 20)'", &["--memory", "200M"]);
+    assert!(run.error().contains("MemoryError\n") && run.error().contains(hint), "{}", run.error());
+    // What the kernel does to somebody when the machine has none left.
+    insta::assert_snapshot!(wrong("kill -9 $$", &[]).error(), @r#"
+    error: three 1 for [arch] failed
+      ╰─ `sh -ec kill -9 $$
+         mkdir -p /out/usr/bin; maker "$NAME $RESULT" >/out/usr/bin/$NAME; sleep  …` was killed by signal 9 in build
+      log: cache/logs/three@[arch].log
+
+    hint: the kernel does that when the machine has no memory left: fewer `--jobs` need less
+    hint: `k3sroot shell three --arch [arch]` opens the sandbox at the failed phase
+    "#);
+}
+
+#[test]
+fn one_that_leaves_daemons() {
+    for sandbox in ["auto", "none"] {
+        let late = "(setsid sh -c 'sleep 1; echo late >>/out/usr/bin/three; sleep 1000' >/dev/null 2>&1 &)";
+        let workspace = workspace(sandbox, late);
+        let sound = scripts::workspace(USUAL);
+        workspace.build_all();
+        sound.build_all();
+        assert!(workspace.dist() == sound.dist(), "{sandbox}");
+        assert_sound(&workspace, sandbox);
+    }
+}
+
+#[test]
+fn one_that_writes_where_it_may_not() {
+    if !super::namespaces() {
+        return;
+    }
+    let run = wrong("touch /usr/bin/new", &[]);
+    assert!(run.error().contains("Read-only file system"), "{}", run.error());
+    let hint = "hint: a build may write only to /src, /build, /out and /tmp\n";
+    assert!(run.error().contains(hint), "{}", run.error());
+}
+
+#[test]
+fn one_that_installs_what_no_package_has() {
+    for (command, path, reason) in [
+        ("mkfifo /out/usr/bin/pipe", "pipe", "devices, sockets and pipes cannot be kept"),
+        // The one device that any user may make.
+        ("mknod /out/usr/bin/device c 0 0", "device", "devices, sockets and pipes cannot be kept"),
+        (
+            "python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"/out/usr/bin/socket\")'",
+            "socket",
+            "devices, sockets and pipes cannot be kept",
+        ),
+        ("touch /out/usr/bin/su; chmod 4755 /out/usr/bin/su", "su", "setuid and setgid files cannot be kept"),
+    ] {
+        let run = wrong(&format!("mkdir -p /out/usr/bin; {command}"), &[]);
+        let expected = format!(
+            "error: three 1 for [arch] failed\n  ╰─ `/out/usr/bin/{path}` was installed: {reason}\n  \
+             log: cache/logs/three@[arch].log\n"
+        );
+        assert_eq!(run.error().trim_end(), expected.trim_end());
+    }
+}
+
+const UNREADABLE: &str = "mkdir -p /out/usr/share/locked /build/locked /src/locked
+    echo secret >/out/usr/share/locked/file
+    touch /build/locked/file /src/locked/file
+    chmod 0 /out/usr/share/locked/file /out/usr/share/locked /build/locked /src/locked";
+
+#[test]
+fn one_that_leaves_what_nobody_may_read() {
+    let workspace = workspace("auto", UNREADABLE);
+    // For root, everything is readable.
+    let nobody = nix::unistd::geteuid().is_root();
+    let run = |words: &[&str]| {
+        let mut command = workspace.command("build", &[&build_words("auto"), words].concat());
+        if nobody {
+            for entry in walkdir::WalkDir::new(workspace.path("")) {
+                lchown(entry.unwrap().path(), Some(65534), Some(65534)).unwrap();
+            }
+            command.uid(65534).gid(65534);
+        }
+        workspace.ended(command.output().unwrap())
+    };
+    let first = run(&["three"]);
+    if nobody && first.stderr.contains("Permission denied") && !workspace.path("cache/version").exists() {
+        eprintln!("SKIPPED: another user cannot run k3sroot here: {}", first.stderr);
+        return;
+    }
+    assert_eq!((first.code, first.count().built), (Some(0), 2), "{}", first.stderr);
+    assert_eq!(names(&workspace.path("cache/tmp")), [""; 0]);
+    let blob = k3sroot::digest::BlobDigest::of(b"secret\n").to_string();
+    assert!(workspace.path(&format!("cache/blobs/{}/{blob}", &blob[..2])).exists());
+
+    // As many failures as one likes, each kept in place of the one before.
+    workspace.edit("recipes/three.toml", "chmod 0 /out", "chmod 0 /src/none /out");
+    for _ in 0..2 {
+        let failed = run(&["three"]);
+        assert_eq!(failed.code, Some(1), "{}", failed.stderr);
+        assert!(failed.error().contains("exited with status 1 in build\n"), "{}", failed.stderr);
+        assert_eq!(names(&workspace.path("cache/failed")), [format!("three@{ARCH}")]);
+    }
+    assert_sound(&workspace, "after failures");
+}

@@ -1,0 +1,113 @@
+//! Several k3sroots at once on one store: each piece of work is done by one of them, and gc waits until all are done.
+
+use std::process::{Child, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::scripts::{self, UNITS, assert_sound, build_words, insert, set, traces};
+use super::workspace::{Count, USUAL, Workspace};
+
+const NOTHING: Count = Count { built: 0, cut_off: 0 };
+
+fn start(workspace: &Workspace, words: &[&str]) -> Child {
+    workspace.command("build", words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Builds for each of `arches` at once, and holds what was built against `units`.
+fn at_once(arches: &[&str], units: usize) {
+    let workspace = scripts::workspace(USUAL);
+    let outs: Vec<String> = (0..arches.len()).map(|index| format!("dist-{index}")).collect();
+    let children: Vec<Child> = arches
+        .iter()
+        .zip(&outs)
+        .map(|(arch, out)| start(&workspace, &["--arch", arch, "--jobs", "1", "--offline", "--out", out]))
+        .collect();
+    let mut built = 0;
+    for child in children {
+        let run = workspace.ended(child.wait_with_output().unwrap());
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+        built += run.count().built;
+    }
+    assert_eq!(built, units, "built by {} at once", arches.len());
+    for (arch, out) in arches.iter().zip(&outs) {
+        let same = arches.iter().position(|other| other == arch).unwrap();
+        assert!(workspace.files(out) == workspace.files(&outs[same]), "{out} and {} differ", outs[same]);
+        assert_eq!(workspace.files(out).len(), 2);
+    }
+    assert_sound(&workspace, "after all");
+}
+
+#[test]
+fn two_for_one_arch_build_nothing_twice() {
+    at_once(&["amd64", "amd64"], UNITS);
+}
+
+#[test]
+fn two_for_two_arches_make_the_tool_once() {
+    at_once(&["amd64", "riscv64"], 2 * UNITS - 1);
+}
+
+#[test]
+fn eight_build_nothing_twice() {
+    at_once(&["amd64"; 8], UNITS);
+    at_once(&["amd64", "arm64", "arm", "riscv64", "amd64", "arm64", "arm", "riscv64"], 4 * UNITS - 3);
+}
+
+#[test]
+fn gc_leaves_a_store_alone_in_which_a_build_is_at_work() {
+    let workspace = scripts::workspace(USUAL);
+    workspace.build_all();
+    let before = workspace.dist();
+    set(&workspace, "ROUND", 1);
+    insert(&workspace, "last", "sleep 2");
+    let child = start(&workspace, &[&build_words("auto")[..], &["--out", "dist"]].concat());
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while traces(&workspace).is_empty() {
+        assert!(Instant::now() < deadline, "the build does not start");
+        thread::sleep(Duration::from_millis(10));
+    }
+    let run = workspace.run("cache", &["gc", "--max-size", "0"]);
+    assert_eq!(run.code, Some(2), "{}", run.stdout);
+    insta::assert_snapshot!(run.stderr, @"error: the store `cache` is in use by another k3sroot: shrink it when that has finished");
+    let run = workspace.ended(child.wait_with_output().unwrap());
+    assert_eq!((run.code, run.count().built), (Some(0), UNITS), "{}", run.stderr);
+    assert!(workspace.dist() == before);
+    assert_sound(&workspace, "after the build");
+}
+
+/// How much gc counts.
+fn kept_bytes(workspace: &Workspace) -> String {
+    let shown = workspace.run("cache", &["--json"]).stdout;
+    let (_, rest) = shown.split_once("\"kept_bytes\": ").unwrap();
+    rest.split_once(',').unwrap().0.to_owned()
+}
+
+#[test]
+fn gc_keeps_the_newest() {
+    let build = |workspace: &Workspace, result| {
+        set(workspace, "RESULT", result);
+        workspace.build_all()
+    };
+    let alone = scripts::workspace(USUAL);
+    build(&alone, 2);
+    let size = kept_bytes(&alone);
+
+    let workspace = scripts::workspace(USUAL);
+    build(&workspace, 1);
+    let of_first = workspace.dist();
+    build(&workspace, 2);
+    assert!(workspace.dist() != of_first);
+    let run = workspace.run("cache", &["gc", "--max-size", &size]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert_eq!(kept_bytes(&workspace), size, "{}", run.stdout);
+    assert_sound(&workspace, "after gc");
+    assert_eq!(build(&workspace, 2), NOTHING);
+    assert_ne!(build(&workspace, 1), NOTHING);
+    assert!(workspace.dist() == of_first);
+    // Half of what there is: whatever is left can be used, and the rest is made again.
+    let run = workspace.run("cache", &["gc", "--max-size", "150K"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert_sound(&workspace, "after another gc");
+    build(&workspace, 1);
+    assert!(workspace.dist() == of_first);
+}
