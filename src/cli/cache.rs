@@ -55,11 +55,12 @@ struct Part {
 }
 
 fn parts(stats: &Stats) -> Vec<Part> {
-    let Stats { outcomes, trees, blobs, distfiles, logs, damaged, temporary } = stats;
+    let Stats { outcomes, trees, blobs, descriptions, distfiles, logs, damaged, temporary } = stats;
     [
         ("outcomes", outcomes),
         ("trees", trees),
         ("blobs", blobs),
+        ("descriptions", descriptions),
         ("distfiles", distfiles),
         ("logs", logs),
         ("temporary", temporary),
@@ -80,9 +81,9 @@ impl Shown {
     fn text(&self) -> String {
         let mut text = format!("{}\n", self.folder.display());
         for Part { name, files, bytes: size } in &self.parts {
-            let _ = writeln!(text, "{name:10} {files:>8} files {:>12}", bytes(*size));
+            let _ = writeln!(text, "{name:12} {files:>8} files {:>12}", bytes(*size));
         }
-        let _ = writeln!(text, "{:10} {:>8}       {:>12}", "kept", "", bytes(self.kept_bytes));
+        let _ = writeln!(text, "{:12} {:>8}       {:>12}", "kept", "", bytes(self.kept_bytes));
         text
     }
 }
@@ -90,6 +91,7 @@ impl Shown {
 #[derive(Serialize)]
 struct Verified {
     outcomes: u64,
+    descriptions: u64,
     trees: u64,
     blobs: u64,
     set_aside: Vec<PathBuf>,
@@ -108,8 +110,8 @@ fn verify(store: &Store, json: bool) -> Result<(), CliError> {
         bar.set_position(done);
     });
     bar.finish_and_clear();
-    let VerifyReport { blobs, trees, outcomes, set_aside, strays } = report?;
-    let verified = Verified { outcomes, trees, blobs, set_aside, strays };
+    let VerifyReport { blobs, trees, outcomes, descriptions, set_aside, strays } = report?;
+    let verified = Verified { outcomes, descriptions, trees, blobs, set_aside, strays };
     if json {
         print_json(&verified)?;
     } else {
@@ -121,8 +123,10 @@ fn verify(store: &Store, json: bool) -> Result<(), CliError> {
 
 impl Verified {
     fn text(&self) -> String {
-        let Self { outcomes, trees, blobs, set_aside, strays } = self;
-        let mut text = format!("read {outcomes} outcomes, {trees} trees and {blobs} blobs\n");
+        let Self { outcomes, descriptions, trees, blobs, set_aside, strays } = self;
+        let mut text = format!(
+            "read {outcomes} outcomes, {descriptions} descriptions, {trees} trees and {blobs} blobs\n"
+        );
         for path in set_aside {
             let _ = writeln!(text, "set aside: {}", path.display());
         }
@@ -141,24 +145,35 @@ struct Collected {
     outcomes: u64,
     trees: u64,
     blobs: u64,
+    descriptions: u64,
     distfiles: u64,
     logs: u64,
 }
 
 fn collect(store: &Store, max_size: u64, json: bool) -> Result<(), CliError> {
-    let GcReport { bytes_before, bytes_after, outcomes, trees, blobs, distfiles, logs } =
+    let GcReport { bytes_before, bytes_after, outcomes, trees, blobs, descriptions, distfiles, logs } =
         store.collect(max_size)?;
-    let collected =
-        Collected { max_size, bytes_before, bytes_after, outcomes, trees, blobs, distfiles, logs };
+    let collected = Collected {
+        max_size,
+        bytes_before,
+        bytes_after,
+        outcomes,
+        trees,
+        blobs,
+        descriptions,
+        distfiles,
+        logs,
+    };
     if json { print_json(&collected) } else { print(&collected.text()) }
 }
 
 impl Collected {
     fn text(&self) -> String {
-        let Self { outcomes, trees, blobs, distfiles, logs, .. } = self;
+        let Self { outcomes, trees, blobs, descriptions, distfiles, logs, .. } = self;
         let (before, after) = (bytes(self.bytes_before), bytes(self.bytes_after));
         let mut text = format!(
-            "removed {outcomes} outcomes, {trees} trees, {blobs} blobs, {distfiles} distfiles and {logs} logs\n\
+            "removed {outcomes} outcomes, {trees} trees, {blobs} blobs, {descriptions} descriptions, {distfiles} distfiles \
+             and {logs} logs\n\
              {before} before, {after} after\n"
         );
         if self.bytes_after > self.max_size {
@@ -200,14 +215,15 @@ mod tests {
         let shown = Shown { folder: "/c".into(), kept_bytes: stats.kept_bytes(), parts: parts(&stats) };
         insta::assert_snapshot!(shown.text(), @r"
         /c
-        outcomes          0 files          0 B
-        trees             0 files          0 B
-        blobs         12345 files     3.00 GiB
-        distfiles         0 files          0 B
-        logs              2 files     8.00 KiB
-        temporary         0 files          0 B
-        damaged           0 files          0 B
-        kept                          3.00 GiB
+        outcomes            0 files          0 B
+        trees               0 files          0 B
+        blobs           12345 files     3.00 GiB
+        descriptions        0 files          0 B
+        distfiles           0 files          0 B
+        logs                2 files     8.00 KiB
+        temporary           0 files          0 B
+        damaged             0 files          0 B
+        kept                            3.00 GiB
         ");
     }
 
@@ -220,11 +236,12 @@ mod tests {
             outcomes: 1,
             trees: 1,
             blobs: 1,
+            descriptions: 1,
             distfiles: 0,
             logs: 0,
         };
         insta::assert_snapshot!(collected.text(), @r"
-        removed 1 outcomes, 1 trees, 1 blobs, 0 distfiles and 0 logs
+        removed 1 outcomes, 1 trees, 1 blobs, 1 descriptions, 0 distfiles and 0 logs
         8.00 KiB before, 4.00 KiB after
         the rest is in use: 1.00 KiB were asked for
         ");
