@@ -3,6 +3,9 @@
 use std::process::Command;
 
 use crate::digest::Framed;
+use crate::plan::Action;
+use crate::sandbox::Mode;
+use crate::store::OutcomeKey;
 
 /// Raised when the build machine lacks what tells it from others.
 #[derive(Debug, thiserror::Error)]
@@ -12,8 +15,9 @@ pub struct MachineError {
     source: std::io::Error,
 }
 
-/// What sets this machine apart as a place where tools run: its processor's arch, its C library and its compiler.
-pub fn identity() -> Result<String, MachineError> {
+/// What sets this machine apart as a place where tools run: its processor's arch, its C library, its compiler and whether
+/// builds see real paths.
+pub fn identity(mode: Mode) -> Result<String, MachineError> {
     let ask = |program: &'static str, argument: &str| -> Result<String, MachineError> {
         let output = Command::new(program)
             .arg(argument)
@@ -32,5 +36,20 @@ pub fn identity() -> Result<String, MachineError> {
         .field("libc", ask("ldd", "--version")?)
         .field("compiler", ask("gcc", "--version")?)
         .field("linker", ask("ld", "--version")?);
-    Ok(crate::digest::BlobDigest::from_bytes(framed.finish()).short())
+    let machine = crate::digest::BlobDigest::from_bytes(framed.finish()).short();
+    Ok(match mode {
+        Mode::Namespaces => machine,
+        // Scripts among the tools may name the interpreter that they were made with by its real path.
+        Mode::None => machine + "-real-paths",
+    })
+}
+
+/// What an outcome of `action` is kept under on the build machine `machine`, before anything is built.
+pub fn key(action: &Action, machine: &str) -> OutcomeKey {
+    OutcomeKey::Action { digest: action.digest(), machine: machine_of(action, machine) }
+}
+
+/// Tools belong to the build machine they were made on; what is built for a target does not.
+pub(super) fn machine_of(action: &Action, machine: &str) -> Option<String> {
+    action.unit().machine.runs_here().then(|| machine.to_owned())
 }

@@ -14,6 +14,7 @@ mod open;
 mod run;
 mod schedule;
 mod symbols;
+mod why;
 mod work;
 mod workdir;
 
@@ -30,18 +31,20 @@ use crate::fetch::{self, FetchError, Fetcher, Obtained};
 use crate::name::Unit;
 use crate::plan::{Action, Input, Plan};
 use crate::recipe::{Archive, Origin};
-use crate::sandbox::{Cancel, Mode, Sandbox};
+use crate::sandbox::{Cancel, Sandbox};
 use crate::store::{Outcome, OutcomeKey, Store, StoreError};
 
 pub use compiler::{CompilerError, HostCompiler};
 pub use error::{ActionError, Failure};
 pub use event::{Event, How};
-pub use machine::{MachineError, identity};
+pub use machine::{MachineError, identity, key};
 pub use open::Opened;
+pub use why::{Answer, Last, Verdict, describe, why};
 pub use work::Kept;
 pub use workdir::{WorkDir, log_path};
 
 use jobserver::Jobserver;
+use machine::machine_of;
 use run::{Message, Run};
 use schedule::Schedule;
 
@@ -147,23 +150,7 @@ struct Shared<'a> {
     trash: &'a Mutex<Sender<WorkDir>>,
 }
 
-/// Where a look at the store ended.
-enum Found {
-    Outcome(Box<Outcome>),
-    Nothing,
-}
-
 impl Executor<'_> {
-    /// What the tools that are made and used here are kept under.
-    fn machine(&self) -> Result<String, MachineError> {
-        let mut machine = identity()?;
-        if self.sandbox.mode() == Mode::None {
-            // Scripts among the tools may name the interpreter that they were made with by its real path.
-            machine.push_str("-real-paths");
-        }
-        Ok(machine)
-    }
-
     /// Runs `plan` until every goal has an outcome or cannot have one.
     pub fn run(&self, plan: &Plan, events: &(dyn Fn(Event<'_>) + Sync)) -> Result<Report, ExecuteError> {
         let (sender, receiver) = mpsc::channel();
@@ -176,7 +163,7 @@ impl Executor<'_> {
             }
         })
         .map_err(ExecuteError::Jobserver)?;
-        let machine = self.machine()?;
+        let machine = identity(self.sandbox.mode())?;
         borrowed::prepare(self.store).map_err(ExecuteError::Borrowed)?;
         let (trash, emptied) = mpsc::channel::<WorkDir>();
         let trash = Mutex::new(trash);
@@ -226,12 +213,15 @@ fn next_want(queue: &Mutex<Receiver<Unit>>) -> Option<Unit> {
 
 impl Shared<'_> {
     fn key(&self, action: &Action) -> OutcomeKey {
-        OutcomeKey::Action { digest: action.digest(), machine: self.machine_of(action) }
+        key(action, self.machine)
     }
 
-    /// Tools belong to the build machine they were made on; what is built for a target does not.
-    fn machine_of(&self, action: &Action) -> Option<String> {
-        action.unit().machine.runs_here().then(|| self.machine.to_owned())
+    /// Makes `outcome` known as that of `action`, with what went into it.
+    fn record(&self, action: &Action, outcome: &Outcome) -> Result<(), StoreError> {
+        let store = self.executor.store;
+        store.record(&self.key(action), outcome)?;
+        why::remember(action, store, self.machine);
+        Ok(())
     }
 
     fn fetch(&self, unit: &Unit) -> Result<Vec<Obtained>, FetchError> {
@@ -248,22 +238,35 @@ impl Shared<'_> {
             .collect()
     }
 
-    /// Looks for an outcome that was made with the same sysroot and any of the archives that would do.
+    /// Looks for an outcome that cuts off the build of `action`, and makes it known as its own.
     fn look_up_resolved(
         &self,
         action: &Action,
         sysroot: &BTreeMap<Unit, TreeDigest>,
-    ) -> Result<Found, StoreError> {
-        for choice in choices(&archives(action)) {
-            let digest = action.resolve(sysroot, &choice);
-            let key = OutcomeKey::Resolved { digest, machine: self.machine_of(action) };
-            if let Some(outcome) = self.executor.store.lookup(&key)? {
-                self.executor.store.record(&self.key(action), &outcome)?;
-                return Ok(Found::Outcome(Box::new(outcome)));
-            }
+    ) -> Result<Option<Outcome>, StoreError> {
+        let outcome = resolved(self.executor.store, action, self.machine, sysroot)?;
+        if let Some(outcome) = &outcome {
+            self.record(action, outcome)?;
         }
-        Ok(Found::Nothing)
+        Ok(outcome)
     }
+}
+
+/// The outcome that was made with the same sysroot and any of the archives that would do.
+fn resolved(
+    store: &Store,
+    action: &Action,
+    machine: &str,
+    sysroot: &BTreeMap<Unit, TreeDigest>,
+) -> Result<Option<Outcome>, StoreError> {
+    for choice in choices(&archives(action)) {
+        let digest = action.resolve(sysroot, &choice);
+        let key = OutcomeKey::Resolved { digest, machine: machine_of(action, machine) };
+        if let Some(outcome) = store.lookup(&key)? {
+            return Ok(Some(outcome));
+        }
+    }
+    Ok(None)
 }
 
 /// The archives that would do for each source of an action that comes from archives.

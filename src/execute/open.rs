@@ -2,12 +2,11 @@
 
 use super::work::Inputs;
 use super::workdir::WorkDir;
-use super::{ActionError, Executor, Kept, borrowed, wanted};
+use super::{ActionError, Executor, Kept, borrowed, identity, key, wanted};
 use crate::name::Unit;
 use crate::plan::policy::SRC;
 use crate::plan::{Action, Plan};
 use crate::sandbox::{Exit, Invocation, Output, Shim};
-use crate::store::OutcomeKey;
 
 /// The folders of a unit's build.
 #[derive(Debug)]
@@ -42,15 +41,13 @@ impl Executor<'_> {
             .collect::<Result<Vec<_>, _>>()
             .map_err(ActionError::Source)?;
         work.fill(action, &obtained, self.store)?;
-        let machine = self.machine().map_err(|error| ActionError::Io {
+        let machine = identity(self.sandbox.mode()).map_err(|error| ActionError::Io {
             what: "tell this machine from others".to_owned(),
             source: std::io::Error::other(error),
         })?;
         let tree = |unit: &Unit| {
             let action = plan.get(unit)?;
-            let machine = unit.machine.runs_here().then(|| machine.clone());
-            let key = OutcomeKey::Action { digest: action.digest(), machine };
-            Some(self.store.lookup(&key).map(|outcome| outcome.map(|outcome| outcome.tree)))
+            Some(self.store.lookup(&key(action, &machine)).map(|outcome| outcome.map(|outcome| outcome.tree)))
         };
         let mut inputs = Inputs::default();
         for (units, trees) in [(action.tools(), &mut inputs.tools), (action.sysroot(), &mut inputs.sysroot)] {

@@ -11,6 +11,7 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use serde::{Deserialize, Serialize};
 
 use super::borrowed::Borrowed;
+use super::machine::machine_of;
 use super::symbols;
 use super::workdir::{WorkDir, forget_kept, guest, log_path};
 use super::{ActionError, Event, Shared, archives};
@@ -103,12 +104,12 @@ impl Job<'_> {
         if let Some(outcome) = store.lookup(&key).map_err(plain)? {
             return Ok(outcome);
         }
-        let outcome = self.build(&key);
+        let outcome = self.build();
         drop(lock);
         outcome
     }
 
-    fn build(&self, key: &OutcomeKey) -> Result<Outcome, Failed> {
+    fn build(&self) -> Result<Outcome, Failed> {
         let store = self.shared.executor.store;
         let unit = self.action.unit();
         let log_path = log_path(store, unit);
@@ -149,9 +150,9 @@ impl Job<'_> {
             cpu_seconds: cpu.as_secs_f64(),
         };
         let resolved =
-            OutcomeKey::Resolved { digest: resolved, machine: self.shared.machine_of(self.action) };
+            OutcomeKey::Resolved { digest: resolved, machine: machine_of(self.action, self.shared.machine) };
         store.record(&resolved, &outcome).map_err(|error| with_log(error.into()))?;
-        store.record(key, &outcome).map_err(|error| with_log(error.into()))?;
+        self.shared.record(self.action, &outcome).map_err(|error| with_log(error.into()))?;
         forget_kept(store, unit);
         if let Ok(trash) = self.shared.trash.lock() {
             // Nobody to take it means that it is removed here and now.

@@ -4,6 +4,7 @@
 mod failures;
 mod input;
 mod reuse;
+mod why;
 mod workspace;
 
 use std::fs;
