@@ -52,7 +52,7 @@ fn every_kind_of_input_is_told_down_to_the_word_and_the_file() {
       file codegen.c of the source: changed
     libword@[arch]: would be rebuilt; changed since its outcome of [age] ago:
       patch 0001-say-that-it-is-patched.patch: changed
-      phase configure, step 1:
+      phase configure, step 2:
         added   --with-nothing
     "#);
     workspace.local_tree();
@@ -60,7 +60,7 @@ fn every_kind_of_input_is_told_down_to_the_word_and_the_file() {
     insta::assert_snapshot!(workspace.why(&over), @r"
     libword@[arch]: would be rebuilt; changed since its outcome of [age] ago:
       source: an archive -> a local tree
-      phase configure, step 1:
+      phase configure, step 2:
         added   --with-nothing
     ");
 }
