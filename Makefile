@@ -14,7 +14,7 @@ SCRIPTS    = .ci/run tests/root/init.sh $(wildcard tests/*.sh recipes/files/*/*.
                tests/fixtures/*/recipes/files/*/*.sh tests/fixtures/*/recipes/files/*/scripts/*.sh)
 CASES      = $(wildcard tests/root/cases/*.sh)
 
-.PHONY: help root test quick lint suite test-root test-other-roots fmt docs doctor setup clean
+.PHONY: help root test quick lint suite test-root test-other-roots digests fmt docs doctor setup clean
 .NOTPARALLEL:
 .DEFAULT_GOAL = help
 
@@ -66,6 +66,9 @@ test-other-roots: ## Build the roots of the other arches with this machine's cro
 	  else echo "SKIPPED the root for $$arch: doctor, above, says what this machine lacks to build it"; fi; \
 	done; \
 	[ -z "$$failed" ] || { echo "These roots failed:$$failed"; exit 1; }
+
+digests: ## Write tests/digests.txt anew, after a change that is meant to change digests
+	K3SROOT_UPDATE_DIGESTS=1 $(CARGO) test $(PROFILE) --test digests
 
 fmt: ## Format the code
 	$(CARGO) fmt

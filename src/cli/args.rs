@@ -52,6 +52,8 @@ pub(super) enum Verb {
     Graph(Graph),
     /// Show every piece of work, its digest, and whether it is in the store.
     Plan(Plan),
+    /// Say why a package would be rebuilt, down to the flag or file that changed.
+    Why(Why),
     /// Print the log of a package's newest build.
     Log(Log),
     /// Open the sandbox of a package's build.
@@ -156,15 +158,22 @@ pub(super) struct Running {
     /// After a failure, go on with what does not depend on it.
     #[arg(short, long)]
     pub(super) keep_going: bool,
-    /// How builds are kept apart from the machine.
-    #[arg(long, value_enum, default_value_t = SandboxChoice::Auto)]
-    pub(super) sandbox: SandboxChoice,
+    #[command(flatten)]
+    pub(super) isolation: Isolation,
     /// How long one command may take: minutes, or a number with `s`, `m` or `h`.
     #[arg(long, value_name = "TIME", default_value = "2h", value_parser = quantity::time)]
     pub(super) timeout: Duration,
     /// How much memory one process of a build may use: bytes, or with K, M, G or T [default: as much as the machine has].
     #[arg(long, value_name = "SIZE", value_parser = quantity::size)]
     pub(super) memory: Option<u64>,
+}
+
+/// How builds are kept apart. Tools that were made without namespaces do not do for builds in them.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Isolation {
+    /// How builds are kept apart from the machine.
+    #[arg(long, value_enum, default_value_t = SandboxChoice::Auto)]
+    pub(super) sandbox: SandboxChoice,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -214,7 +223,27 @@ pub(super) enum GraphFormat {
 pub(super) struct Plan {
     #[command(flatten)]
     pub(super) selection: Selection,
+    #[command(flatten)]
+    pub(super) isolation: Isolation,
     /// Print JSON with everything that goes into each action.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    k3sroot why iptables\n  \
+    k3sroot why gcc@build-amd64\n  \
+    k3sroot why iptables --override libmnl=../libmnl\n\n\
+    What is planned is compared with what went into the unit's newest outcome in the cache. Needs\n\
+    that are not as they were are followed to the cause. Nothing is built. Give the options that the\n\
+    build will get: they count.")]
+pub(super) struct Why {
+    #[command(flatten)]
+    pub(super) selection: Selection,
+    #[command(flatten)]
+    pub(super) isolation: Isolation,
+    /// Print JSON.
     #[arg(long)]
     pub(super) json: bool,
 }

@@ -39,11 +39,12 @@ struct Part {
 }
 
 fn parts(stats: &Stats) -> Vec<Part> {
-    let Stats { outcomes, trees, blobs, distfiles, logs, failed, damaged, temporary } = stats;
+    let Stats { outcomes, trees, blobs, descriptions, distfiles, logs, failed, damaged, temporary } = stats;
     [
         ("outcomes", outcomes),
         ("trees", trees),
         ("blobs", blobs),
+        ("descriptions", descriptions),
         ("distfiles", distfiles),
         ("logs", logs),
         ("failed", failed),
@@ -65,9 +66,9 @@ impl Shown {
     fn text(&self) -> String {
         let mut text = format!("{}\n", self.folder.display());
         for Part { name, files, bytes: size } in &self.parts {
-            let _ = writeln!(text, "{name:10} {files:>8} files {:>12}", bytes(*size));
+            let _ = writeln!(text, "{name:12} {files:>8} files {:>12}", bytes(*size));
         }
-        let _ = writeln!(text, "{:10} {:>8}       {:>12}", "kept", "", bytes(self.kept_bytes));
+        let _ = writeln!(text, "{:12} {:>8}       {:>12}", "kept", "", bytes(self.kept_bytes));
         text
     }
 }
@@ -75,6 +76,7 @@ impl Shown {
 #[derive(Serialize)]
 struct Verified {
     outcomes: u64,
+    descriptions: u64,
     trees: u64,
     blobs: u64,
     set_aside: Vec<PathBuf>,
@@ -93,8 +95,8 @@ fn verify(store: &Store, json: bool) -> Result<(), CliError> {
         bar.set_position(done);
     });
     bar.finish_and_clear();
-    let VerifyReport { blobs, trees, outcomes, set_aside, strays } = report?;
-    let verified = Verified { outcomes, trees, blobs, set_aside, strays };
+    let VerifyReport { blobs, trees, outcomes, descriptions, set_aside, strays } = report?;
+    let verified = Verified { outcomes, descriptions, trees, blobs, set_aside, strays };
     if json {
         print_json(&verified)?;
     } else {
@@ -106,8 +108,10 @@ fn verify(store: &Store, json: bool) -> Result<(), CliError> {
 
 impl Verified {
     fn text(&self) -> String {
-        let Self { outcomes, trees, blobs, set_aside, strays } = self;
-        let mut text = format!("read {outcomes} outcomes, {trees} trees and {blobs} blobs\n");
+        let Self { outcomes, descriptions, trees, blobs, set_aside, strays } = self;
+        let mut text = format!(
+            "read {outcomes} outcomes, {descriptions} descriptions, {trees} trees and {blobs} blobs\n"
+        );
         for path in set_aside {
             let _ = writeln!(text, "set aside: {}", path.display());
         }
@@ -126,26 +130,37 @@ struct Collected {
     outcomes: u64,
     trees: u64,
     blobs: u64,
+    descriptions: u64,
     distfiles: u64,
     logs: u64,
     failed: u64,
 }
 
 fn collect(store: &Store, max_size: u64, json: bool) -> Result<(), CliError> {
-    let GcReport { bytes_before, bytes_after, outcomes, trees, blobs, distfiles, logs, failed } =
+    let GcReport { bytes_before, bytes_after, outcomes, trees, blobs, descriptions, distfiles, logs, failed } =
         store.collect(max_size)?;
-    let collected =
-        Collected { max_size, bytes_before, bytes_after, outcomes, trees, blobs, distfiles, logs, failed };
+    let collected = Collected {
+        max_size,
+        bytes_before,
+        bytes_after,
+        outcomes,
+        trees,
+        blobs,
+        descriptions,
+        distfiles,
+        logs,
+        failed,
+    };
     if json { print_json(&collected) } else { print(&collected.text()) }
 }
 
 impl Collected {
     fn text(&self) -> String {
-        let Self { outcomes, trees, blobs, distfiles, logs, failed, .. } = self;
+        let Self { outcomes, trees, blobs, descriptions, distfiles, logs, failed, .. } = self;
         let (before, after) = (bytes(self.bytes_before), bytes(self.bytes_after));
         let mut text = format!(
-            "removed {outcomes} outcomes, {trees} trees, {blobs} blobs, {distfiles} distfiles, {logs} logs and \
-             {failed} failed builds\n\
+            "removed {outcomes} outcomes, {trees} trees, {blobs} blobs, {descriptions} descriptions, {distfiles} distfiles, \
+             {logs} logs and {failed} failed builds\n\
              {before} before, {after} after\n"
         );
         if self.bytes_after > self.max_size {
@@ -169,15 +184,16 @@ mod tests {
         let shown = Shown { folder: "/c".into(), kept_bytes: stats.kept_bytes(), parts: parts(&stats) };
         insta::assert_snapshot!(shown.text(), @r"
         /c
-        outcomes          0 files          0 B
-        trees             0 files          0 B
-        blobs         12345 files     3.00 GiB
-        distfiles         0 files          0 B
-        logs              2 files     8.00 KiB
-        failed            0 files          0 B
-        temporary         0 files          0 B
-        damaged           0 files          0 B
-        kept                          3.00 GiB
+        outcomes            0 files          0 B
+        trees               0 files          0 B
+        blobs           12345 files     3.00 GiB
+        descriptions        0 files          0 B
+        distfiles           0 files          0 B
+        logs                2 files     8.00 KiB
+        failed              0 files          0 B
+        temporary           0 files          0 B
+        damaged             0 files          0 B
+        kept                            3.00 GiB
         ");
     }
 
@@ -190,12 +206,13 @@ mod tests {
             outcomes: 1,
             trees: 1,
             blobs: 1,
+            descriptions: 1,
             distfiles: 0,
             logs: 0,
             failed: 0,
         };
         insta::assert_snapshot!(collected.text(), @r"
-        removed 1 outcomes, 1 trees, 1 blobs, 0 distfiles, 0 logs and 0 failed builds
+        removed 1 outcomes, 1 trees, 1 blobs, 1 descriptions, 0 distfiles, 0 logs and 0 failed builds
         8.00 KiB before, 4.00 KiB after
         the rest is in use: 1.00 KiB were asked for
         ");

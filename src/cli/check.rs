@@ -18,7 +18,7 @@ use super::project::{Planned, Project, open_store};
 use super::table::{Paint, Tone, table};
 use super::{colour, print, print_json};
 use crate::check::{Conditions, Report, Stage, Variation, make_clock, parse_list};
-use crate::execute::{Keys, Stop};
+use crate::execute::{Stop, identity, key};
 use crate::name::Machine;
 use crate::plan::Action;
 use crate::sandbox::{Mode, Sandbox};
@@ -227,9 +227,9 @@ impl Checker<'_> {
         }
         let [first, second] = &stores[..] else { unreachable!("there are two sides") };
         // What tools are made of belongs to the machine and the mode; what is built for a target does not.
-        let keys = Keys::new(Mode::Namespaces)?;
+        let machine = identity(Mode::Namespaces)?;
         self.targets()
-            .map(|action| compare::packages(&self.work, first, second, action.unit(), &keys.action(action)))
+            .map(|action| compare::packages(&self.work, first, second, action.unit(), &key(action, &machine)))
             .collect()
     }
 
@@ -238,10 +238,10 @@ impl Checker<'_> {
         let path = self.work.prepare(side)?;
         if self.args.reuse {
             let store = Store::open(&path)?;
-            let keys = Keys::new(mode)?;
+            let machine = identity(mode)?;
             for action in self.planned.plan.actions() {
                 if side == "first" || !self.is_checked(action) {
-                    store.import(self.store, &keys.action(action))?;
+                    store.import(self.store, &key(action, &machine))?;
                 }
             }
         }

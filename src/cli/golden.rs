@@ -15,7 +15,7 @@ use super::table::{Paint, Tone, table};
 use super::{colour, print, print_json};
 use crate::check::Golden;
 use crate::digest::Sha256;
-use crate::execute::Keys;
+use crate::execute::{identity, key};
 use crate::name::{ArchName, Machine};
 use crate::sandbox::Mode;
 
@@ -109,7 +109,7 @@ fn look(global: &Global, args: &Verify) -> Result<Vec<Held>, CliError> {
         compiler: Compiler { toolchain: ToolchainChoice::Source, cross_prefix: Vec::new() },
     };
     let planned = project.plan(&selection, &store)?;
-    let keys = Keys::new(Mode::Namespaces)?;
+    let here = identity(Mode::Namespaces)?;
     let mut held = Vec::new();
     for arch in &planned.arches {
         let path = Golden::path(&recipes, arch);
@@ -117,7 +117,7 @@ fn look(global: &Global, args: &Verify) -> Result<Vec<Held>, CliError> {
         let machine = Machine::Target(arch.clone());
         let mut packages = std::collections::BTreeMap::new();
         for action in planned.plan.actions().iter().filter(|action| action.unit().machine == machine) {
-            let found = store.lookup(&keys.action(action))?.map(|outcome| outcome.tree);
+            let found = store.lookup(&key(action, &here))?.map(|outcome| outcome.tree);
             packages.insert(action.unit().package.clone(), found);
         }
         let tarballs = tarballs(&project, args, arch)?;

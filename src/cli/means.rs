@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::args::{Running, SandboxChoice, Sources};
+use super::args::{Isolation, Running, SandboxChoice, Sources};
 use super::error::CliError;
-use crate::execute::{Options, Stop};
+use crate::execute::{Options, Stop, identity};
 use crate::fetch::{self, Fetcher};
-use crate::sandbox::{Mode, Sandbox};
+use crate::sandbox::{Mode, Sandbox, SandboxError};
 use crate::store::Store;
 
 /// What is said once when builds run without namespaces. README.md has the whole list.
@@ -28,25 +28,12 @@ pub(super) fn fetcher(sources: &Sources, store: &Store) -> Result<Fetcher, CliEr
 
 /// The sandbox that the options describe; says so when there will be none.
 pub(super) fn sandbox(running: &Running, store: &Store) -> Result<Sandbox, CliError> {
-    let helper = PathBuf::from("/proc/self/exe");
-    let helper = helper
-        .canonicalize()
-        .map_err(|source| CliError::Io { what: "find k3sroot's own program".to_owned(), source })?;
-    let mode = match running.sandbox {
-        SandboxChoice::None => Mode::None,
-        SandboxChoice::Namespaces => {
-            Sandbox::probe(&helper)?;
-            Mode::Namespaces
-        }
-        SandboxChoice::Auto => match Sandbox::probe(&helper) {
-            Ok(()) => Mode::Namespaces,
-            Err(error) => {
-                eprintln!("note: no namespaces: {error}");
-                eprintln!("note: `--sandbox namespaces` makes this an error");
-                Mode::None
-            }
-        },
-    };
+    let helper = helper()?;
+    let (mode, refusal) = mode(&running.isolation, &helper)?;
+    if let Some(refusal) = refusal {
+        eprintln!("note: no namespaces: {refusal}");
+        eprintln!("note: `--sandbox namespaces` makes this an error");
+    }
     if mode == Mode::None && !is_plain(store.root()) {
         return Err(CliError::CachePath { path: store.root().to_owned() });
     }
@@ -54,6 +41,34 @@ pub(super) fn sandbox(running: &Running, store: &Store) -> Result<Sandbox, CliEr
         eprintln!("{NOT_APART}");
     }
     Ok(Sandbox::new(mode, helper).scratch_in(store.root().join("tmp")))
+}
+
+/// What the tools that are made here with these options are kept under.
+pub(super) fn machine(isolation: &Isolation) -> Result<String, CliError> {
+    let (mode, _) = mode(isolation, &helper()?)?;
+    Ok(identity(mode)?)
+}
+
+/// How builds are kept apart, and what keeps them from being kept apart better although that was not asked for.
+fn mode(isolation: &Isolation, helper: &Path) -> Result<(Mode, Option<SandboxError>), CliError> {
+    match isolation.sandbox {
+        SandboxChoice::None => Ok((Mode::None, None)),
+        SandboxChoice::Namespaces => {
+            Sandbox::probe(helper)?;
+            Ok((Mode::Namespaces, None))
+        }
+        SandboxChoice::Auto => match Sandbox::probe(helper) {
+            Ok(()) => Ok((Mode::Namespaces, None)),
+            Err(refusal) => Ok((Mode::None, Some(refusal))),
+        },
+    }
+}
+
+/// k3sroot's own program, which starts again inside sandboxes.
+fn helper() -> Result<PathBuf, CliError> {
+    Path::new("/proc/self/exe")
+        .canonicalize()
+        .map_err(|source| CliError::Io { what: "find k3sroot's own program".to_owned(), source })
 }
 
 /// Whether a path means itself in a compiler's flags, a makefile, a shell script and a `PATH`.

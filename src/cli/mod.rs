@@ -20,6 +20,7 @@ mod quantity;
 mod shell;
 mod table;
 mod verify;
+mod why;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -54,6 +55,7 @@ fn run(cli: &Cli) -> Result<(), CliError> {
         Verb::Fetch(args) => fetch::run(global, args),
         Verb::Graph(args) => graph::run(global, args),
         Verb::Plan(args) => plan::run(global, args),
+        Verb::Why(args) => why::run(global, args),
         Verb::Log(args) => log::run(global, args),
         Verb::Shell(args) => shell::run(global, args),
         Verb::Check(args) => check::run(global, args),

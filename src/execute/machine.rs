@@ -15,36 +15,9 @@ pub struct MachineError {
     source: std::io::Error,
 }
 
-/// What outcomes of actions are kept under on this machine.
-#[derive(Debug, Clone)]
-pub struct Keys {
-    machine: String,
-}
-
-impl Keys {
-    /// The keys of what is built in this mode.
-    pub fn new(mode: Mode) -> Result<Self, MachineError> {
-        let mut machine = identity()?;
-        if mode == Mode::None {
-            // Scripts among the tools may name the interpreter that they were made with by its real path.
-            machine.push_str("-real-paths");
-        }
-        Ok(Self { machine })
-    }
-
-    /// The key of what was planned.
-    pub fn action(&self, action: &Action) -> OutcomeKey {
-        OutcomeKey::Action { digest: action.digest(), machine: self.machine_of(action) }
-    }
-
-    /// Tools belong to the build machine they were made on; what is built for a target does not.
-    pub(super) fn machine_of(&self, action: &Action) -> Option<String> {
-        action.unit().machine.runs_here().then(|| self.machine.clone())
-    }
-}
-
-/// What sets this machine apart as a place where tools run: its processor's arch, its C library and its compiler.
-fn identity() -> Result<String, MachineError> {
+/// What sets this machine apart as a place where tools run: its processor's arch, its C library, its compiler and whether
+/// builds see real paths.
+pub fn identity(mode: Mode) -> Result<String, MachineError> {
     let ask = |program: &'static str, argument: &str| -> Result<String, MachineError> {
         let output = Command::new(program)
             .arg(argument)
@@ -63,5 +36,20 @@ fn identity() -> Result<String, MachineError> {
         .field("libc", ask("ldd", "--version")?)
         .field("compiler", ask("gcc", "--version")?)
         .field("linker", ask("ld", "--version")?);
-    Ok(crate::digest::BlobDigest::from_bytes(framed.finish()).short())
+    let machine = crate::digest::BlobDigest::from_bytes(framed.finish()).short();
+    Ok(match mode {
+        Mode::Namespaces => machine,
+        // Scripts among the tools may name the interpreter that they were made with by its real path.
+        Mode::None => machine + "-real-paths",
+    })
+}
+
+/// What an outcome of `action` is kept under on the build machine `machine`, before anything is built.
+pub fn key(action: &Action, machine: &str) -> OutcomeKey {
+    OutcomeKey::Action { digest: action.digest(), machine: machine_of(action, machine) }
+}
+
+/// Tools belong to the build machine they were made on; what is built for a target does not.
+pub(super) fn machine_of(action: &Action, machine: &str) -> Option<String> {
+    action.unit().machine.runs_here().then(|| machine.to_owned())
 }

@@ -14,6 +14,7 @@ mod open;
 mod run;
 mod schedule;
 mod symbols;
+mod why;
 mod work;
 mod workdir;
 
@@ -36,12 +37,14 @@ use crate::store::{Outcome, OutcomeKey, Store, StoreError};
 pub use compiler::{CompilerError, HostCompiler};
 pub use error::{ActionError, Failure, is_disk_full};
 pub use event::{Event, How};
-pub use machine::{Keys, MachineError};
+pub use machine::{MachineError, identity, key};
 pub use open::Opened;
+pub use why::{Answer, Last, Verdict, describe, why};
 pub use work::Kept;
 pub use workdir::{WorkDir, log_path};
 
 use jobserver::Jobserver;
+use machine::machine_of;
 use run::{Message, Run};
 use schedule::Schedule;
 
@@ -144,15 +147,9 @@ struct Shared<'a> {
     plan: &'a Plan,
     jobserver: &'a Jobserver,
     events: &'a (dyn Fn(Event<'_>) + Sync),
-    keys: &'a Keys,
+    machine: &'a str,
     /// Takes folders that are no longer needed: removing thousands of files must not delay what comes next.
     trash: &'a Mutex<Sender<WorkDir>>,
-}
-
-/// Where a look at the store ended.
-enum Found {
-    Outcome(Box<Outcome>),
-    Nothing,
 }
 
 impl Executor<'_> {
@@ -168,12 +165,12 @@ impl Executor<'_> {
             }
         })
         .map_err(ExecuteError::Jobserver)?;
-        let keys = Keys::new(self.sandbox.mode())?;
+        let machine = identity(self.sandbox.mode())?;
         borrowed::prepare(self.store).map_err(ExecuteError::Borrowed)?;
         let (trash, emptied) = mpsc::channel::<WorkDir>();
         let trash = Mutex::new(trash);
         let shared =
-            Shared { executor: self, plan, jobserver: &jobserver, events, keys: &keys, trash: &trash };
+            Shared { executor: self, plan, jobserver: &jobserver, events, machine: &machine, trash: &trash };
         let (wants, queue) = mpsc::channel::<Unit>();
         let queue = Mutex::new(queue);
         let emptying = thread::spawn(move || emptied.into_iter().for_each(drop));
@@ -217,6 +214,18 @@ fn next_want(queue: &Mutex<Receiver<Unit>>) -> Option<Unit> {
 }
 
 impl Shared<'_> {
+    fn key(&self, action: &Action) -> OutcomeKey {
+        key(action, self.machine)
+    }
+
+    /// Makes `outcome` known as that of `action`, with what went into it.
+    fn record(&self, action: &Action, outcome: &Outcome) -> Result<(), StoreError> {
+        let store = self.executor.store;
+        store.record(&self.key(action), outcome)?;
+        why::remember(action, store, self.machine);
+        Ok(())
+    }
+
     fn fetch(&self, unit: &Unit) -> Result<Vec<Obtained>, FetchError> {
         let Some(action) = self.plan.get(unit) else { return Ok(Vec::new()) };
         wanted(action)
@@ -231,22 +240,35 @@ impl Shared<'_> {
             .collect()
     }
 
-    /// Looks for an outcome that was made with the same sysroot and any of the archives that would do.
+    /// Looks for an outcome that cuts off the build of `action`, and makes it known as its own.
     fn look_up_resolved(
         &self,
         action: &Action,
         sysroot: &BTreeMap<Unit, TreeDigest>,
-    ) -> Result<Found, StoreError> {
-        for choice in choices(&archives(action)) {
-            let digest = action.resolve(sysroot, &choice);
-            let key = OutcomeKey::Resolved { digest, machine: self.keys.machine_of(action) };
-            if let Some(outcome) = self.executor.store.lookup(&key)? {
-                self.executor.store.record(&self.keys.action(action), &outcome)?;
-                return Ok(Found::Outcome(Box::new(outcome)));
-            }
+    ) -> Result<Option<Outcome>, StoreError> {
+        let outcome = resolved(self.executor.store, action, self.machine, sysroot)?;
+        if let Some(outcome) = &outcome {
+            self.record(action, outcome)?;
         }
-        Ok(Found::Nothing)
+        Ok(outcome)
     }
+}
+
+/// The outcome that was made with the same sysroot and any of the archives that would do.
+fn resolved(
+    store: &Store,
+    action: &Action,
+    machine: &str,
+    sysroot: &BTreeMap<Unit, TreeDigest>,
+) -> Result<Option<Outcome>, StoreError> {
+    for choice in choices(&archives(action)) {
+        let digest = action.resolve(sysroot, &choice);
+        let key = OutcomeKey::Resolved { digest, machine: machine_of(action, machine) };
+        if let Some(outcome) = store.lookup(&key)? {
+            return Ok(Some(outcome));
+        }
+    }
+    Ok(None)
 }
 
 /// The archives that would do for each source of an action that comes from archives.

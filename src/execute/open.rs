@@ -2,7 +2,7 @@
 
 use super::work::Inputs;
 use super::workdir::WorkDir;
-use super::{ActionError, Executor, Kept, Keys, borrowed, wanted};
+use super::{ActionError, Executor, Kept, borrowed, identity, key, wanted};
 use crate::name::Unit;
 use crate::plan::policy::SRC;
 use crate::plan::{Action, Plan};
@@ -41,13 +41,13 @@ impl Executor<'_> {
             .collect::<Result<Vec<_>, _>>()
             .map_err(ActionError::from)?;
         work.fill(action, &obtained, self.store)?;
-        let keys = Keys::new(self.sandbox.mode()).map_err(|error| ActionError::Io {
+        let machine = identity(self.sandbox.mode()).map_err(|error| ActionError::Io {
             what: "tell this machine from others".to_owned(),
             source: std::io::Error::other(error),
         })?;
         let tree = |unit: &Unit| {
             let action = plan.get(unit)?;
-            Some(self.store.lookup(&keys.action(action)).map(|outcome| outcome.map(|outcome| outcome.tree)))
+            Some(self.store.lookup(&key(action, &machine)).map(|outcome| outcome.map(|outcome| outcome.tree)))
         };
         let mut inputs = Inputs::default();
         for (units, trees) in [(action.tools(), &mut inputs.tools), (action.sysroot(), &mut inputs.sysroot)] {

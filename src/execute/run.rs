@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
 
 use super::schedule::{self, Schedule};
-use super::{ActionError, Event, ExecuteError, Executor, Failure, Found, How, Report, Shared, work};
+use super::{ActionError, Event, ExecuteError, Executor, Failure, How, Report, Shared, work};
 use crate::digest::TreeDigest;
 use crate::fetch::{FetchError, Obtained};
 use crate::name::Unit;
@@ -91,7 +91,7 @@ impl<'a> Run<'a> {
                 continue;
             }
             let Some(action) = self.shared.plan.get(unit) else { continue };
-            if let Some(outcome) = self.shared.executor.store.lookup(&self.shared.keys.action(action))? {
+            if let Some(outcome) = self.shared.executor.store.lookup(&self.shared.key(action))? {
                 self.done(unit, outcome, How::Cached);
                 continue;
             }
@@ -131,8 +131,8 @@ impl<'a> Run<'a> {
                 let Some(action) = self.shared.plan.get(unit) else { continue };
                 let sysroot = self.trees(action.sysroot().keys());
                 match self.shared.look_up_resolved(action, &sysroot)? {
-                    Found::Outcome(outcome) => self.done(unit, *outcome, How::CutOff),
-                    Found::Nothing => match self.sourceless.remove(unit) {
+                    Some(outcome) => self.done(unit, outcome, How::CutOff),
+                    None => match self.sourceless.remove(unit) {
                         Some(error) => self.failed(unit, no_source(error)),
                         None => self.schedule.must_build(unit),
                     },

@@ -11,6 +11,7 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use serde::{Deserialize, Serialize};
 
 use super::borrowed::Borrowed;
+use super::machine::machine_of;
 use super::symbols;
 use super::workdir::{WorkDir, forget_kept, guest, log_path};
 use super::{ActionError, Event, How, Shared, archives};
@@ -87,7 +88,7 @@ impl Job<'_> {
     /// Runs the action under its lock; another k3sroot may have been faster.
     pub(super) fn run(&self) -> Result<(Outcome, How), Failed> {
         let store = self.shared.executor.store;
-        let key = self.shared.keys.action(self.action);
+        let key = self.shared.key(self.action);
         let plain = |error: StoreError| Failed { error: Box::new(error.into()), log: None };
         let lock = if let Some(lock) = store.try_lock(&key).map_err(plain)? {
             lock
@@ -106,12 +107,12 @@ impl Job<'_> {
         if let Some(outcome) = store.lookup(&key).map_err(plain)? {
             return Ok((outcome, How::Cached));
         }
-        let outcome = self.build(&key);
+        let outcome = self.build();
         drop(lock);
         outcome
     }
 
-    fn build(&self, key: &OutcomeKey) -> Result<(Outcome, How), Failed> {
+    fn build(&self) -> Result<(Outcome, How), Failed> {
         let store = self.shared.executor.store;
         let unit = self.action.unit();
         let log_path = log_path(store, unit);
@@ -153,9 +154,9 @@ impl Job<'_> {
             cpu_seconds: cpu.as_secs_f64(),
         };
         let resolved =
-            OutcomeKey::Resolved { digest: resolved, machine: self.shared.keys.machine_of(self.action) };
+            OutcomeKey::Resolved { digest: resolved, machine: machine_of(self.action, self.shared.machine) };
         store.record(&resolved, &outcome).map_err(|error| with_log(error.into()))?;
-        store.record(key, &outcome).map_err(|error| with_log(error.into()))?;
+        self.shared.record(self.action, &outcome).map_err(|error| with_log(error.into()))?;
         forget_kept(store, unit);
         if let Ok(trash) = self.shared.trash.lock() {
             // Nobody to take it means that it is removed here and now.

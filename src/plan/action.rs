@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use crate::digest::{ActionDigest, CompilerDigest, Framed, ResolvedDigest, Sha256, SourceDigest, TreeDigest};
 use crate::name::{Unit, Version};
 use crate::recipe::{Archive, Origin, Source};
 
 /// The version of the encoding; a change of it changes every digest at once.
-const ENCODING: &str = "k3sroot action 2";
+pub(super) const ENCODING: &str = "k3sroot action 2";
 
 /// One piece of work. It cannot be changed once it is made, so its digest always fits.
 #[derive(Debug, Clone)]
@@ -104,7 +106,8 @@ impl Phase {
 }
 
 /// Which of the installed files are kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Keep {
     /// What matches none of these globs.
     AllBut(Vec<String>),
@@ -114,22 +117,12 @@ pub enum Keep {
 
 impl Action {
     pub(super) fn new(parts: Parts) -> Self {
-        let mut framed = parts.encode();
-        for (tag, units) in [("tool", &parts.tools), ("sysroot", &parts.sysroot)] {
-            for (unit, digest) in units {
-                framed.field(tag, unit.to_string()).field("digest", digest.as_bytes());
-            }
-        }
-        for input in &parts.inputs {
-            match input {
-                Input::Source(Source { origin: Origin::Archives(archives), .. }) => {
-                    framed.list("archives", archives.iter().map(encode_archive));
-                }
-                Input::Source(Source { origin: Origin::Local(_), .. }) | Input::Override { .. } => {}
-            }
-        }
-        let digest = ActionDigest::from_bytes(framed.finish());
+        let digest = parts.digest(ENCODING);
         Self { parts, digest }
+    }
+
+    pub(super) fn parts(&self) -> &Parts {
+        &self.parts
     }
 
     /// What the action makes.
@@ -202,8 +195,39 @@ impl Action {
     /// `sysroot` has a tree for every unit of [`Action::sysroot`], `archives` one archive for every source that comes
     /// from archives, in order.
     pub fn resolve(&self, sysroot: &BTreeMap<Unit, TreeDigest>, archives: &[&Archive]) -> ResolvedDigest {
-        let mut framed = self.parts.encode();
-        for (unit, digest) in &self.parts.tools {
+        self.parts.resolve(ENCODING, sysroot, archives)
+    }
+}
+
+impl Parts {
+    /// See [`Action::digest`].
+    pub(super) fn digest(&self, encoding: &str) -> ActionDigest {
+        let mut framed = self.encode(encoding);
+        for (tag, units) in [("tool", &self.tools), ("sysroot", &self.sysroot)] {
+            for (unit, digest) in units {
+                framed.field(tag, unit.to_string()).field("digest", digest.as_bytes());
+            }
+        }
+        for input in &self.inputs {
+            match input {
+                Input::Source(Source { origin: Origin::Archives(archives), .. }) => {
+                    framed.list("archives", archives.iter().map(encode_archive));
+                }
+                Input::Source(Source { origin: Origin::Local(_), .. }) | Input::Override { .. } => {}
+            }
+        }
+        ActionDigest::from_bytes(framed.finish())
+    }
+
+    /// See [`Action::resolve`].
+    pub(super) fn resolve(
+        &self,
+        encoding: &str,
+        sysroot: &BTreeMap<Unit, TreeDigest>,
+        archives: &[&Archive],
+    ) -> ResolvedDigest {
+        let mut framed = self.encode(encoding);
+        for (unit, digest) in &self.tools {
             framed.field("tool", unit.to_string()).field("digest", digest.as_bytes());
         }
         for (unit, tree) in sysroot {
@@ -214,11 +238,9 @@ impl Action {
         }
         ResolvedDigest::from_bytes(framed.finish())
     }
-}
 
-impl Parts {
     /// Everything that both digests have in common: all but needs and archives.
-    fn encode(&self) -> Framed {
+    fn encode(&self, encoding: &str) -> Framed {
         // Named one by one, so that a new field cannot be forgotten. The recipe's path and licence texts decide nothing.
         let Self {
             unit,
@@ -234,7 +256,7 @@ impl Parts {
             keep,
             installed_under,
         } = self;
-        let mut framed = Framed::new(ENCODING);
+        let mut framed = Framed::new(encoding);
         framed.field("unit", unit.to_string()).field("version", version.as_str());
         for input in inputs {
             match input {
@@ -287,7 +309,7 @@ impl Step {
     }
 }
 
-fn assignments(symbols: &BTreeMap<String, String>) -> impl Iterator<Item = String> {
+pub(super) fn assignments(symbols: &BTreeMap<String, String>) -> impl Iterator<Item = String> {
     symbols.iter().map(|(name, value)| format!("{name}={value}"))
 }
 

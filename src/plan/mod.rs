@@ -5,6 +5,8 @@
 //! paths, environment) is in [`policy`]; how a build system turns options into commands is in `systems`.
 
 mod action;
+mod description;
+mod difference;
 pub mod policy;
 mod systems;
 #[cfg(test)]
@@ -20,6 +22,8 @@ use crate::name::{ArchName, Machine, PackageName, Unit};
 use crate::recipe::{Origin, Recipe, Recipes, Toolchain};
 
 pub use action::{Action, Input, Keep, Phase, Step};
+pub use description::{Description, OriginDescription, PatchDescription, SourceDescription};
+pub use difference::{Change, Difference, Role, differences};
 
 /// A local tree that is built in place of a package's source.
 #[derive(Debug, Clone)]

@@ -1,5 +1,7 @@
 //! What changes a digest and what does not.
 
+mod fields;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 

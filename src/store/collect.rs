@@ -15,7 +15,7 @@ use super::listing::{Entry, Tree, digest_of};
 use super::lock::FileLock;
 use super::outcome::decode;
 use super::session::remove_tree;
-use super::{DAMAGED, DISTFILES, FAILED, LOCKS, LOGS, Store, held};
+use super::{DAMAGED, DESCRIPTIONS, DISTFILES, FAILED, LOCKS, LOGS, Store, held};
 use crate::digest::TreeDigest;
 
 /// Locks that stay when those of actions are removed.
@@ -34,6 +34,8 @@ pub struct GcReport {
     pub trees: u64,
     /// How many blobs.
     pub blobs: u64,
+    /// How many descriptions of what went into outcomes.
+    pub descriptions: u64,
     /// How many source archives.
     pub distfiles: u64,
     /// How many logs.
@@ -45,7 +47,7 @@ pub struct GcReport {
 impl Store {
     /// Removes what nothing refers to and what was set aside; then, until at most `max_size` bytes are left, the folders
     /// of failed builds, the oldest first; the outcomes that were not looked up for longest with what only they need;
-    /// the oldest logs and source archives.
+    /// the oldest descriptions, logs and source archives.
     ///
     /// [`StoreError::InUse`] if another process has the store open or this one is at work in it.
     pub fn collect(&self, max_size: u64) -> Result<GcReport, StoreError> {
@@ -69,17 +71,19 @@ impl Store {
 
     fn shrink(&self, max_size: u64) -> Result<GcReport, StoreError> {
         let inventory = self.inventory()?;
-        let (mut logs, mut distfiles) = (self.files_in(LOGS)?, self.files_in(DISTFILES)?);
-        let files = || inventory.outcomes.iter().chain(&logs).chain(&distfiles).map(|file| file.bytes);
+        let [mut descriptions, mut logs, mut distfiles] =
+            [self.files_in(DESCRIPTIONS)?, self.files_in(LOGS)?, self.files_in(DISTFILES)?];
+        let others = || descriptions.iter().chain(&logs).chain(&distfiles).map(|file| file.bytes);
         let entries = inventory.blobs.values().chain(inventory.trees.values()).copied();
         let mut failed = self.failed_builds()?;
         let of_failed: u64 = failed.iter().map(|file| file.bytes).sum();
-        let bytes_before = entries.chain(files()).sum::<u64>() + of_failed;
+        let outcomes = inventory.outcomes.iter().map(|file| file.bytes);
+        let bytes_before = entries.chain(outcomes).chain(others()).sum::<u64>() + of_failed;
         let mut report = GcReport { bytes_before, ..GcReport::default() };
 
         let in_use = held(&self.inner.in_use).clone();
         let mut references = References::new(&inventory);
-        let mut left = of_failed + logs.iter().chain(&distfiles).map(|file| file.bytes).sum::<u64>();
+        let mut left = of_failed + others().sum::<u64>();
         for digest in &in_use {
             if let Some(tree) = self.readable_tree(digest) {
                 left += references.add(*digest, &tree);
@@ -119,7 +123,12 @@ impl Store {
         report.trees = remove_all(trees.map(|digest| self.tree_path(digest)))?;
         report.blobs = remove_all(blobs.map(|name| self.path(name.relative())))?;
 
-        for (files, count) in [(&mut logs, &mut report.logs), (&mut distfiles, &mut report.distfiles)] {
+        // A description tells something of an outcome that is gone, too.
+        for (files, count) in [
+            (&mut descriptions, &mut report.descriptions),
+            (&mut logs, &mut report.logs),
+            (&mut distfiles, &mut report.distfiles),
+        ] {
             files.sort_by_key(|file| (file.changed, file.path.clone()));
             for file in files {
                 if left > max_size {
@@ -339,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn distfiles_and_logs_count_and_go_last() {
+    fn descriptions_distfiles_and_logs_count_and_go_last() {
         let folder = tempfile::tempdir().unwrap();
         let store = store_with(folder.path(), &[1]);
         let files: Vec<PathBuf> = ["old", "new"].map(|name| store.distfiles().join(name)).into();
@@ -348,8 +357,9 @@ mod tests {
             age(path, index as u64);
         }
         fs::write(store.logs().join("a.log"), "log").unwrap();
+        store.remember_description(&"a@amd64".parse().unwrap(), None, b"{}");
         let report = store.collect(12_288).unwrap();
-        assert_eq!((report.outcomes, report.logs, report.distfiles), (1, 1, 1));
+        assert_eq!((report.outcomes, report.descriptions, report.logs, report.distfiles), (1, 1, 1, 1));
         assert_eq!(report.bytes_after, 12_288);
         assert!(!files[0].exists() && files[1].exists());
         assert_eq!(store.collect(0).unwrap().bytes_after, 0);

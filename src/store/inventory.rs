@@ -9,7 +9,7 @@ use walkdir::WalkDir;
 
 use super::blob::BlobName;
 use super::error::{StoreError, at};
-use super::{ACTIONS, BLOBS, DAMAGED, DISTFILES, FAILED, LOGS, Store, TMP, TREES};
+use super::{ACTIONS, BLOBS, DAMAGED, DESCRIPTIONS, DISTFILES, FAILED, LOGS, Store, TMP, TREES};
 use crate::digest::TreeDigest;
 
 /// The unit in which file systems usually give out room, in bytes.
@@ -40,6 +40,8 @@ pub struct Stats {
     pub trees: Usage,
     /// File contents.
     pub blobs: Usage,
+    /// What went into outcomes.
+    pub descriptions: Usage,
     /// Source archives.
     pub distfiles: Usage,
     /// Logs.
@@ -55,7 +57,7 @@ pub struct Stats {
 impl Stats {
     /// What [`Store::collect`] keeps below its limit: all but temporary files and what was set aside.
     pub fn kept_bytes(&self) -> u64 {
-        [self.outcomes, self.trees, self.blobs, self.distfiles, self.logs, self.failed]
+        [self.outcomes, self.trees, self.blobs, self.descriptions, self.distfiles, self.logs, self.failed]
             .iter()
             .map(|usage| usage.bytes)
             .sum()
@@ -95,6 +97,7 @@ impl Store {
             outcomes: usage(ACTIONS, &|_| true)?,
             trees: usage(TREES, &|_| true)?,
             blobs: usage(BLOBS, &|_| true)?,
+            descriptions: usage(DESCRIPTIONS, &|_| true)?,
             distfiles: usage(DISTFILES, &|_| true)?,
             logs: usage(LOGS, &|_| true)?,
             failed: usage(FAILED, &|file| file.names == 1)?,

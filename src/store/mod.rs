@@ -8,6 +8,7 @@
 //!     trees/ab/abcd…               the listing of a tree: which blob or link is at which path
 //!     actions/action-…             an outcome under an ActionDigest (tools: and the build machine)
 //!     actions/resolved-…           the same under a ResolvedDigest
+//!     descriptions/…               what went into the newest outcome of a unit (of a tool: on a build machine)
 //!     durations                    how long units took
 //!     distfiles/  logs/  failed/   kept for `fetch` and `execute`; here they are only counted and shrunk
 //!     tmp/<pid>.<random>/          one for each open store; where everything is written first
@@ -22,8 +23,10 @@
 mod blob;
 mod capture;
 mod collect;
+mod descriptions;
 mod durations;
 mod error;
+mod frame;
 mod index;
 mod inventory;
 mod listing;
@@ -45,6 +48,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 pub use blob::FIXED_TIME;
 pub use collect::GcReport;
+pub use descriptions::Described;
 pub use error::{Clash, Item, Refusal, StoreError};
 pub use inventory::{Stats, Usage};
 pub use listing::{Entry, ListingError, Tree};
@@ -65,6 +69,7 @@ use crate::digest::TreeDigest;
 const ACTIONS: &str = "actions";
 const BLOBS: &str = "blobs";
 const DAMAGED: &str = "damaged";
+const DESCRIPTIONS: &str = "descriptions";
 const DISTFILES: &str = "distfiles";
 const DURATIONS: &str = "durations";
 const FAILED: &str = "failed";
@@ -74,7 +79,8 @@ const TMP: &str = "tmp";
 const TREES: &str = "trees";
 const VERSION: &str = "version";
 
-const FOLDERS: [&str; 9] = [BLOBS, TREES, ACTIONS, DISTFILES, LOGS, FAILED, TMP, LOCKS, DAMAGED];
+const FOLDERS: [&str; 10] =
+    [BLOBS, TREES, ACTIONS, DESCRIPTIONS, DISTFILES, LOGS, FAILED, TMP, LOCKS, DAMAGED];
 const FORMAT: &str = "k3sroot-store 1\n";
 
 /// A handle on an open store. Clones share it; the last one to go closes it.

@@ -11,6 +11,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::frame::{FrameError, frame, unframe};
 use crate::digest::{ActionDigest, ResolvedDigest, SourceDigest, TreeDigest};
 use crate::name::Unit;
 
@@ -47,9 +48,14 @@ impl OutcomeKey {
         };
         match machine {
             None => format!("{kind}-{digest}"),
-            Some(machine) => format!("{kind}-{digest}-{}", &blake3::hash(machine.as_bytes()).to_hex()[..16]),
+            Some(machine) => format!("{kind}-{digest}-{}", machine_name(machine)),
         }
     }
+}
+
+/// The build machine `machine` in the name of a file.
+pub(super) fn machine_name(machine: &str) -> String {
+    blake3::hash(machine.as_bytes()).to_hex()[..16].to_owned()
 }
 
 /// What an action left.
@@ -75,12 +81,9 @@ pub struct Outcome {
 /// Why an entry of the index was refused.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum EntryError {
-    /// It does not start with a header of this version.
-    #[error("it is not an outcome of this version")]
-    Header,
-    /// It is not what was written.
-    #[error("it was changed or cut")]
-    Checksum,
+    /// It is not what was written, or not in this version's form.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
     /// It belongs to another key.
     #[error("it belongs to `{found}`")]
     Key {
@@ -114,18 +117,12 @@ pub(super) fn encode(key: &OutcomeKey, outcome: &Outcome) -> Vec<u8> {
     };
     let record = RecordRef { key, outcome: &outcome };
     let body = serde_json::to_string_pretty(&record).expect("text, numbers and lists are JSON") + "\n";
-    format!("{HEADER} {}\n{body}", blake3::hash(body.as_bytes())).into_bytes()
+    frame(HEADER, body.as_bytes())
 }
 
 /// Reads the entry named `file_name`.
 pub(super) fn decode(file_name: &str, entry: &[u8]) -> Result<Outcome, EntryError> {
-    let end = entry.iter().position(|&byte| byte == b'\n').ok_or(EntryError::Header)?;
-    let (header, body) = (&entry[..end], &entry[end + 1..]);
-    let checksum = header.strip_prefix(HEADER.as_bytes()).and_then(|rest| rest.strip_prefix(b" "));
-    let checksum = checksum.ok_or(EntryError::Header)?;
-    if checksum != blake3::hash(body).to_hex().as_bytes() {
-        return Err(EntryError::Checksum);
-    }
+    let body = unframe(HEADER, entry)?;
     let record: Record = serde_json::from_slice(body)?;
     let found = record.key.file_name();
     if found == file_name { Ok(record.outcome) } else { Err(EntryError::Key { found }) }
@@ -236,9 +233,12 @@ pub(super) mod tests {
         let entry = encode(&key(1), &outcome(TreeDigest::from_bytes([3; 32])));
         assert!(matches!(decode(&key(2).file_name(), &entry), Err(EntryError::Key { .. })));
         let newer = String::from_utf8(entry).unwrap().replacen("outcome 1", "outcome 2", 1);
-        assert!(matches!(decode(&key(1).file_name(), newer.as_bytes()), Err(EntryError::Header)));
+        assert!(matches!(
+            decode(&key(1).file_name(), newer.as_bytes()),
+            Err(EntryError::Frame(FrameError::Header))
+        ));
 
-        let signed = |body: &str| format!("{HEADER} {}\n{body}", blake3::hash(body.as_bytes())).into_bytes();
+        let signed = |body: &str| frame(HEADER, body.as_bytes());
         let body = newer.split_once('\n').unwrap().1;
         assert!(decode(&key(1).file_name(), &signed(body)).is_ok());
         for wrong in

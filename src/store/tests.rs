@@ -215,7 +215,9 @@ fn helper_works_until_killed() {
     println!("locked");
     for round in 0..100_000 {
         let tree = capture(&store, 40, round);
-        store.record(&key(u8::try_from(round % 100).unwrap()), &outcome(tree)).unwrap();
+        let outcome = outcome(tree);
+        store.record(&key(u8::try_from(round % 100).unwrap()), &outcome).unwrap();
+        store.remember_description(&outcome.unit, None, format!("{round}").repeat(1000).as_bytes());
     }
 }
 

@@ -9,7 +9,7 @@ use super::error::StoreError;
 use super::inventory::file_name;
 use super::listing::{Tree, digest_of};
 use super::outcome::decode;
-use super::{Store, held, read_if_there};
+use super::{DESCRIPTIONS, Store, descriptions, held, read_if_there};
 
 /// What [`Store::verify`] found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -20,6 +20,8 @@ pub struct VerifyReport {
     pub trees: u64,
     /// How many outcomes.
     pub outcomes: u64,
+    /// How many descriptions of what went into them.
+    pub descriptions: u64,
     /// Where the damaged ones are now, and the outcomes that refer to them or to something that is missing.
     pub set_aside: Vec<PathBuf>,
     /// Files that no k3sroot wrote; they were left alone.
@@ -64,12 +66,21 @@ impl Store {
             }
         }
 
+        let descriptions = self.files_in(DESCRIPTIONS)?;
+        for file in &descriptions {
+            let Some(entry) = read_if_there(&file.path)? else { continue };
+            if descriptions::decode(file_name(&file.path).unwrap_or_default(), &entry).is_err() {
+                self.set_aside(&file.path)?;
+            }
+        }
+
         let mut set_aside = held(&self.inner.set_aside)[before..].to_vec();
         set_aside.sort();
         Ok(VerifyReport {
             blobs: inventory.blobs.len() as u64,
             trees: inventory.trees.len() as u64,
             outcomes: inventory.outcomes.len() as u64,
+            descriptions: descriptions.len() as u64,
             set_aside,
             strays: inventory.strays,
         })
@@ -95,10 +106,14 @@ mod tests {
             let tree = store.capture(temp.path(), &|_| true).unwrap();
             store.record(&key(byte), &outcome(tree)).unwrap();
         }
+        for unit in ["a@amd64", "b@build"] {
+            store.remember_description(&unit.parse().unwrap(), None, b"{}");
+        }
         let complete = AtomicBool::new(false);
         let progress = |done, total| complete.store(done == total, Ordering::Relaxed);
         let sound = store.verify(&progress).unwrap();
-        let expected = VerifyReport { blobs: 5, trees: 4, outcomes: 4, ..VerifyReport::default() };
+        let expected =
+            VerifyReport { blobs: 5, trees: 4, outcomes: 4, descriptions: 2, ..VerifyReport::default() };
         assert_eq!(sound, expected);
         assert!(complete.into_inner());
 
@@ -114,15 +129,16 @@ mod tests {
         let tree = store.lookup(&key(1)).unwrap().unwrap().tree;
         flip(&store.tree_path(&tree));
         flip(&inventory.outcomes[2].path);
+        flip(&store.path(DESCRIPTIONS).join("b@build"));
         fs::write(store.path("blobs").join("README"), "").unwrap();
 
         let report = store.verify(&|_, _| ()).unwrap();
-        assert_eq!(report.set_aside.len(), 5, "{report:?}");
+        assert_eq!(report.set_aside.len(), 6, "{report:?}");
         assert!(report.set_aside.iter().all(|path| path.is_file()), "{report:?}");
         assert_eq!(report.strays, [store.path("blobs").join("README")]);
         let known: Vec<_> = (0..4).filter(|byte| store.lookup(&key(*byte)).unwrap().is_some()).collect();
         assert_eq!(known, [3]);
         let again = store.verify(&|_, _| ()).unwrap();
-        assert_eq!((again.outcomes, again.set_aside), (1, vec![]));
+        assert_eq!((again.outcomes, again.descriptions, again.set_aside), (1, 1, vec![]));
     }
 }

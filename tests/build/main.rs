@@ -12,6 +12,7 @@ mod reuse;
 mod runaway;
 mod scripts;
 mod together;
+mod why;
 mod workspace;
 
 use std::fs;

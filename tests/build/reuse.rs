@@ -31,8 +31,17 @@ fn what_does_not_reach_a_build_builds_nothing() {
     let before = plan();
     workspace.edit("recipes/libword.toml", "name     = ", "# A comment.\nname     = ");
     workspace.edit("recipes/libword.toml", "A static library", "Another summary");
-    workspace.edit("recipes/libword.toml", "https://words.invalid/libword-", "https://elsewhere.invalid/");
+    let mirror = "https://elsewhere.invalid/{version}\", \"https://words.invalid/libword-";
+    workspace.edit("recipes/libword.toml", "https://words.invalid/libword-", mirror);
+    workspace.edit("recipes/libword.toml", "https://words.invalid/libword/", "https://elsewhere.invalid/");
     workspace.edit("recipes/hello.toml", "Apache-2.0", "MIT");
+    // The order of keys and of tables.
+    let recipe = workspace.read("recipes/libword.toml");
+    let (head, rest) = recipe.split_once("[license]").unwrap();
+    let (license, rest) = rest.split_once("[[source]]").unwrap();
+    let head: Vec<&str> = head.lines().rev().collect();
+    let turned = format!("{}\n[[source]]{rest}\n[license]{license}", head.join("\n"));
+    fs::write(workspace.path("recipes/libword.toml"), turned).unwrap();
     assert_eq!(plan(), before);
     assert_eq!(workspace.build_all(), NOTHING);
 }
@@ -112,22 +121,53 @@ fn everything_that_a_build_sees_counts() {
 #[test]
 fn a_local_tree_takes_the_place_of_a_source() {
     let workspace = built_workspace();
-    let tree = workspace.path("my-libword");
-    fs::create_dir_all(tree.join(".git")).unwrap();
-    fs::write(tree.join(".git/HEAD"), "not a part of it").unwrap();
-    let sources = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny/sources/libword");
-    for entry in fs::read_dir(sources).unwrap() {
-        let entry = entry.unwrap();
-        fs::copy(entry.path(), tree.join(entry.file_name())).unwrap();
-    }
+    workspace.local_tree();
     let run = workspace.build(&["--override", "libword=my-libword"]);
     assert_eq!((run.code, run.count()), (Some(0), Count { built: 2, cut_off: 0 }), "{}", run.stderr);
     // Patches are for the source that the recipe names.
     assert!(workspace.output_of("bin/hello").contains(" unpatched\n"));
 
-    fs::write(tree.join(".git/HEAD"), "still no part of it").unwrap();
+    fs::write(workspace.path("my-libword/.git/HEAD"), "still no part of it").unwrap();
     assert_eq!(workspace.build(&["--override", "libword=my-libword"]).count(), NOTHING);
     assert_eq!(workspace.build_all(), NOTHING);
+}
+
+#[test]
+fn a_comment_in_a_library_rebuilds_it_and_nothing_above_it() {
+    let workspace = Workspace::new();
+    workspace.local_tree();
+    let over = ["--override", "libword=my-libword"];
+    let build = || {
+        let run = workspace.build(&over);
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+        run
+    };
+    assert_eq!(build().count(), Count { built: 5, cut_off: 0 });
+    // Beside the tarballs lies a note that has the local tree's digest.
+    let tarballs = || {
+        let files = workspace.dist().into_iter();
+        files.filter(|(name, _)| name.ends_with(".tar")).collect::<Vec<_>>()
+    };
+    let before = tarballs();
+
+    let word = workspace.read("my-libword/word.c");
+    fs::write(workspace.path("my-libword/word.c"), word + "/* A comment. */\n").unwrap();
+    insta::assert_snapshot!(workspace.why(&[&["hello"], &over[..]].concat()), @r"
+    hello@[arch]: would be rebuilt only if a need comes out different; changed since its outcome of [age] ago:
+      sysroot libword@[arch]: would be rebuilt
+    libword@[arch]: would be rebuilt; changed since its outcome of [age] ago:
+      file word.c of the override: changed
+    ");
+    let run = build();
+    assert_eq!(run.count(), Count { built: 1, cut_off: 1 }, "{}", run.stderr);
+    assert!(run.stderr.contains("\nhello@[arch]: needs came out the same, not rebuilt\n"), "{}", run.stderr);
+    let summary = "5 units: 1 built, 3 from the store, 1 cut off, 0 failed, 0 blocked; ";
+    assert!(run.stderr.contains(summary), "{}", run.stderr);
+    assert!(tarballs() == before);
+    insta::assert_snapshot!(workspace.why(&[&["hello", "libword"], &over[..]].concat()), @r"
+    hello@[arch]: up to date: its outcome of [age] ago is in the store
+    libword@[arch]: up to date: its outcome of [age] ago is in the store
+    ");
 }
 
 #[test]

@@ -145,6 +145,27 @@ impl Workspace {
         run.count()
     }
 
+    /// What k3sroot says of why things would be rebuilt, without when they were built.
+    pub(crate) fn why(&self, words: &[&str]) -> String {
+        let usual = ["--arch", ARCH, "--sandbox", self.conditions.sandbox];
+        let run = self.run("why", &[words, &usual].concat());
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+        let mut parts = run.stdout.split(" outcome of ");
+        let first = parts.next().unwrap_or_default().to_owned();
+        parts.fold(first, |text, part| {
+            let (_, rest) = part.split_once(" ago").unwrap_or_default();
+            text + " outcome of [age] ago" + rest
+        })
+    }
+
+    /// Puts the source of `libword` into `my-libword`, with a file of a version control.
+    pub(crate) fn local_tree(&self) {
+        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny/sources/libword");
+        copy(&sources, &self.path("my-libword"));
+        fs::create_dir(self.path("my-libword/.git")).unwrap();
+        fs::write(self.path("my-libword/.git/HEAD"), "not a part of it").unwrap();
+    }
+
     /// Every file in `dist`, by name.
     pub(crate) fn dist(&self) -> Vec<(String, Vec<u8>)> {
         self.files("dist")
