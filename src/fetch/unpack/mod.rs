@@ -16,7 +16,7 @@ mod write;
 use std::io::Read;
 use std::path::Path;
 
-use globset::{Glob, GlobBuilder, GlobMatcher};
+use globset::{GlobBuilder, GlobSet};
 use tar::{Archive, Entry, EntryType};
 
 use decompress::Pipe;
@@ -44,7 +44,7 @@ const ENTRIES: u64 = 500_000;
 /// Unpacks `archive` into `dest`, which is made, or is an empty folder.
 pub fn unpack(archive: &Path, spec: &UnpackSpec<'_>, dest: &Path) -> Result<(), UnpackError> {
     let mut only = Only::new(spec.only)?;
-    let nested = spec.nested.map(|pattern| glob(pattern, false)).transpose()?;
+    let nested = spec.nested.map(|pattern| Pattern::new(pattern, false)).transpose()?;
     let mut writer = Writer::new(dest, spec.mtime)?;
     Pipe::run(archive, nested, |pipe| {
         let result = write_entries(pipe, spec, &mut only, &mut writer);
@@ -136,26 +136,37 @@ fn link_name<R: Read>(entry: &Entry<'_, R>, name: &str) -> Result<String, Unpack
     })
 }
 
-fn glob(pattern: &str, stop_at_slash: bool) -> Result<GlobMatcher, UnpackError> {
-    let glob: Result<Glob, _> = GlobBuilder::new(pattern).literal_separator(stop_at_slash).build();
-    Ok(glob.map_err(|source| UnpackError::Glob { source })?.compile_matcher())
+/// A glob as it is written, and what it matches.
+struct Pattern {
+    text: String,
+    matcher: GlobSet,
+}
+
+impl Pattern {
+    fn new(text: &str, stop_at_slash: bool) -> Result<Self, UnpackError> {
+        let built = GlobBuilder::new(text).literal_separator(stop_at_slash).build();
+        // A set of one: a matcher would panic where the glob is too deep for a regular expression.
+        let matcher = built.and_then(|glob| GlobSet::new([glob]));
+        let matcher = matcher.map_err(|source| UnpackError::Glob { source })?;
+        Ok(Self { text: text.to_owned(), matcher })
+    }
 }
 
 /// The globs of [`UnpackSpec::only`], and which of them have matched.
 struct Only {
-    globs: Vec<(GlobMatcher, bool)>,
+    globs: Vec<(Pattern, bool)>,
 }
 
 impl Only {
     fn new(patterns: &[String]) -> Result<Self, UnpackError> {
-        let globs = patterns.iter().map(|pattern| Ok((glob(pattern, true)?, false)));
+        let globs = patterns.iter().map(|pattern| Ok((Pattern::new(pattern, true)?, false)));
         Ok(Self { globs: globs.collect::<Result<_, _>>()? })
     }
 
     fn wants(&mut self, path: &str) -> bool {
         let mut wanted = self.globs.is_empty();
         for (glob, used) in &mut self.globs {
-            if glob.is_match(path) {
+            if glob.matcher.is_match(path) {
                 (*used, wanted) = (true, true);
             }
         }
@@ -165,7 +176,7 @@ impl Only {
     /// A glob that matches nothing is a mistake, or upstream has moved things.
     fn check(&self) -> Result<(), UnpackError> {
         match self.globs.iter().find(|(_, used)| !used) {
-            Some((glob, _)) => Err(UnpackError::NothingMatches { glob: glob.glob().to_string() }),
+            Some((glob, _)) => Err(UnpackError::NothingMatches { glob: glob.text.clone() }),
             None => Ok(()),
         }
     }

@@ -330,6 +330,15 @@ fn only_what_the_globs_name_is_written() {
 }
 
 #[test]
+fn a_glob_that_no_regular_expression_can_express_is_refused() {
+    let deep = format!("{}a{}", "{".repeat(300), "}".repeat(300));
+    for (nested, only) in [(Some(&*deep), vec![]), (None, vec![deep.clone()]), (None, vec!["[".to_owned()])] {
+        let (_folder, result) = unpack_bytes(&small(), &UnpackSpec { nested, only: &only, ..SPEC });
+        assert_eq!(result.unwrap_err().to_string(), "malformed glob");
+    }
+}
+
+#[test]
 fn an_archive_inside_an_archive_is_unpacked_on_the_way() {
     let inner = xz(&small());
     let outer = |names: &[&str]| {
