@@ -7,6 +7,7 @@
 //! On an error the folder is left half-written: unpack to a temporary one.
 
 mod decompress;
+mod entries;
 mod error;
 mod names;
 #[cfg(test)]
@@ -17,9 +18,10 @@ use std::io::Read;
 use std::path::Path;
 
 use globset::{GlobBuilder, GlobSet};
-use tar::{Archive, Entry, EntryType};
+use tar::{Entry, EntryType};
 
 use decompress::Pipe;
+use entries::each_entry;
 pub use error::UnpackError;
 use names::{Top, entry_name};
 use write::Writer;
@@ -62,45 +64,52 @@ fn write_entries(
     only: &mut Only,
     writer: &mut Writer,
 ) -> Result<(), UnpackError> {
-    let mut archive = Archive::new(pipe);
     let mut top = Top::new(spec.strip_top);
     let mut count = 0;
-    for entry in archive.entries().map_err(UnpackError::Format)? {
-        let mut entry = entry.map_err(UnpackError::Format)?;
+    each_entry(pipe, |entry| {
         count += 1;
         if count > ENTRIES {
             return Err(UnpackError::TooManyEntries { limit: ENTRIES });
         }
-        if entry.header().entry_type() == EntryType::XGlobalHeader {
-            continue;
-        }
-        let name = entry_name(&entry.path_bytes())?;
-        let kind = kind(&mut entry, &name)?;
-        let Some(path) = top.strip(&name, matches!(kind, EntryType::Directory))? else { continue };
-        if !only.wants(&path) {
-            continue;
-        }
-        match kind {
-            EntryType::Directory => writer.folder(&path)?,
-            EntryType::Symlink => writer.symlink(&path, &link_name(&entry, &name)?)?,
-            EntryType::Link => {
-                let target = entry_name(link_name(&entry, &name)?.as_bytes())?;
-                let target = top.strip(&target, false)?.unwrap_or_default();
-                if !only.wants(&target) {
-                    return Err(UnpackError::HardLinkNotSelected { entry: name, target });
-                }
-                writer.hard_link(&path, &target)?;
-            }
-            _ => {
-                let executable = entry.header().mode().map_err(UnpackError::Format)? & 0o100 != 0;
-                writer.file(&path, executable, &mut entry)?;
-            }
-        }
-    }
+        write_entry(entry, &mut top, only, writer)
+    })?;
     if count == 0 {
         return Err(UnpackError::Empty);
     }
     Ok(())
+}
+
+fn write_entry<R: Read>(
+    entry: &mut Entry<'_, R>,
+    top: &mut Top,
+    only: &mut Only,
+    writer: &mut Writer,
+) -> Result<(), UnpackError> {
+    if entry.header().entry_type() == EntryType::XGlobalHeader {
+        return Ok(());
+    }
+    let name = entry_name(&entry.path_bytes())?;
+    let kind = kind(entry, &name)?;
+    let Some(path) = top.strip(&name, matches!(kind, EntryType::Directory))? else { return Ok(()) };
+    if !only.wants(&path) {
+        return Ok(());
+    }
+    match kind {
+        EntryType::Directory => writer.folder(&path),
+        EntryType::Symlink => writer.symlink(&path, &link_name(entry, &name)?),
+        EntryType::Link => {
+            let target = entry_name(link_name(entry, &name)?.as_bytes())?;
+            let target = top.strip(&target, false)?.unwrap_or_default();
+            if !only.wants(&target) {
+                return Err(UnpackError::HardLinkNotSelected { entry: name, target });
+            }
+            writer.hard_link(&path, &target)
+        }
+        _ => {
+            let executable = entry.header().mode().map_err(UnpackError::Format)? & 0o100 != 0;
+            writer.file(&path, executable, entry)
+        }
+    }
 }
 
 /// What an entry is, reduced to the four kinds that are unpacked.
