@@ -51,7 +51,7 @@ pub use listing::{Entry, ListingError, Tree};
 pub use lock::ActionLock;
 pub use materialise::Placement;
 pub use merge::merge;
-pub use outcome::{Outcome, OutcomeKey};
+pub use outcome::{EntryError, Outcome, OutcomeKey, decode as decode_outcome, encode as encode_outcome};
 pub use session::TempDir;
 pub use verify::VerifyReport;
 

@@ -74,7 +74,7 @@ pub struct Outcome {
 
 /// Why an entry of the index was refused.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum EntryError {
+pub enum EntryError {
     /// It does not start with a header of this version.
     #[error("it is not an outcome of this version")]
     Header,
@@ -105,7 +105,7 @@ struct RecordRef<'a> {
 }
 
 /// The entry for `outcome` under `key`. Durations that are no numbers become zero.
-pub(super) fn encode(key: &OutcomeKey, outcome: &Outcome) -> Vec<u8> {
+pub fn encode(key: &OutcomeKey, outcome: &Outcome) -> Vec<u8> {
     let finite = |seconds: f64| if seconds.is_finite() { seconds } else { 0.0 };
     let outcome = Outcome {
         seconds: finite(outcome.seconds),
@@ -118,7 +118,7 @@ pub(super) fn encode(key: &OutcomeKey, outcome: &Outcome) -> Vec<u8> {
 }
 
 /// Reads the entry named `file_name`.
-pub(super) fn decode(file_name: &str, entry: &[u8]) -> Result<Outcome, EntryError> {
+pub fn decode(file_name: &str, entry: &[u8]) -> Result<Outcome, EntryError> {
     let end = entry.iter().position(|&byte| byte == b'\n').ok_or(EntryError::Header)?;
     let (header, body) = (&entry[..end], &entry[end + 1..]);
     let checksum = header.strip_prefix(HEADER.as_bytes()).and_then(|rest| rest.strip_prefix(b" "));
