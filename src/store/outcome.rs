@@ -190,6 +190,9 @@ pub(super) mod tests {
             let key = OutcomeKey::Resolved { digest, machine };
             assert_eq!(decode(&key.file_name(), &encode(&key, &outcome)).unwrap(), outcome);
         }
+        // By default, serde_json reads this as its neighbour.
+        let precise = Outcome { seconds: 7.344_016_918_939_777e71, ..outcome.clone() };
+        assert_eq!(decode(&key(1).file_name(), &encode(&key(1), &precise)).unwrap(), precise);
         let endless = Outcome { seconds: f64::NAN, cpu_seconds: f64::INFINITY, ..outcome };
         let read = decode(&key(1).file_name(), &encode(&key(1), &endless)).unwrap();
         assert!(read.seconds.abs() + read.cpu_seconds.abs() < f64::EPSILON);
