@@ -115,6 +115,16 @@ pub enum ArchError {
 pub struct Arches(BTreeMap<ArchName, Arch>);
 
 impl Arch {
+    /// Reads one record from its text; `path` is the file that it stands in.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ArchError> {
+        let arch: Self = toml::from_str(text)
+            .map_err(|source| ArchError::Parse { path: path.to_owned(), source: Box::new(source) })?;
+        if path.file_stem().is_none_or(|stem| stem != arch.name.as_str()) {
+            return Err(ArchError::FileName { path: path.to_owned(), name: arch.name });
+        }
+        Ok(arch)
+    }
+
     /// Whether `machine`, as `uname -m` and Rust name it, is of this arch.
     pub fn is_called(&self, machine: &str) -> bool {
         self.name.as_str() == machine || self.aliases.iter().any(|alias| alias == machine)
@@ -132,11 +142,7 @@ impl Arches {
                 continue;
             }
             let text = std::fs::read_to_string(&path).map_err(|source| read(&path, source))?;
-            let arch: Arch = toml::from_str(&text)
-                .map_err(|source| ArchError::Parse { path: path.clone(), source: Box::new(source) })?;
-            if path.file_stem().is_none_or(|stem| stem != arch.name.as_str()) {
-                return Err(ArchError::FileName { path, name: arch.name });
-            }
+            let arch = Arch::parse(&path, &text)?;
             arches.insert(arch.name.clone(), arch);
         }
         if arches.is_empty() {

@@ -258,12 +258,37 @@ mod tests {
         hasher.finish()
     }
 
+    /// Fields of these lengths, tag and values, from the start of `text`; the last value takes what is left.
+    fn cut(mut text: &str, lengths: &[(usize, Vec<usize>)]) -> Vec<(String, Vec<String>)> {
+        let mut take = |length: usize| {
+            let (head, rest) = text.split_at(length.min(text.len()));
+            text = rest;
+            head.to_owned()
+        };
+        let mut fields: Vec<(String, Vec<String>)> = lengths
+            .iter()
+            .map(|(tag, values)| (take(*tag), values.iter().map(|length| take(*length)).collect()))
+            .collect();
+        fields.push((String::new(), vec![text.to_owned()]));
+        fields
+    }
+
     proptest! {
         #[test]
         fn different_fields_never_share_an_encoding(
             left in prop::collection::vec((".{0,3}", prop::collection::vec(".{0,3}", 0..3)), 0..4),
             right in prop::collection::vec((".{0,3}", prop::collection::vec(".{0,3}", 0..3)), 0..4),
         ) {
+            prop_assert_eq!(left == right, framed(&left) == framed(&right));
+        }
+
+        #[test]
+        fn the_same_bytes_cut_in_two_ways_never_share_an_encoding(
+            text in "[av\\x00\\x01]{0,8}",
+            left in prop::collection::vec((0..3_usize, prop::collection::vec(0..3_usize, 0..3)), 0..4),
+            right in prop::collection::vec((0..3_usize, prop::collection::vec(0..3_usize, 0..3)), 0..4),
+        ) {
+            let (left, right) = (cut(&text, &left), cut(&text, &right));
             prop_assert_eq!(left == right, framed(&left) == framed(&right));
         }
     }

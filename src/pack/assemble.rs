@@ -223,7 +223,7 @@ impl<'a, F: Clone> Assembly<'a, F> {
         for (path, entry) in tree {
             let TreeEntry::Symlink(leads_to) = entry else { continue };
             let matching: Vec<usize> =
-                (0..rule.from.len()).filter(|&at| rule.from[at].is_match(path)).collect();
+                (0..rule.from.len()).filter(|&at| rule.from[at].1.is_match(path)).collect();
             if matching.is_empty() {
                 continue;
             }
@@ -243,7 +243,7 @@ impl<'a, F: Clone> Assembly<'a, F> {
             }
         }
         if let Some(&at) = idle.first() {
-            let glob = rule.from[at].glob().glob().to_owned();
+            let glob = rule.from[at].0.clone();
             return Err(AssembleError::NoLink { package: package.clone(), glob, target });
         }
         if let Some(name) = stale.pop_first() {

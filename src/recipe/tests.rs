@@ -165,6 +165,14 @@ fn every_other_mistake_has_a_place_and_a_remedy() {
 }
 
 #[test]
+fn a_glob_that_no_regular_expression_can_express_is_refused() {
+    let deep = format!("\"{}a{}\"", "{".repeat(300), "}".repeat(300));
+    let (message, place) = complaint("\"usr/bin/pigz\"", &deep);
+    assert!(message.contains("too deep"), "{message}");
+    assert_eq!(place, deep);
+}
+
+#[test]
 fn a_source_has_one_origin_and_one_digest() {
     let digest = "sha256  = \"1111111111111111111111111111111111111111111111111111111111111111\"\n";
     let (message, _) = complaint(digest, "");

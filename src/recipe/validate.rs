@@ -5,7 +5,7 @@ use std::io;
 use std::ops::Range;
 use std::path::Path;
 
-use globset::Glob;
+use globset::{ErrorKind, Glob, GlobSet};
 use toml::Spanned;
 
 use super::schema::{RawArchive, RawBuild, RawConfig, RawOptions, RawRecipe, RawSource, RawSystem};
@@ -44,8 +44,14 @@ pub fn parse(path: &Path, text: &str, beside: &dyn Beside) -> Result<Recipe, Rec
         .map(|(index, source)| place.source(index, source, name.as_str(), &expand, beside))
         .collect::<Result<Vec<_>, _>>()?;
     for glob in &raw.install.keep {
-        Glob::new(glob.get_ref())
-            .map_err(|error| place.error(glob.span(), error.kind().to_string(), None))?;
+        Glob::new(glob.get_ref()).and_then(|built| GlobSet::new([built])).map_err(|error| {
+            let message = match error.kind() {
+                // It speaks of a regular expression that nobody wrote.
+                ErrorKind::Regex(_) => "the glob is too long or too deep".to_owned(),
+                kind => kind.to_string(),
+            };
+            place.error(glob.span(), message, None)
+        })?;
     }
     Ok(Recipe {
         path: path.to_owned(),

@@ -3,7 +3,7 @@
 
 /// Why a record was refused.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum FrameError {
+pub enum FrameError {
     /// It does not start with a header of this version.
     #[error("it is not a record of this version")]
     Header,

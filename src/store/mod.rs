@@ -50,12 +50,13 @@ pub use blob::FIXED_TIME;
 pub use collect::GcReport;
 pub use descriptions::Described;
 pub use error::{Clash, Item, Refusal, StoreError};
+pub use frame::FrameError;
 pub use inventory::{Stats, Usage};
 pub use listing::{Entry, ListingError, Tree};
 pub use lock::ActionLock;
 pub use materialise::Placement;
 pub use merge::merge;
-pub use outcome::{Outcome, OutcomeKey};
+pub use outcome::{EntryError, Outcome, OutcomeKey, decode as decode_outcome, encode as encode_outcome};
 pub use session::{TempDir, remove_tree};
 pub use verify::VerifyReport;
 

@@ -80,7 +80,7 @@ pub struct Outcome {
 
 /// Why an entry of the index was refused.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum EntryError {
+pub enum EntryError {
     /// It is not what was written, or not in this version's form.
     #[error(transparent)]
     Frame(#[from] FrameError),
@@ -108,7 +108,7 @@ struct RecordRef<'a> {
 }
 
 /// The entry for `outcome` under `key`. Durations that are no numbers become zero.
-pub(super) fn encode(key: &OutcomeKey, outcome: &Outcome) -> Vec<u8> {
+pub fn encode(key: &OutcomeKey, outcome: &Outcome) -> Vec<u8> {
     let finite = |seconds: f64| if seconds.is_finite() { seconds } else { 0.0 };
     let outcome = Outcome {
         seconds: finite(outcome.seconds),
@@ -121,7 +121,7 @@ pub(super) fn encode(key: &OutcomeKey, outcome: &Outcome) -> Vec<u8> {
 }
 
 /// Reads the entry named `file_name`.
-pub(super) fn decode(file_name: &str, entry: &[u8]) -> Result<Outcome, EntryError> {
+pub fn decode(file_name: &str, entry: &[u8]) -> Result<Outcome, EntryError> {
     let body = unframe(HEADER, entry)?;
     let record: Record = serde_json::from_slice(body)?;
     let found = record.key.file_name();
@@ -187,6 +187,9 @@ pub(super) mod tests {
             let key = OutcomeKey::Resolved { digest, machine };
             assert_eq!(decode(&key.file_name(), &encode(&key, &outcome)).unwrap(), outcome);
         }
+        // By default, serde_json reads this as its neighbour.
+        let precise = Outcome { seconds: 7.344_016_918_939_777e71, ..outcome.clone() };
+        assert_eq!(decode(&key(1).file_name(), &encode(&key(1), &precise)).unwrap(), precise);
         let endless = Outcome { seconds: f64::NAN, cpu_seconds: f64::INFINITY, ..outcome };
         let read = decode(&key(1).file_name(), &encode(&key(1), &endless)).unwrap();
         assert!(read.seconds.abs() + read.cpu_seconds.abs() < f64::EPSILON);

@@ -92,6 +92,47 @@ fn a_stack_protector_is_missed_only_where_it_would_be_seen() {
     assert_eq!(problems("amd64", &elf.bytes()), [ElfProblem::NoStackProtector]);
 }
 
+fn damage(bytes: &[u8]) -> String {
+    ElfFacts::read(bytes).unwrap_err().to_string()
+}
+
+#[test]
+fn a_hostile_file_costs_no_more_than_its_size() {
+    // Two hundred libraries of one name, which is told once.
+    let mut elf = FakeElf::sound(&arch("amd64"));
+    let at = elf.segments[0].data.len() as u64;
+    elf.segments[0].data.extend([b'a'; 1000]);
+    elf.dynamic.extend(std::iter::repeat_n((1, at), 200));
+    elf.dynamic.push((5, 0));
+    assert_eq!(damage(&elf.bytes()), "is a damaged ELF file: its names are longer than the whole file");
+    let mut elf = FakeElf::sound(&arch("arm"));
+    elf.push(DYNAMIC, b"");
+    assert_eq!(damage(&elf.bytes()), "is a damaged ELF file: it has more than one dynamic section");
+    // Every segment is the whole file.
+    let mut bytes = FakeElf::sound(&arch("amd64")).bytes();
+    let length = bytes.len() as u64;
+    for header in bytes[64..].chunks_exact_mut(56).take(2) {
+        header[8..16].copy_from_slice(&0_u64.to_le_bytes());
+        header[32..40].copy_from_slice(&length.to_le_bytes());
+    }
+    assert_eq!(damage(&bytes), "is a damaged ELF file: its segments are larger than the whole file");
+}
+
+#[test]
+fn names_in_a_file_are_shown_without_what_a_terminal_acts_on() {
+    let mut elf = FakeElf::sound(&arch("amd64"));
+    elf.push(INTERP, b"/lib/\x1b[31m\0\0");
+    elf.sections.insert(1, (".debug\n", 1));
+    let texts: Vec<String> = problems("amd64", &elf.bytes()).iter().map(ToString::to_string).collect();
+    assert_eq!(
+        texts,
+        [
+            r"is not static: it asks for the interpreter `/lib/\u{1b}[31m`",
+            r"is not stripped: it has `.debug\n`"
+        ]
+    );
+}
+
 /// A file that relocates itself: the words of a table behind the code, which `tags` (address and size) name.
 fn relocated(name: &str, tags: (u64, u64), table: &[u64]) -> FakeElf {
     let arch = arch(name);

@@ -183,3 +183,11 @@ fn lists_and_paths_must_be_plain() {
         assert_eq!(wrong(from, to), (expected.to_owned(), place.to_owned()));
     }
 }
+
+#[test]
+fn a_glob_that_no_regular_expression_can_express_is_refused() {
+    let deep = format!("\"{}a{}\"", "{".repeat(300), "}".repeat(300));
+    let (message, place) = wrong("from = [\"bin/*\"]", &format!("from = [{deep}]"));
+    assert!(message.contains("too deep"), "{message}");
+    assert_eq!(place, deep);
+}

@@ -4,8 +4,12 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::Path;
 
-use k3sroot::pack::{Content, FileKind, Member, TarError, write_tar};
+use k3sroot::pack::{
+    Archive, ArchiveType, Check, Content, FileKind, Member, TarError, Verdict, verify, write_tar,
+};
 use proptest::prelude::*;
+
+use crate::fake::arches;
 
 type Made = Member<Vec<u8>>;
 
@@ -197,6 +201,29 @@ proptest! {
             .collect();
         expected.sort();
         prop_assert_eq!(read_back(&bytes(&members)), expected);
+    }
+
+    #[test]
+    fn what_is_written_is_what_verify_reads_and_k3s_can_use(members in members()) {
+        let tar = bytes(&members);
+        let archive = Archive::read(&tar).unwrap();
+        let mut expected: Vec<_> = members.iter().map(|member| (&member.name, &member.content)).collect();
+        expected.sort_by_key(|(name, _)| *name);
+        prop_assert_eq!(archive.members.len(), expected.len());
+        for (found, (name, content)) in archive.members.iter().zip(expected) {
+            prop_assert_eq!(&found.name, name);
+            let same = match (&found.what, content) {
+                (ArchiveType::Folder, Content::Folder) => true,
+                (ArchiveType::File(found), Content::File { contents, .. }) => found == contents,
+                (ArchiveType::Link(found), Content::Link { target }) => found == target,
+                _ => false,
+            };
+            prop_assert!(same, "{:?}", found);
+        }
+        let report = verify("k3s-root-amd64.tar", &tar, &arches(), None).unwrap();
+        let rules = [Check::Names, Check::Modes];
+        let broken = report.checks.iter().find(|one| rules.contains(&one.check) && one.verdict != Verdict::Ok);
+        prop_assert!(broken.is_none(), "{:?}: {:?}", broken, report.findings);
     }
 
     #[test]

@@ -106,7 +106,7 @@ pub enum PatchError {
     },
 }
 
-/// A file while the patch is worked out; `contents` is `None` once it is deleted.
+/// A file while the patch is worked out; `contents` is `None` once it is deleted, `mode` if it never was there.
 #[derive(Clone)]
 struct Draft {
     contents: Option<Vec<u8>>,
@@ -133,7 +133,11 @@ struct Tree<'a> {
 impl Tree<'_> {
     fn apply(&mut self, patch: &FilePatch<'_>) -> Result<(), PatchError> {
         let line = patch.line;
+        let malformed = |why| PatchError::Malformed { patch: self.patch.to_owned(), line, why };
         let source = match (&patch.old, &patch.new) {
+            (Some(_), None) if patch.renames => {
+                return Err(malformed("a rename or a copy names two files"));
+            }
             (Some(old), Some(new))
                 if old != new && !patch.renames && self.read(new, line)?.contents.is_some() =>
             {
@@ -141,13 +145,7 @@ impl Tree<'_> {
             }
             (Some(old), _) => old,
             (None, Some(new)) => new,
-            (None, None) => {
-                return Err(PatchError::Malformed {
-                    patch: self.patch.to_owned(),
-                    line,
-                    why: "no file is named",
-                });
-            }
+            (None, None) => return Err(malformed("no file is named")),
         };
         let draft = self.read(source, line)?;
         let new_file = patch.old.is_none() || (draft.contents.is_none() && patch.starts_from_nothing());
@@ -175,14 +173,36 @@ impl Tree<'_> {
             return Ok(());
         }
         let target = match &patch.new {
-            Some(new) if patch.renames => new.clone(),
-            _ => source.clone(),
+            Some(new) if patch.renames => {
+                if self.read(new, line)?.contents.is_some() {
+                    let (patch, file) = (self.patch.to_owned(), new.clone());
+                    return Err(PatchError::Exists { patch, line, file });
+                }
+                if !patch.copies {
+                    self.drafts.insert(source.clone(), Draft { contents: None, mode });
+                }
+                new
+            }
+            _ => source,
         };
-        if patch.renames && !patch.copies {
-            self.drafts.insert(source.clone(), Draft { contents: None, mode });
-        }
-        self.drafts.insert(target, Draft { contents: Some(after), mode });
+        self.make_room(target, line)?;
+        self.drafts.insert(target.clone(), Draft { contents: Some(after), mode });
         Ok(())
+    }
+
+    /// Refuses a file where the patch has made a folder, and one in a folder where it has made a file.
+    fn make_room(&self, file: &str, line: usize) -> Result<(), PatchError> {
+        let is_file = |name: &str| self.drafts.get(name).is_some_and(|draft| draft.contents.is_some());
+        let below = format!("{file}/");
+        let mut inside =
+            self.drafts.range(below.clone()..).take_while(|(other, _)| other.starts_with(&below));
+        let is_folder = inside.any(|(_, draft)| draft.contents.is_some());
+        let in_a_file = file.match_indices('/').any(|(end, _)| is_file(&file[..end]));
+        if !is_folder && !in_a_file {
+            return Ok(());
+        }
+        let (patch, file) = (self.patch.to_owned(), file.to_owned());
+        Err(PatchError::Name { patch, line, file, why: "one path would be a file and a folder" })
     }
 
     fn apply_hunks(&self, file: &str, before: &[u8], hunks: &[Hunk<'_>]) -> Result<Vec<u8>, PatchError> {
@@ -236,8 +256,9 @@ impl Tree<'_> {
                 Err(source) => return Err(PatchError::Io { path, source }),
             }
         }
-        let contents = fs::read(&path).map_err(|source| PatchError::Io { path, source })?;
-        Ok(Draft { contents: Some(contents), mode: None })
+        let found = fs::metadata(&path).and_then(|metadata| Ok((fs::read(&path)?, metadata)));
+        let (contents, metadata) = found.map_err(|source| PatchError::Io { path, source })?;
+        Ok(Draft { contents: Some(contents), mode: Some(metadata.permissions().mode() & 0o7777) })
     }
 
     fn write(self) -> Result<(), PatchError> {
@@ -251,7 +272,8 @@ impl Tree<'_> {
             }
             let Some(contents) = &draft.contents else {
                 match fs::remove_file(&path) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+                    // It was made and deleted by the patch, and its folder may have become a file since.
+                    Err(error) if !is_absent(&error) => return Err(failed(error)),
                     _ => continue,
                 }
             };
@@ -259,17 +281,20 @@ impl Tree<'_> {
             if let Some(folder) = path.parent() {
                 fs::create_dir_all(folder).map_err(failed)?;
             }
-            let is_new = !path.exists();
             fs::write(&path, contents).map_err(failed)?;
-            if let Some(mode) = draft.mode.or(is_new.then_some(0o644)) {
-                fs::set_permissions(&path, fs::Permissions::from_mode(mode)).map_err(failed)?;
-            }
+            let mode = fs::Permissions::from_mode(draft.mode.unwrap_or(0o644));
+            fs::set_permissions(&path, mode).map_err(failed)?;
         }
         for folder in self.drafts.keys().filter_map(|file| self.dir.join(file).parent().map(Path::to_owned)) {
             remove_if_empty(&folder, self.dir);
         }
         times.restore()
     }
+}
+
+/// Whether nothing is there, nor can be because what is above it is a file.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 /// As git and patch do: a folder goes with its last file.
@@ -296,7 +321,7 @@ impl Times {
             Ok::<_, io::Error>(FileTimes::new().set_accessed(modified).set_modified(modified))
         };
         let found = match times(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => match self.0.get(root) {
+            Err(error) if is_absent(&error) => match self.0.get(root) {
                 Some(root) => *root,
                 None => times(root).map_err(|source| PatchError::Io { path: root.to_owned(), source })?,
             },
@@ -310,9 +335,7 @@ impl Times {
         for (path, times) in self.0 {
             let set = File::open(&path).and_then(|file| file.set_times(times));
             match set {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(PatchError::Io { path, source: error });
-                }
+                Err(error) if !is_absent(&error) => return Err(PatchError::Io { path, source: error }),
                 _ => {}
             }
         }

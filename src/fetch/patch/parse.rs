@@ -3,6 +3,11 @@
 
 use super::PatchError;
 
+/// The longest name of one file or folder that Linux allows, and a path that still fits below any folder, in bytes:
+/// otherwise it would only show while files are written.
+const LONGEST_NAME: usize = 255;
+const LONGEST_PATH: usize = 2048;
+
 /// What a patch does to one file.
 #[derive(Debug, Default)]
 pub(super) struct FilePatch<'a> {
@@ -182,6 +187,9 @@ impl<'a> Parser<'a> {
         }
         if components.is_empty() {
             return Err(self.refused(name, "it is empty"));
+        }
+        if name.len() > LONGEST_PATH || components.iter().any(|component| component.len() > LONGEST_NAME) {
+            return Err(self.refused(name, "it is too long"));
         }
         Ok(components.join("/"))
     }

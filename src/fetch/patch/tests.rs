@@ -118,6 +118,45 @@ rename to b/c.c
 }
 
 #[test]
+fn a_renamed_program_stays_one_and_nothing_is_overwritten_or_written_through_a_link() {
+    let outside = tree(&[]);
+    let dir = tree(&[("run", "x\n"), ("taken", "")]);
+    fs::set_permissions(dir.path().join("run"), fs::Permissions::from_mode(0o755)).unwrap();
+    symlink(outside.path(), dir.path().join("link")).unwrap();
+    let rename = |word: &str, to: &str| format!("diff --git a/run b/{to}\n{word} from run\n{word} to {to}\n");
+    for word in ["rename", "copy"] {
+        for (to, expected) in [("taken", "is there already"), ("link/run", "a symlink is in the way")] {
+            let error = apply(&dir, &rename(word, to)).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+        let one = apply(&dir, &format!("diff --git a/run b/run\n{word} from run\n")).unwrap_err().to_string();
+        assert!(one.contains("names two files"), "{one}");
+    }
+    assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
+    apply(&dir, &rename("rename", "sub/walk")).unwrap();
+    assert_eq!(read(&dir, "sub/walk"), "x\n");
+    let mode = fs::metadata(dir.path().join("sub/walk")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o755);
+    assert!(!dir.path().join("run").exists());
+}
+
+#[test]
+fn a_path_is_a_file_or_a_folder_and_nothing_is_written_until_that_is_known() {
+    let make = |name: &str| format!("--- /dev/null\n+++ b/{name}\n@@ -0,0 +1 @@\n+x\n");
+    let delete = |name: &str| format!("--- a/{name}\n+++ /dev/null\n@@ -1 +0,0 @@\n-x\n");
+    let dir = tree(&[("a.c", "one\ntwo\nthree\n")]);
+    for (first, second) in [("n", "n/x"), ("n/x", "n"), ("n/x/y", "n")] {
+        let text = format!("{CHANGE}{}{}", make(first), make(second));
+        let error = apply(&dir, &text).unwrap_err().to_string();
+        assert!(error.contains("one path would be a file and a folder"), "{error}");
+        assert_eq!(read(&dir, "a.c"), "one\ntwo\nthree\n");
+        assert!(!dir.path().join("n").exists());
+    }
+    apply(&dir, &format!("{}{}{}", make("n/x"), delete("n/x"), make("n"))).unwrap();
+    assert_eq!(read(&dir, "n"), "x\n");
+}
+
+#[test]
 fn times_stay_and_new_files_get_the_trees() {
     let dir = tree(&[("s/a.c", "one\ntwo\nthree\n")]);
     let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
@@ -170,6 +209,8 @@ fn wrong_patches_say_what_is_wrong() {
         (format!("--- /dev/null\n+++ /etc/x\n{hunk}"), "`/etc/x` is refused"),
         (format!("--- /dev/null\n+++ b//etc/../../x\n{hunk}"), "is refused"),
         (format!("--- /dev/null\n+++ x\n{hunk}"), "no folder to leave out"),
+        (format!("--- /dev/null\n+++ b/new/{}\n{hunk}", "x".repeat(256)), "it is too long"),
+        (format!("--- /dev/null\n+++ b/{}\n{hunk}", "new/".repeat(600)), "it is too long"),
         (format!("--- /dev/null\n+++ b/link/x\n{hunk}"), "a symlink is in the way"),
         (format!("--- /dev/null\n+++ b/full\n{hunk}"), "is there already"),
         ("--- a/none\n+++ b/none\n@@ -1 +1 @@\n-x\n+y\n".to_owned(), "there is no file `none`"),

@@ -9,10 +9,10 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
-use globset::GlobMatcher;
 use ruzstd::decoding::StreamingDecoder;
 
-use super::UnpackError;
+use super::entries::each_entry;
+use super::{Pattern, UnpackError};
 
 const BLOCK: usize = 256 << 10;
 /// How many blocks may be decompressed ahead.
@@ -40,7 +40,7 @@ impl Pipe {
     /// Decompresses `archive` while `consume` reads it.
     pub(super) fn run<T>(
         archive: &Path,
-        nested: Option<GlobMatcher>,
+        nested: Option<Pattern>,
         consume: impl FnOnce(&mut Self) -> Result<T, UnpackError>,
     ) -> Result<T, UnpackError> {
         let failed = |source| UnpackError::Read { path: archive.to_owned(), source };
@@ -110,37 +110,30 @@ struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    fn pump(self, nested: Option<&GlobMatcher>, sender: &SyncSender<Block>) -> Result<(), UnpackError> {
+    fn pump(self, nested: Option<&Pattern>, sender: &SyncSender<Block>) -> Result<(), UnpackError> {
         let mut decoded = self.decode()?;
         let Some(glob) = nested else { return decoded.send(sender) };
-        let mut archive = tar::Archive::new(&mut decoded);
         let mut first: Option<String> = None;
-        let walked = (|| {
-            for entry in archive.entries().map_err(UnpackError::Format)? {
-                let entry = entry.map_err(UnpackError::Format)?;
-                let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-                if !entry.header().entry_type().is_file()
-                    || !glob.is_match(name.rsplit('/').next().unwrap_or(&name))
-                {
-                    continue;
-                }
-                if let Some(first) = first.take() {
-                    return Err(UnpackError::AmbiguousNested {
-                        glob: glob.glob().to_string(),
-                        first,
-                        second: name,
-                    });
-                }
-                first = Some(name);
-                let packed = entry.size();
-                let limit = min(UNPACKED, SMALL.saturating_add(packed.saturating_mul(RATIO)));
-                Source { reader: Box::new(entry), packed, limit }.decode()?.send(sender)?;
+        let walked = each_entry(&mut decoded, |entry| {
+            let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+            if !entry.header().entry_type().is_file()
+                || !glob.matcher.is_match(name.rsplit('/').next().unwrap_or(&name))
+            {
+                return Ok(());
             }
-            first
-                .is_some()
-                .then_some(())
-                .ok_or_else(|| UnpackError::NoNested { glob: glob.glob().to_string() })
-        })();
+            if let Some(first) = first.take() {
+                let glob = glob.text.clone();
+                return Err(UnpackError::AmbiguousNested { glob, first, second: name });
+            }
+            first = Some(name);
+            let packed = entry.size();
+            let limit = min(UNPACKED, SMALL.saturating_add(packed.saturating_mul(RATIO)));
+            Source { reader: Box::new(entry), packed, limit }.decode()?.send(sender)
+        });
+        let walked = match (walked, first) {
+            (Ok(()), None) => Err(UnpackError::NoNested { glob: glob.text.clone() }),
+            (walked, _) => walked,
+        };
         // What broke the outer stream explains the rest.
         decoded.error.take().map_or(walked, Err)
     }

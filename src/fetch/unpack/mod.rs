@@ -7,6 +7,7 @@
 //! On an error the folder is left half-written: unpack to a temporary one.
 
 mod decompress;
+mod entries;
 mod error;
 mod names;
 #[cfg(test)]
@@ -16,10 +17,11 @@ mod write;
 use std::io::Read;
 use std::path::Path;
 
-use globset::{Glob, GlobBuilder, GlobMatcher};
-use tar::{Archive, Entry, EntryType};
+use globset::{GlobBuilder, GlobSet};
+use tar::{Entry, EntryType};
 
 use decompress::Pipe;
+use entries::each_entry;
 pub use error::UnpackError;
 use names::{Top, entry_name};
 use write::Writer;
@@ -44,7 +46,7 @@ const ENTRIES: u64 = 500_000;
 /// Unpacks `archive` into `dest`, which is made, or is an empty folder.
 pub fn unpack(archive: &Path, spec: &UnpackSpec<'_>, dest: &Path) -> Result<(), UnpackError> {
     let mut only = Only::new(spec.only)?;
-    let nested = spec.nested.map(|pattern| glob(pattern, false)).transpose()?;
+    let nested = spec.nested.map(|pattern| Pattern::new(pattern, false)).transpose()?;
     let mut writer = Writer::new(dest, spec.mtime)?;
     Pipe::run(archive, nested, |pipe| {
         let result = write_entries(pipe, spec, &mut only, &mut writer);
@@ -62,48 +64,55 @@ fn write_entries(
     only: &mut Only,
     writer: &mut Writer,
 ) -> Result<(), UnpackError> {
-    let mut archive = Archive::new(pipe);
     let mut top = Top::new(spec.strip_top);
     let mut count = 0;
-    for entry in archive.entries().map_err(UnpackError::Format)? {
-        let mut entry = entry.map_err(UnpackError::Format)?;
+    each_entry(pipe, |entry| {
         count += 1;
         if count > ENTRIES {
             return Err(UnpackError::TooManyEntries { limit: ENTRIES });
         }
-        if entry.header().entry_type() == EntryType::XGlobalHeader {
-            continue;
-        }
-        let name = entry_name(&entry.path_bytes())?;
-        let kind = kind(&mut entry, &name)?;
-        if name.is_empty() && kind != EntryType::Directory {
-            return Err(UnpackError::Name { entry: name, why: "its name is empty" });
-        }
-        let Some(path) = top.strip(&name, matches!(kind, EntryType::Directory))? else { continue };
-        if !only.wants(&path) {
-            continue;
-        }
-        match kind {
-            EntryType::Directory => writer.folder(&path)?,
-            EntryType::Symlink => writer.symlink(&path, &link_name(&entry, &name)?)?,
-            EntryType::Link => {
-                let target = entry_name(link_name(&entry, &name)?.as_bytes())?;
-                let target = top.strip(&target, false)?.unwrap_or_default();
-                if !only.wants(&target) {
-                    return Err(UnpackError::HardLinkNotSelected { entry: name, target });
-                }
-                writer.hard_link(&path, &target)?;
-            }
-            _ => {
-                let executable = entry.header().mode().map_err(UnpackError::Format)? & 0o100 != 0;
-                writer.file(&path, executable, &mut entry)?;
-            }
-        }
-    }
+        write_entry(entry, &mut top, only, writer)
+    })?;
     if count == 0 {
         return Err(UnpackError::Empty);
     }
     Ok(())
+}
+
+fn write_entry<R: Read>(
+    entry: &mut Entry<'_, R>,
+    top: &mut Top,
+    only: &mut Only,
+    writer: &mut Writer,
+) -> Result<(), UnpackError> {
+    if entry.header().entry_type() == EntryType::XGlobalHeader {
+        return Ok(());
+    }
+    let name = entry_name(&entry.path_bytes())?;
+    let kind = kind(entry, &name)?;
+    if name.is_empty() && kind != EntryType::Directory {
+        return Err(UnpackError::Name { entry: name, why: "its name is empty" });
+    }
+    let Some(path) = top.strip(&name, matches!(kind, EntryType::Directory))? else { return Ok(()) };
+    if !only.wants(&path) {
+        return Ok(());
+    }
+    match kind {
+        EntryType::Directory => writer.folder(&path),
+        EntryType::Symlink => writer.symlink(&path, &link_name(entry, &name)?),
+        EntryType::Link => {
+            let target = entry_name(link_name(entry, &name)?.as_bytes())?;
+            let target = top.strip(&target, false)?.unwrap_or_default();
+            if !only.wants(&target) {
+                return Err(UnpackError::HardLinkNotSelected { entry: name, target });
+            }
+            writer.hard_link(&path, &target)
+        }
+        _ => {
+            let executable = entry.header().mode().map_err(UnpackError::Format)? & 0o100 != 0;
+            writer.file(&path, executable, entry)
+        }
+    }
 }
 
 /// What an entry is, reduced to the four kinds that are unpacked.
@@ -139,26 +148,37 @@ fn link_name<R: Read>(entry: &Entry<'_, R>, name: &str) -> Result<String, Unpack
     })
 }
 
-fn glob(pattern: &str, stop_at_slash: bool) -> Result<GlobMatcher, UnpackError> {
-    let glob: Result<Glob, _> = GlobBuilder::new(pattern).literal_separator(stop_at_slash).build();
-    Ok(glob.map_err(|source| UnpackError::Glob { source })?.compile_matcher())
+/// A glob as it is written, and what it matches.
+struct Pattern {
+    text: String,
+    matcher: GlobSet,
+}
+
+impl Pattern {
+    fn new(text: &str, stop_at_slash: bool) -> Result<Self, UnpackError> {
+        let built = GlobBuilder::new(text).literal_separator(stop_at_slash).build();
+        // A set of one: a matcher would panic where the glob is too deep for a regular expression.
+        let matcher = built.and_then(|glob| GlobSet::new([glob]));
+        let matcher = matcher.map_err(|source| UnpackError::Glob { source })?;
+        Ok(Self { text: text.to_owned(), matcher })
+    }
 }
 
 /// The globs of [`UnpackSpec::only`], and which of them have matched.
 struct Only {
-    globs: Vec<(GlobMatcher, bool)>,
+    globs: Vec<(Pattern, bool)>,
 }
 
 impl Only {
     fn new(patterns: &[String]) -> Result<Self, UnpackError> {
-        let globs = patterns.iter().map(|pattern| Ok((glob(pattern, true)?, false)));
+        let globs = patterns.iter().map(|pattern| Ok((Pattern::new(pattern, true)?, false)));
         Ok(Self { globs: globs.collect::<Result<_, _>>()? })
     }
 
     fn wants(&mut self, path: &str) -> bool {
         let mut wanted = self.globs.is_empty();
         for (glob, used) in &mut self.globs {
-            if glob.is_match(path) {
+            if glob.matcher.is_match(path) {
                 (*used, wanted) = (true, true);
             }
         }
@@ -168,7 +188,7 @@ impl Only {
     /// A glob that matches nothing is a mistake, or upstream has moved things.
     fn check(&self) -> Result<(), UnpackError> {
         match self.globs.iter().find(|(_, used)| !used) {
-            Some((glob, _)) => Err(UnpackError::NothingMatches { glob: glob.glob().to_string() }),
+            Some((glob, _)) => Err(UnpackError::NothingMatches { glob: glob.text.clone() }),
             None => Ok(()),
         }
     }

@@ -355,6 +355,15 @@ fn only_what_the_globs_name_is_written() {
 }
 
 #[test]
+fn a_glob_that_no_regular_expression_can_express_is_refused() {
+    let deep = format!("{}a{}", "{".repeat(300), "}".repeat(300));
+    for (nested, only) in [(Some(&*deep), vec![]), (None, vec![deep.clone()]), (None, vec!["[".to_owned()])] {
+        let (_folder, result) = unpack_bytes(&small(), &UnpackSpec { nested, only: &only, ..SPEC });
+        assert_eq!(result.unwrap_err().to_string(), "malformed glob");
+    }
+}
+
+#[test]
 fn an_archive_inside_an_archive_is_unpacked_on_the_way() {
     let inner = xz(&small());
     let outer = |names: &[&str]| {
@@ -390,6 +399,30 @@ fn a_small_file_that_unpacks_to_too_much_is_refused() {
     }
     let (_folder, result) = unpack_bytes(&encoder.finish().unwrap(), &SPEC);
     assert!(matches!(result, Err(UnpackError::Bomb { .. })), "{result:?}");
+}
+
+#[test]
+fn what_describes_an_entry_is_not_collected_without_end() {
+    let long = |size: usize| {
+        Tar::default()
+            .folder("p/")
+            .entry(EntryType::GNULongName, b"long", b"", 0o644, &vec![b'/'; size])
+            .file("p/a", "A")
+            .end()
+    };
+    let outer = |inner: &[u8]| Tar::default().entry(EntryType::Regular, b"in.tar", b"", 0o644, inner).end();
+    let nested = UnpackSpec { nested: Some("in.tar"), ..SPEC };
+    let huge = long(1 << 20);
+    for (bytes, spec) in [(huge.clone(), &SPEC), (outer(&huge), &nested), (huge, &nested)] {
+        let (_folder, result) = unpack_bytes(&gzip(&bytes), spec);
+        let Err(UnpackError::Format(error)) = result else { panic!("{result:?}") };
+        assert_eq!(error.to_string(), "the headers of an entry have more than 1048576 bytes");
+    }
+    // The contents of what is not wanted are no header.
+    let only = ["a".to_owned()];
+    let large = Tar::default().file("p/large", &"x".repeat(3 << 20)).file("p/a", "A").end();
+    let folder = unpacked(&large, &UnpackSpec { only: &only, ..SPEC });
+    assert_eq!(listing(&folder), ["a"]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use object::read::elf::{Dyn as _, FileHeader, ProgramHeader as _};
 use object::{Endian as _, Endianness};
 use serde::Serialize;
 
-use super::facts::ElfError;
+use super::facts::{ElfError, Names};
 
 /// The relocations of the gABI's `SHT_RELR`, which `object` has no names for.
 const DT_RELRSZ: u32 = 35;
@@ -57,6 +57,7 @@ impl Dynamic {
         header: &H,
         endian: Endianness,
         bytes: &[u8],
+        names: &mut Names,
     ) -> Result<Self, ElfError> {
         let mut dynamic = Self::default();
         let mut needed = Vec::new();
@@ -64,8 +65,8 @@ impl Dynamic {
         // Tables of entries of two words (offset, info), of three (with an addend), and of bitmaps: address and size.
         let (mut pairs, mut triples, mut bitmaps) = ((None, 0), (None, 0), (None, 0));
         for segment in header.program_headers(endian, bytes)? {
-            if segment.p_type(endian) == PT_DYNAMIC {
-                dynamic.bind_now.get_or_insert(false);
+            if segment.p_type(endian) == PT_DYNAMIC && dynamic.bind_now.replace(false).is_some() {
+                return Err(ElfError::damaged("it has more than one dynamic section"));
             }
             for entry in segment.dynamic(endian, bytes)?.unwrap_or_default() {
                 let value: u64 = entry.d_val(endian).into();
@@ -96,10 +97,13 @@ impl Dynamic {
             }
         }
         let image = Image { header, endian, bytes };
-        dynamic.needed = needed
-            .into_iter()
-            .map(|offset| image.text(strings, offset).unwrap_or_else(|| "?".to_owned()))
-            .collect();
+        for offset in needed {
+            let name = strings.and_then(|strings| image.at(strings.checked_add(offset)?));
+            dynamic.needed.push(match name {
+                None => "?".to_owned(),
+                Some(rest) => names.take(rest.split(|byte| *byte == 0).next().unwrap_or_default())?,
+            });
+        }
         for (table, words) in [(pairs, 2), (triples, 3)] {
             let table = image.words(table)?;
             // Linkers leave entries that say nothing where they needed fewer than they had counted.
@@ -164,18 +168,11 @@ impl<H: FileHeader<Endian = Endianness>> Image<'_, H> {
         })
     }
 
-    fn text(&self, strings: Option<u64>, offset: u64) -> Option<String> {
-        let rest = self.at(strings?.checked_add(offset)?)?;
-        let length = rest.iter().position(|byte| *byte == 0)?;
-        Some(String::from_utf8_lossy(&rest[..length]).into_owned())
-    }
-
     /// A table of words: its address, if there is one, and its size in bytes.
     fn words(&self, (address, size): (Option<u64>, u64)) -> Result<Vec<u64>, ElfError> {
         let Some(address) = address.filter(|_| size > 0) else { return Ok(Vec::new()) };
         let table = usize::try_from(size).ok().and_then(|size| self.at(address)?.get(..size));
-        let outside = || ElfError::Damaged { reason: "a table of relocations is not in the file".to_owned() };
-        let table = table.ok_or_else(outside)?;
+        let table = table.ok_or_else(|| ElfError::damaged("a table of relocations is not in the file"))?;
         let four = |word: &[u8]| {
             word.try_into().map(|word| u64::from(self.endian.read_u32_bytes(word))).unwrap_or_default()
         };

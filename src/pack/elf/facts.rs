@@ -1,5 +1,7 @@
 //! What an ELF file says of itself.
 
+use std::ops::Range;
+
 use object::elf::{
     ET_DYN, ET_EXEC, FileHeader32, FileHeader64, PF_W, PF_X, PT_GNU_RELRO, PT_GNU_STACK, PT_INTERP, PT_LOAD,
     SHT_NOBITS, SHT_SYMTAB,
@@ -27,7 +29,32 @@ pub enum ElfError {
 
 impl From<object::read::Error> for ElfError {
     fn from(error: object::read::Error) -> Self {
-        Self::Damaged { reason: error.to_string() }
+        Self::damaged(&error.to_string())
+    }
+}
+
+impl ElfError {
+    pub(super) fn damaged(reason: &str) -> Self {
+        Self::Damaged { reason: reason.to_owned() }
+    }
+}
+
+/// Takes names out of a file. A hostile one can point to the same bytes over and over, so all names together are not
+/// longer than the file.
+pub(super) struct Names {
+    left: usize,
+}
+
+impl Names {
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        Self { left: bytes.len() }
+    }
+
+    /// The name as text, with nothing in it that a terminal would act on.
+    pub(super) fn take(&mut self, name: &[u8]) -> Result<String, ElfError> {
+        let left = self.left.checked_sub(name.len());
+        self.left = left.ok_or_else(|| ElfError::damaged("its names are longer than the whole file"))?;
+        Ok(String::from_utf8_lossy(name).escape_debug().to_string())
     }
 }
 
@@ -172,20 +199,23 @@ fn read<H: FileHeader<Endian = Endianness>>(bytes: &[u8]) -> Result<ElfFacts, El
     let header = H::parse(bytes)?;
     let endian = header.endian()?;
     let headers = header.program_headers(endian, bytes)?;
-    let dynamic = Dynamic::read(header, endian, bytes)?;
+    let mut names = Names::of(bytes);
+    let dynamic = Dynamic::read(header, endian, bytes, &mut names)?;
     let mut segments = Vec::new();
     let mut code = Vec::new();
+    let mut unloaded = bytes.len();
     let (mut interpreter, mut relro, mut stack) = (None, false, None);
     for segment in headers {
         let flags = segment.p_flags(endian);
-        let data = || {
-            let outside = || ElfError::Damaged { reason: "a segment is not in the file".to_owned() };
-            segment.data(endian, bytes).map_err(|()| outside())
-        };
+        let data =
+            || segment.data(endian, bytes).map_err(|()| ElfError::damaged("a segment is not in the file"));
         match segment.p_type(endian) {
             PT_LOAD => {
                 let (writable, executable) = (flags & PF_W != 0, flags & PF_X != 0);
                 let data = data()?;
+                let left = unloaded.checked_sub(data.len());
+                unloaded =
+                    left.ok_or_else(|| ElfError::damaged("its segments are larger than the whole file"))?;
                 if executable {
                     code.push(data);
                 }
@@ -198,7 +228,9 @@ fn read<H: FileHeader<Endian = Endianness>>(bytes: &[u8]) -> Result<ElfFacts, El
                 });
             }
             PT_INTERP => {
-                interpreter = Some(String::from_utf8_lossy(data()?).trim_end_matches('\0').to_owned());
+                let path = data()?;
+                let end = path.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+                interpreter = Some(names.take(&path[..end])?);
             }
             PT_GNU_STACK => stack = Some(flags & PF_X != 0),
             PT_GNU_RELRO => relro = true,
@@ -213,9 +245,10 @@ fn read<H: FileHeader<Endian = Endianness>>(bytes: &[u8]) -> Result<ElfFacts, El
         ET_DYN if dynamic.marked_pie || interpreter.is_some() => ElfType::Pie,
         _ => ElfType::Other(e_type),
     };
-    let (sections, symbols) = sections(header, endian, bytes)?;
+    let (sections, symbols) = sections(header, endian, bytes, &mut names)?;
+    let writable = writable(&segments);
     let text_relocations =
-        dynamic.text_relocations || dynamic.targets.iter().any(|target| !may_write(&segments, *target));
+        dynamic.text_relocations || dynamic.targets.iter().any(|target| !is_within(&writable, *target));
     Ok(ElfFacts {
         machine,
         class: if header.is_class_64() { 64 } else { 32 },
@@ -235,10 +268,27 @@ fn read<H: FileHeader<Endian = Endianness>>(bytes: &[u8]) -> Result<ElfFacts, El
     })
 }
 
-fn may_write(segments: &[Segment], address: u64) -> bool {
-    segments.iter().any(|segment| {
-        segment.writable && address.checked_sub(segment.address).is_some_and(|inside| inside < segment.size)
-    })
+/// The addresses that may be written to: ranges in order, none of which touch each other.
+fn writable(segments: &[Segment]) -> Vec<Range<u64>> {
+    let mut found: Vec<Range<u64>> = segments
+        .iter()
+        .filter(|segment| segment.writable)
+        .map(|segment| segment.address..segment.address.saturating_add(segment.size))
+        .collect();
+    found.sort_by_key(|range| range.start);
+    let mut ranges: Vec<Range<u64>> = Vec::new();
+    for range in found {
+        match ranges.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => ranges.push(range),
+        }
+    }
+    ranges
+}
+
+fn is_within(ranges: &[Range<u64>], address: u64) -> bool {
+    let behind = ranges.partition_point(|range| range.start <= address);
+    ranges[..behind].last().is_some_and(|range| range.contains(&address))
 }
 
 /// The sections, and the first of symbols or debugging information.
@@ -246,12 +296,13 @@ fn sections<H: FileHeader<Endian = Endianness>>(
     header: &H,
     endian: Endianness,
     bytes: &[u8],
+    names: &mut Names,
 ) -> Result<(Vec<Section>, Option<String>), ElfError> {
     let table = header.sections(endian, bytes)?;
     let (mut sections, mut symbols) = (Vec::new(), None);
     // The first entry is no section.
     for section in table.iter().skip(1) {
-        let name = String::from_utf8_lossy(table.section_name(endian, section)?).into_owned();
+        let name = names.take(table.section_name(endian, section)?)?;
         let sh_type = section.sh_type(endian);
         let tells = sh_type == SHT_SYMTAB || name.starts_with(".debug") || name.starts_with(".zdebug");
         if tells && symbols.is_none() {
@@ -260,4 +311,21 @@ fn sections<H: FileHeader<Endian = Endianness>>(
         sections.push(Section { name, size: section.sh_size(endian).into(), in_file: sh_type != SHT_NOBITS });
     }
     Ok((sections, symbols))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_written_to_is_found_in_any_order() {
+        let segment = |address, size| Segment { address, size, align: 1, writable: true, executable: false };
+        let fixed = Segment { writable: false, ..segment(0, 1000) };
+        let ranges =
+            writable(&[segment(50, 10), fixed, segment(10, 10), segment(15, 20), segment(90, u64::MAX)]);
+        assert_eq!(ranges, [10..35, 50..60, 90..u64::MAX]);
+        let found: Vec<u64> =
+            [9, 10, 34, 35, 50, 59, 60, 90].into_iter().filter(|at| is_within(&ranges, *at)).collect();
+        assert_eq!(found, [10, 34, 50, 59, 90]);
+    }
 }

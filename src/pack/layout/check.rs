@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
 
-use globset::{GlobBuilder, GlobMatcher};
+use globset::{ErrorKind, GlobBuilder, GlobSet};
 use toml::Spanned;
 
 use super::schema::{RawExcept, RawFile, RawLayout, RawLink, RawLinks};
@@ -269,13 +269,22 @@ impl Checker<'_> {
         })
     }
 
-    fn glob(&self, glob: &Spanned<String>) -> Result<GlobMatcher, LayoutError> {
+    fn glob(&self, glob: &Spanned<String>) -> Result<(String, GlobSet), LayoutError> {
         self.source.relative(glob)?;
+        // A set of one: a matcher would panic where the glob is too deep for a regular expression.
         GlobBuilder::new(glob.get_ref())
             .literal_separator(true)
             .build()
-            .map(|glob| glob.compile_matcher())
-            .map_err(|error| self.source.error(glob.span(), error.kind().to_string(), None))
+            .and_then(|built| GlobSet::new([built]))
+            .map(|matcher| (glob.get_ref().clone(), matcher))
+            .map_err(|error| {
+                let message = match error.kind() {
+                    // It speaks of a regular expression that nobody wrote.
+                    ErrorKind::Regex(_) => "the glob is too long or too deep".to_owned(),
+                    kind => kind.to_string(),
+                };
+                self.source.error(glob.span(), message, None)
+            })
     }
 
     /// The package whose file `target` leads to from every folder of `to`.

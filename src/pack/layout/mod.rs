@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use globset::GlobMatcher;
+use globset::GlobSet;
 
 use crate::name::{ArchName, PackageName};
 
@@ -77,7 +77,8 @@ pub(super) struct FileRule {
 #[derive(Debug, Clone)]
 pub(super) struct LinksRule {
     pub(super) package: PackageName,
-    pub(super) from: Vec<GlobMatcher>,
+    /// Globs as they are written, and what each matches.
+    pub(super) from: Vec<(String, GlobSet)>,
     pub(super) target: String,
     pub(super) except: BTreeSet<String>,
     pub(super) to: Place,
