@@ -14,7 +14,10 @@ SCRIPTS    = .ci/run tests/root/init.sh $(wildcard tests/*.sh recipes/files/*/*.
                tests/fixtures/*/recipes/files/*/*.sh tests/fixtures/*/recipes/files/*/scripts/*.sh)
 CASES      = $(wildcard tests/root/cases/*.sh)
 
-.PHONY: help root test quick lint suite test-root test-other-roots fmt docs doctor setup clean
+FUZZ_TARGETS ?= elf patch recipe store tarball unpack
+FUZZ_SECONDS ?= 600
+
+.PHONY: help root test quick lint suite test-root test-other-roots fuzz fmt docs doctor setup clean
 .NOTPARALLEL:
 .DEFAULT_GOAL = help
 
@@ -65,6 +68,15 @@ test-other-roots: ## Build the roots of the other arches with this machine's cro
 	  else echo "SKIPPED the root for $$arch: doctor, above, says what this machine lacks to build it"; fi; \
 	done; \
 	[ -z "$$failed" ] || { echo "These roots failed:$$failed"; exit 1; }
+
+# What it finds beyond the corpus goes to `target/fuzz`, what breaks a promise to `fuzz/artifacts`.
+fuzz: ## Fuzz each of FUZZ_TARGETS (all) for FUZZ_SECONDS (600); CONTRIBUTING.md says what that needs
+	@for target in $(FUZZ_TARGETS); do \
+	  mkdir -p target/fuzz/$$target; \
+	  more=; [ $$target != recipe ] || more='recipes sysroot'; \
+	  $(CARGO) +nightly fuzz run --sanitizer none $$target target/fuzz/$$target fuzz/corpus/$$target $$more -- \
+	    -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 || exit 1; \
+	done
 
 fmt: ## Format the code
 	$(CARGO) fmt

@@ -1,0 +1,73 @@
+//! What the store reads back, in case that it is damaged: trees' listings, entries of the index, build times.
+
+use std::fs;
+
+use k3sroot::digest::{ActionDigest, ResolvedDigest, TreeDigest};
+use k3sroot::name::Unit;
+use k3sroot::store::{EntryError, Outcome, OutcomeKey, Store, Tree, decode_outcome, encode_outcome, merge};
+
+/// What is accepted is what the store itself would write.
+pub fn store(data: &[u8]) {
+    listing(data);
+    entry(data);
+    if data.starts_with(b"{") {
+        durations(data);
+    }
+}
+
+fn listing(data: &[u8]) {
+    let Ok(tree) = Tree::parse(data) else { return };
+    assert_eq!(tree.to_bytes(), data);
+    for path in tree.entries().keys() {
+        assert!(path.split('/').all(|part| !["", ".", ".."].contains(&part)), "{path:?}");
+    }
+    assert_eq!(merge(&[("one", &tree), ("two", &tree)]).unwrap(), tree);
+}
+
+/// The data as it is, and as what stands behind a sound checksum.
+fn entry(data: &[u8]) {
+    assert!(decode_outcome("action-x", data).is_err(), "it was read under a name that no key has");
+    let entry = signed(data);
+    let Err(EntryError::Key { found: name }) = decode_outcome("", &entry) else { return };
+    assert!(!name.contains(['/', '\n']), "{name:?}");
+    let outcome = decode_outcome(&name, &entry).unwrap();
+    let key = serde_json::from_slice::<Keyed>(data).unwrap().key;
+    let again = encode_outcome(&key, &outcome);
+    assert_eq!(decode_outcome(&name, &again).unwrap(), outcome);
+    assert_eq!(encode_outcome(&key, &outcome), again);
+}
+
+#[derive(serde::Deserialize)]
+struct Keyed {
+    key: OutcomeKey,
+}
+
+/// The head of a real entry, with the right checksum of `body`, and `body`.
+fn signed(body: &[u8]) -> Vec<u8> {
+    let digest = ActionDigest::from_bytes([1; 32]);
+    let outcome = Outcome {
+        unit: "pigz@amd64".parse().unwrap(),
+        tree: TreeDigest::from_bytes([2; 32]),
+        action: digest,
+        resolved: ResolvedDigest::from_bytes([3; 32]),
+        archives: Vec::new(),
+        seconds: 1.0,
+        cpu_seconds: 1.0,
+    };
+    let real = encode_outcome(&OutcomeKey::Action { digest, machine: None }, &outcome);
+    let line = real.iter().position(|byte| *byte == b'\n').unwrap();
+    let checksum = k3sroot::digest::BlobDigest::of(body).to_string();
+    [&real[..line - checksum.len()], checksum.as_bytes(), b"\n", body].concat()
+}
+
+/// Losing them is harmless, so anything will do; what is remembered afterwards is there.
+fn durations(data: &[u8]) {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("durations"), data).unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let mut expected = store.durations();
+    let unit: Unit = "pigz@amd64".parse().unwrap();
+    store.remember_duration(&unit, 1.5);
+    expected.insert(unit.to_string(), 1.5);
+    assert_eq!(store.durations(), expected);
+}
