@@ -12,7 +12,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -134,28 +134,23 @@ impl Running {
     }
 }
 
-/// To be called early in `main`: if this process was started as a stage, it is one until it ends.
-pub fn helper_main() -> Option<ExitCode> {
+/// To be called early in `main`: if this process was started as a stage, it is one until it ends, and this says how. What
+/// is an error is for `main` to print.
+pub fn helper_main() -> Option<io::Result<()>> {
     let mut args = std::env::args_os().skip(1);
     if args.next()? != HIDDEN_WORD {
         return None;
     }
-    let (Some(part), Some(path)) = (args.next(), args.next()) else { return Some(ExitCode::FAILURE) };
-    let stage: Option<Stage> = fs::read(&path).ok().and_then(|text| serde_json::from_slice(&text).ok());
-    let Some(stage) = stage else { return Some(ExitCode::FAILURE) };
-    let done = if part == SET_UP {
-        set_up(&stage, Path::new(&path))
-    } else {
-        let words: Vec<String> = args.map(|word| word.to_string_lossy().into_owned()).collect();
-        Err(step(&stage, &words))
-    };
-    Some(match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: cannot set up a build's conditions: {error}");
-            ExitCode::from(2)
+    let (Some(part), Some(path)) = (args.next(), args.next()) else { return Some(Err(Errno::EINVAL.into())) };
+    let stage = fs::read(&path).and_then(|text| Ok(serde_json::from_slice::<Stage>(&text)?));
+    Some(stage.and_then(|stage| {
+        if part == SET_UP {
+            set_up(&stage, Path::new(&path))
+        } else {
+            let words: Vec<String> = args.map(|word| word.to_string_lossy().into_owned()).collect();
+            Err(step(&stage, &words))
         }
-    })
+    }))
 }
 
 /// Sets up what needs namespaces, runs the commands, and reports.

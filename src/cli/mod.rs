@@ -35,8 +35,17 @@ use crate::sandbox;
 /// Runs the program.
 pub fn main() -> ExitCode {
     // k3sroot starts itself again inside every sandbox, and for every build that `check` does.
-    if let Some(code) = sandbox::helper_main().or_else(crate::check::helper_main) {
+    if let Some(code) = sandbox::helper_main() {
         return code;
+    }
+    if let Some(ended) = crate::check::helper_main() {
+        return ended.map_or_else(
+            |error| {
+                eprintln!("error: cannot set up a build's conditions: {error}");
+                ExitCode::from(2)
+            },
+            |()| ExitCode::SUCCESS,
+        );
     }
     let cli = Cli::parse();
     match run(&cli) {

@@ -64,13 +64,13 @@ fn the_first_package_file_and_place_that_differ_are_named() {
     let workspace = Workspace::new();
     workspace.edit(
         "recipes/greet.toml",
-        "steps  = [",
-        "steps  = [['sh', '-c', 'mkdir -p /out/usr/bin && echo built on $(uname -r) >/out/usr/bin/a-kernel'], ",
+        "\"/out/usr/bin/greet.sh\"]]",
+        "\"/out/usr/bin/greet.sh\"], ['sh', '-c', 'echo \"# on $(uname -r)\" >>/out/usr/bin/greet.sh']]",
     );
     let run = check(&workspace, &["--vary", "kernel", "greet"]);
     assert_eq!(run.code, Some(1), "{}\n{}", run.stdout, run.stderr);
-    let line = run.stdout.lines().find(|line| line.contains("a-kernel` differs")).unwrap_or_default();
-    assert!(line.starts_with("greet@[arch]: `usr/bin/a-kernel` differs at offset 0x9: "), "{}", run.stdout);
+    let line = run.stdout.lines().find(|line| line.contains("` differs at")).unwrap_or_default();
+    assert!(line.starts_with("greet@[arch]: `usr/bin/greet.sh` differs at offset 0x"), "{}", run.stdout);
     assert!(run.stdout.contains("greet@[arch]  different  "), "{}", run.stdout);
     assert!(run.stdout.contains("0 of 1 packages alike; varied: kernel\n"), "{}", run.stdout);
     assert!(run.stderr.contains("error: the two builds are not the same\n"), "{}", run.stderr);

@@ -146,7 +146,7 @@ fn a_comment_in_a_library_rebuilds_it_and_nothing_above_it() {
     // Beside the tarballs lies a note that has the local tree's digest.
     let tarballs = || {
         let files = workspace.dist().into_iter();
-        files.filter(|(name, _)| name.ends_with(".tar")).collect::<Vec<_>>()
+        files.filter(|(name, _)| name.contains(".tar")).collect::<Vec<_>>()
     };
     let before = tarballs();
 
@@ -161,7 +161,7 @@ fn a_comment_in_a_library_rebuilds_it_and_nothing_above_it() {
     let run = build();
     assert_eq!(run.count(), Count { built: 1, cut_off: 1 }, "{}", run.stderr);
     assert!(run.stderr.contains("\nhello@[arch]: needs came out the same, not rebuilt\n"), "{}", run.stderr);
-    let summary = "5 units: 1 built, 3 from the store, 1 cut off, 0 failed, 0 blocked; ";
+    let summary = "5 units: 1 built, 3 from the store, 1 cut off, 0 not needed, 0 failed, 0 blocked; ";
     assert!(run.stderr.contains(summary), "{}", run.stderr);
     assert!(tarballs() == before);
     insta::assert_snapshot!(workspace.why(&[&["hello", "libword"], &over[..]].concat()), @r"

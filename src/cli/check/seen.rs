@@ -112,7 +112,7 @@ mod tests {
         let obstacles = [(Variation::Time, "no `libfaketime`".to_owned())].into();
         insta::assert_snapshot!(text(&varied, &obstacles), @r"
         varied      first build  second build
-        build_path  /b           …g/long/long/long/long/long/long//end
+        build_path  /b           …ng/long/long/long/long/long/long//end
         umask       0022         0007
         not varied: time: no `libfaketime`
         ");
