@@ -20,7 +20,9 @@ pub fn elf(data: &[u8]) {
     facts.hardening().iter().for_each(|(_, word)| plain(word));
     for arch in super::arches().iter() {
         let problems = judge(arch, &facts);
-        problems.iter().for_each(|problem| plain(&format!("{problem}: {}", problem.remedy())));
+        for problem in &problems {
+            plain(&format!("{problem}: {}", problem.remedy()));
+        }
         let sound = inspect(arch, "x", data, &[]).is_ok();
         assert!(!sound || problems.is_empty());
     }
