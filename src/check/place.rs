@@ -12,11 +12,11 @@ const SHOWN: usize = 8;
 /// The first place in which two files differ.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Place {
-    /// How many bytes are the same before it.
+    /// How far it is from the beginning of the first file, in bytes.
     pub offset: u64,
     /// The member of a static library that it is in.
     pub member: Option<String>,
-    /// The section of an ELF file that it is in, and how far; none where it is in a header or between sections.
+    /// The section of an ELF file that it is in, and how far into it; none where no section differs but a header does.
     pub section: Option<(String, u64)>,
     /// What the first file has there, in hexadecimal digits; empty where it ends.
     pub first: String,
@@ -38,46 +38,58 @@ impl fmt::Display for Place {
     }
 }
 
-/// Where `first` and `second` differ; `None` if they are equal.
+/// Where `first` and `second` differ; `None` if they are equal. Of two static libraries the first member that differs is
+/// looked at, of two ELF files the first section: tables of what is where come before, and differ whenever a size does.
 pub fn place(first: &[u8], second: &[u8]) -> Option<Place> {
+    in_libraries(first, second).or_else(|| in_programs(first, second)).or_else(|| in_bytes(first, second))
+}
+
+fn in_bytes(first: &[u8], second: &[u8]) -> Option<Place> {
     let same = first.iter().zip(second).take_while(|(one, other)| one == other).count();
-    if same == first.len() && same == second.len() {
-        return None;
-    }
-    let offset = same as u64;
-    // Of a file that is the other's beginning, the longer one knows what comes there.
-    let longer = if same < first.len() { first } else { second };
-    let (member, section) = match member_at(longer, offset) {
-        Some((name, contents, within)) => (Some(name), section_at(contents, within)),
-        None => (None, section_at(longer, offset)),
+    let hex = |bytes: &[u8]| {
+        let shown: Vec<String> = bytes[same..].iter().take(SHOWN).map(|byte| format!("{byte:02x}")).collect();
+        shown.join(" ")
     };
-    Some(Place { offset, member, section, first: hex(first, same), second: hex(second, same) })
-}
-
-fn hex(bytes: &[u8], from: usize) -> String {
-    let shown: Vec<String> = bytes[from..].iter().take(SHOWN).map(|byte| format!("{byte:02x}")).collect();
-    shown.join(" ")
-}
-
-/// The member of a static library at `offset`, its contents, and how far into them that is.
-fn member_at(bytes: &[u8], offset: u64) -> Option<(String, &[u8], u64)> {
-    let archive = ArchiveFile::parse(bytes).ok()?;
-    archive.members().filter_map(Result::ok).find_map(|member| {
-        let (start, size) = member.file_range();
-        let within = offset.checked_sub(start).filter(|within| *within < size)?;
-        let name = String::from_utf8_lossy(member.name()).into_owned();
-        Some((name, member.data(bytes).ok()?, within))
+    (same < first.len() || same < second.len()).then(|| Place {
+        offset: same as u64,
+        member: None,
+        section: None,
+        first: hex(first),
+        second: hex(second),
     })
 }
 
-/// The section of an ELF file at `offset`, and how far into it that is.
-fn section_at(bytes: &[u8], offset: u64) -> Option<(String, u64)> {
-    let file = object::File::parse(bytes).ok()?;
-    file.sections().find_map(|section| {
-        let (start, size) = section.file_range()?;
-        let within = offset.checked_sub(start).filter(|within| *within < size)?;
-        Some((section.name().unwrap_or("?").to_owned(), within))
-    })
+fn in_libraries(first: &[u8], second: &[u8]) -> Option<Place> {
+    let (one, other) = (ArchiveFile::parse(first).ok()?, ArchiveFile::parse(second).ok()?);
+    for (one, other) in one.members().zip(other.members()) {
+        let (one, other) = (one.ok()?, other.ok()?);
+        if one.name() != other.name() {
+            return None;
+        }
+        if let Some(found) = place(one.data(first).ok()?, other.data(second).ok()?) {
+            let name = String::from_utf8_lossy(one.name()).into_owned();
+            return Some(Place { offset: one.file_range().0 + found.offset, member: Some(name), ..found });
+        }
+    }
+    None
+}
+
+fn in_programs(first: &[u8], second: &[u8]) -> Option<Place> {
+    let (one, other) = (object::File::parse(first).ok()?, object::File::parse(second).ok()?);
+    for (one, other) in one.sections().zip(other.sections()) {
+        let name = one.name().ok()?;
+        if other.name().ok()? != name {
+            return None;
+        }
+        let (Some((start, _)), Ok(one), Ok(other)) = (one.file_range(), one.data(), other.data()) else {
+            continue;
+        };
+        if let Some(found) = in_bytes(one, other) {
+            let section = Some((name.to_owned(), found.offset));
+            return Some(Place { offset: start + found.offset, section, ..found });
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -118,8 +130,10 @@ mod tests {
         };
         let found = place(&library("abcd"), &library("abXd")).unwrap();
         assert_eq!(found.to_string(), "at offset 0x46, member `word.o`: 63 64 and 58 64");
-        // A member's header is in no member.
+        // Its size stands in a header before it.
         let found = place(&library("abcd"), &library("abcdef")).unwrap();
-        assert_eq!(found.member, None);
+        assert_eq!(found.to_string(), "at offset 0x48, member `word.o`: the end and 65 66");
+        let found = place(b"!<arch>\n", &library("abcd")).unwrap();
+        assert_eq!((found.offset, found.member), (8, None));
     }
 }

@@ -85,6 +85,28 @@ fn the_first_package_file_and_place_that_differ_are_named() {
 }
 
 #[test]
+fn another_archive_of_the_same_code_makes_no_difference_and_one_of_other_code_does() {
+    let workspace = Workspace::new();
+    workspace.local_tree();
+    fs::remove_dir_all(workspace.path("my-libword/.git")).unwrap();
+    workspace.second_archive();
+    let run = check(&workspace, &["--vary", "archives", "libword"]);
+    assert_eq!(run.code, Some(0), "{}\n{}", run.stdout, run.stderr);
+    assert!(run.stderr.contains("archives  the first that is here  the last\n"), "{}", run.stderr);
+
+    let workspace = Workspace::new();
+    workspace.local_tree();
+    workspace.edit("my-libword/word.c", "return WORD;", "return \"other \" WORD;");
+    workspace.second_archive();
+    let run = check(&workspace, &["--vary", "archives", "hello"]);
+    assert_eq!(run.code, Some(1), "{}\n{}", run.stdout, run.stderr);
+    let (library, program) = (run.stdout.find("\nlibword@[arch]: "), run.stdout.find("\nhello@[arch]: "));
+    assert!(library.is_some() && library < program, "{}", run.stdout);
+    assert!(run.stdout.contains("libword.a` differs at offset 0x"), "{}", run.stdout);
+    assert!(run.stdout.contains(", member `word.o`, section `.rodata"), "{}", run.stdout);
+}
+
+#[test]
 fn with_reuse_only_what_is_checked_is_built() {
     let workspace = Workspace::new();
     workspace.build_all();

@@ -166,6 +166,19 @@ impl Workspace {
         fs::write(self.path("my-libword/.git/HEAD"), "not a part of it").unwrap();
     }
 
+    /// Gives `libword` a second archive: what is in `my-libword`, under another folder.
+    pub(crate) fn second_archive(&self) {
+        let archive = pack(&self.path("my-libword"), "libword-repacked");
+        fs::write(self.path("distfiles/another-name"), &archive).unwrap();
+        let recipe = self.read("recipes/libword.toml");
+        let source = recipe.find("urls ").unwrap()..recipe.find("patches ").unwrap();
+        let url = "https://words.invalid/libword.tar.gz";
+        let archives = [self.digest.clone(), format!("{:x}", Sha256::digest(&archive))]
+            .map(|digest| format!("[[source.archive]]\nurls = [\"{url}\"]\nsha256 = \"{digest}\"\n\n"));
+        self.edit("recipes/libword.toml", &recipe[source], "");
+        self.edit("recipes/libword.toml", "[needs]", &format!("{}[needs]", archives.concat()));
+    }
+
     /// Every file in `dist`, by name.
     pub(crate) fn dist(&self) -> Vec<(String, Vec<u8>)> {
         self.files("dist")
