@@ -31,7 +31,10 @@ use work::{Call, Work};
 /// What is printed.
 #[derive(Serialize)]
 struct Answer {
+    /// Whether nothing differs.
     alike: bool,
+    /// How many of the packages neither build has: nothing is said of them.
+    missing: usize,
     varied: Vec<Seen>,
     not_varied: BTreeMap<Variation, String>,
     packages: Vec<Compared>,
@@ -64,7 +67,8 @@ pub(super) fn run(global: &Global, args: &Check) -> Result<(), CliError> {
     let packages = check.both()?;
     let tarballs = compare::tarballs(&check.work)?;
     let alike = packages.iter().all(Compared::is_alike) && tarballs.iter().all(Tarball::is_alike);
-    let answer = Answer { alike, varied, not_varied: check.obstacles.clone(), packages, tarballs };
+    let missing = packages.iter().filter(|one| !one.is_built()).count();
+    let answer = Answer { alike, missing, varied, not_varied: check.obstacles.clone(), packages, tarballs };
     if args.json {
         print_json(&answer)?;
     } else {
@@ -74,7 +78,11 @@ pub(super) fn run(global: &Global, args: &Check) -> Result<(), CliError> {
         let folder = check.work.persist()?;
         eprintln!("both builds are kept in `{}`", folder.display());
     }
-    if alike { Ok(()) } else { Err(CliError::NotReproducible) }
+    match (alike, missing) {
+        (true, 0) => Ok(()),
+        (true, missing) => Err(CliError::CheckedInPart { missing }),
+        (false, _) => Err(CliError::NotReproducible),
+    }
 }
 
 /// A check in progress.
@@ -305,7 +313,7 @@ impl Answer {
         for tarball in &self.tarballs {
             let _ = writeln!(text, "{}", tarball.text(paint));
         }
-        let alike = self.packages.iter().filter(|one| one.is_alike()).count();
+        let alike = self.packages.iter().filter(|one| one.is_built() && one.is_alike()).count();
         let varied: Vec<&str> = self.varied.iter().map(|seen| seen.variation.as_str()).collect();
         let _ = writeln!(
             text,

@@ -28,7 +28,7 @@ pub(super) enum CliError {
     NoCache,
     #[error(
         "without namespaces, makefiles and scripts see the cache's real path, which they would take apart: `{}`\n\
-         give `--cache DIR` a path of letters, digits and `/._-+@,`",
+         give `--cache DIR` a path of letters, digits and `/._-+@`",
         path.display()
     )]
     CachePath { path: PathBuf },
@@ -81,6 +81,8 @@ pub(super) enum CliError {
     NotPinned { path: PathBuf, note: PathBuf },
     #[error("the two builds are not the same")]
     NotReproducible,
+    #[error("what was built is the same, but neither build has {missing} of the packages: see above why")]
+    CheckedInPart { missing: usize },
     #[error("the {side} build could not be carried out: see above")]
     CheckBuild { side: &'static str },
     #[error("cannot vary `{variation}` for a build, although it could be looked at before: {why}")]

@@ -15,7 +15,12 @@ pub(super) fn version(name: &str, bytes: &[u8]) -> Option<String> {
     let (before, behind) = pattern.split_once('*')?;
     // Texts end with a zero byte; a line of a longer one will do too.
     let texts = bytes.split(|byte| matches!(byte, 0 | b'\n'));
-    let mut found = texts.flat_map(|text| in_text(text, before.as_bytes(), behind.as_bytes()));
+    let found: Vec<&[u8]> =
+        texts.flat_map(|text| in_text(text, before.as_bytes(), behind.as_bytes())).collect();
+    // Three bytes of code may look like two numbers.
+    let numbers = |version: &&[u8]| version.split(|byte| *byte == b'.').count();
+    let most = found.iter().map(numbers).max()?;
+    let mut found = found.into_iter().filter(|version| !pattern.eq("*") || numbers(version) == most);
     let first = found.next()?;
     found.all(|other| other == first).then(|| String::from_utf8_lossy(first).into_owned())
 }
@@ -63,6 +68,7 @@ mod tests {
             ("nsenter", b"\0util-linux 2.41.5\0", "2.41.5"),
             ("coreutils", b"\x009.10\x00ls\0", "9.10"),
             ("coreutils", b"Usage\n9.10\n", "9.10"),
+            ("nft", b"\x004.3\x001.1.0\0", "1.1.0"),
         ] {
             assert_eq!(version(name, bytes).as_deref(), Some(expected), "{name}");
         }

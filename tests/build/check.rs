@@ -107,6 +107,18 @@ fn another_archive_of_the_same_code_makes_no_difference_and_one_of_other_code_do
 }
 
 #[test]
+fn what_neither_build_has_is_not_said_to_be_alike() {
+    let workspace = Workspace::new();
+    fs::remove_file(workspace.path("distfiles/any-name")).unwrap();
+    let run = check(&workspace, &["--vary", "umask"]);
+    assert_eq!(run.code, Some(1), "{}\n{}", run.stdout, run.stderr);
+    assert!(run.stdout.contains("hello@[arch]    not built  -             -\n"), "{}", run.stdout);
+    assert!(run.stdout.contains("2 of 4 packages alike; varied: umask\n"), "{}", run.stdout);
+    let error = "error: what was built is the same, but neither build has 2 of the packages: see above why\n";
+    assert!(run.stderr.ends_with(error), "{}", run.stderr);
+}
+
+#[test]
 fn with_reuse_only_what_is_checked_is_built() {
     let workspace = Workspace::new();
     workspace.build_all();

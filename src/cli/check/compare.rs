@@ -32,8 +32,14 @@ pub(super) struct Compared {
 }
 
 impl Compared {
+    /// Whether both builds gave the same, if only nothing.
     pub(super) fn is_alike(&self) -> bool {
-        self.first.is_some() && self.first == self.second
+        self.first == self.second
+    }
+
+    /// Whether any build gave something.
+    pub(super) fn is_built(&self) -> bool {
+        self.first.is_some() || self.second.is_some()
     }
 
     pub(super) fn row(&self) -> Vec<(String, Tone)> {
@@ -41,7 +47,8 @@ impl Compared {
         let (word, tone) = match (&self.first, &self.second) {
             (Some(first), Some(second)) if first == second => ("alike", Tone::Good),
             (Some(_), Some(_)) => ("different", Tone::Bad),
-            _ => ("not built", Tone::Odd),
+            (None, None) => ("not built", Tone::Odd),
+            _ => ("built once", Tone::Bad),
         };
         vec![
             (self.unit.to_string(), Tone::Plain),
@@ -126,7 +133,7 @@ pub(super) struct Tarball {
 
 impl Tarball {
     pub(super) fn is_alike(&self) -> bool {
-        self.first.is_some() && self.first == self.second
+        self.first == self.second
     }
 
     pub(super) fn text(&self, paint: Paint) -> String {

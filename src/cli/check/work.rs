@@ -27,7 +27,7 @@ use crate::store::{self, Placement, Store};
 
 /// What the folders of a build are called while it runs.
 const USUAL: &str = "build";
-const VARIED: &str = "another-folder+with,a-longer.name";
+const VARIED: &str = "another-folder+with@a-longer.name";
 /// How k3sroot is called for a build, apart from what is built.
 pub(super) struct Call<'a> {
     pub(super) folder: &'a Path,
