@@ -217,6 +217,7 @@ impl Checker<'_> {
                 folder: &conditions.cwd.clone(),
                 mode,
                 last_archive_first: variations.contains(&Variation::Archives),
+                overrides: self.planned.overrides.keys().collect(),
                 jobs: self.jobs() + usize::from(variations.contains(&Variation::NumCpus)),
             };
             let mut commands = Vec::new();

@@ -130,6 +130,22 @@ fn with_reuse_only_what_is_checked_is_built() {
 }
 
 #[test]
+fn local_trees_are_checked_as_well_and_those_of_other_packages_are_no_matter() {
+    let workspace = Workspace::new();
+    workspace.local_tree();
+    let over = ["--override", "libword=my-libword", "--vary", "umask"];
+    for (package, packages) in [("hello", "2 of 2"), ("greet", "1 of 1")] {
+        let run = check(&workspace, &[&over[..], &[package]].concat());
+        assert_eq!(run.code, Some(0), "{}\n{}", run.stdout, run.stderr);
+        assert!(
+            run.stdout.contains(&format!("{packages} packages alike; varied: umask\n")),
+            "{}",
+            run.stdout
+        );
+    }
+}
+
+#[test]
 fn what_is_no_variation_is_refused_with_the_list() {
     let run = check(&Workspace::new(), &["--vary", "clock"]);
     assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""));

@@ -22,6 +22,7 @@ use super::super::printer::Printer;
 use super::super::project::{Planned, recipes_folder, variable};
 use crate::check::{Conditions, Shuffle, Variation};
 use crate::execute::{Stop, wanted};
+use crate::name::PackageName;
 use crate::sandbox::Mode;
 use crate::store::{self, Placement, Store};
 
@@ -34,6 +35,8 @@ pub(super) struct Call<'a> {
     pub(super) mode: Mode,
     pub(super) last_archive_first: bool,
     pub(super) jobs: usize,
+    /// Those of the packages whose local trees are built, which are in the folder.
+    pub(super) overrides: Vec<&'a PackageName>,
 }
 
 /// A folder that goes when it is dropped, or when the next k3sroot finds this one dead.
@@ -167,10 +170,14 @@ impl Work {
         }
         for (package, over) in &planned.overrides {
             let trees = [(package.to_string(), over.tree)];
-            let dest = self.path().join("overrides").join(package.as_str());
-            store.materialise(&trees, &dest, Placement::Copy { rewrite: None })?;
+            store.materialise(&trees, &self.overridden(package), Placement::Copy { rewrite: None })?;
         }
         self.sources(planned, store, args, variations.contains(&Variation::Archives), stop)
+    }
+
+    /// The local tree that is built in place of a package's source.
+    fn overridden(&self, package: &PackageName) -> PathBuf {
+        self.path().join("overrides").join(package.as_str())
     }
 
     /// Puts every source that can be had into `distfiles`, each in all its archives if `all` is asked for.
@@ -284,9 +291,8 @@ impl Work {
             words.push("--toolchain=host".to_owned());
         }
         words.extend(selection.compiler.cross_prefix.iter().map(|prefix| format!("--cross-prefix={prefix}")));
-        for text in &selection.overrides {
-            let package = text.split('=').next().unwrap_or_default();
-            words.push(format!("--override={package}={}", path(self.path().join("overrides").join(package))));
+        for package in &call.overrides {
+            words.push(format!("--override={package}={}", path(self.overridden(package))));
         }
         if call.last_archive_first {
             words.push("--last-archive-first".to_owned());
