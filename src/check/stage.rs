@@ -1,9 +1,9 @@
 //! The stage: a process that sets up [`Conditions`] and runs k3sroot in them.
 //!
-//! Like the sandbox's helper it is k3sroot itself, started again with a hidden first argument. What needs namespaces
-//! (names of the host, mounts) is set up once by the stage; what a process passes on (user, umask, cores, personality)
-//! by a *step* before each command. The stage blocks the signals that end a run and waits for the run to end by itself,
-//! so that nothing that it set up goes away too early; when k3sroot is gone, so are all of them.
+//! Like the sandbox's helper it is k3sroot itself, started again with a hidden first argument. The stage sets up once
+//! what processes pass on (cores, personality) and what needs namespaces (names of the host, mounts); user and umask come
+//! last, by a *step* that becomes the command. The stage blocks the signals that end a run and waits for the run to end
+//! by itself, so that nothing that it set up goes away too early; when k3sroot is gone, so are all of them.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -176,6 +176,11 @@ fn set_up(stage: &Stage, spec: &Path) -> io::Result<()> {
     fs::write(stage.report(), serde_json::to_vec(&report)?)
 }
 
+/// What was tried and did not work, and why.
+fn failures<const N: usize>(done: [(Variation, Option<io::Result<()>>); N]) -> BTreeMap<Variation, String> {
+    done.into_iter().filter_map(|(variation, done)| Some((variation, done?.err()?.to_string()))).collect()
+}
+
 fn name(host: &str, domain: &str) -> io::Result<()> {
     sethostname(host)?;
     Ok(rustix::system::setdomainname(domain.as_bytes())?)
@@ -191,6 +196,24 @@ struct Scene<'a> {
 impl Scene<'_> {
     /// Sets up what it can; says what it cannot, and why.
     fn set_up(&mut self) -> BTreeMap<Variation, String> {
+        let mut obstacles = self.inherited();
+        obstacles.extend(self.in_namespaces());
+        obstacles
+    }
+
+    /// Sets what every process passes on. A container may forbid it.
+    fn inherited(&self) -> BTreeMap<Variation, String> {
+        let Conditions { one_core, fixed_addresses, old_kernel, .. } = self.stage.conditions;
+        let wear = |persona| Ok(personality::set(personality::get()? | persona).map(drop)?);
+        let done = [
+            (Variation::NumCpus, one_core.then(leave_one_core)),
+            (Variation::Aslr, fixed_addresses.then(|| wear(Persona::ADDR_NO_RANDOMIZE))),
+            (Variation::Kernel, old_kernel.then(|| wear(Persona::UNAME26))),
+        ];
+        failures(done)
+    }
+
+    fn in_namespaces(&mut self) -> BTreeMap<Variation, String> {
         let Conditions { user, host, clock, shuffle, .. } = self.stage.conditions.clone();
         if let Err(error) = self.namespaces() {
             let needed = [
@@ -207,7 +230,7 @@ impl Scene<'_> {
             (Variation::Time, clock.map(|clock| self.set(&clock))),
             (Variation::Fileordering, shuffle.map(|shuffle| self.shuffle(&shuffle))),
         ];
-        done.into_iter().filter_map(|(variation, done)| Some((variation, done?.err()?.to_string()))).collect()
+        failures(done)
     }
 
     /// Makes the namespaces that the conditions need: none where nothing needs one.
@@ -320,13 +343,6 @@ fn step(stage: &Stage, command: &[String]) -> io::Error {
 
 fn settle(stage: &Stage) -> io::Result<()> {
     let conditions = &stage.conditions;
-    if conditions.one_core {
-        one_core()?;
-    }
-    let mut persona = personality::get()?;
-    persona.set(Persona::ADDR_NO_RANDOMIZE, conditions.fixed_addresses);
-    persona.set(Persona::UNAME26, conditions.old_kernel);
-    personality::set(persona)?;
     // Without root it is the namespace that gives another number.
     if let Some(id) = conditions.user.filter(|_| geteuid().is_root()) {
         let (uid, gid) = (Uid::from_raw(id), Gid::from_raw(id));
@@ -342,7 +358,7 @@ fn settle(stage: &Stage) -> io::Result<()> {
 }
 
 /// Leaves this process the first of its cores.
-fn one_core() -> io::Result<()> {
+fn leave_one_core() -> io::Result<()> {
     let mine = sched_getaffinity(Pid::this())?;
     let mut one = CpuSet::new();
     for core in 0..CpuSet::count() {
