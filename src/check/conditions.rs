@@ -68,12 +68,7 @@ impl Conditions {
 
     /// The same with these variations; `clock` and `shuffle` are used if they are wanted.
     #[must_use]
-    pub fn varied(
-        mut self,
-        variations: &BTreeSet<V>,
-        clock: Option<PathBuf>,
-        shuffle: Option<Shuffle>,
-    ) -> Self {
+    pub fn varied(mut self, variations: &BTreeSet<V>, clock: PathBuf, shuffle: Shuffle) -> Self {
         let vary = |variation| variations.contains(&variation);
         if vary(V::Environment) {
             self.env.extend(HOSTILE.map(|(name, value)| (name.to_owned(), value.to_owned())));
@@ -95,8 +90,8 @@ impl Conditions {
         self.umask = if vary(V::Umask) { UMASK } else { self.umask };
         self.user = vary(V::UserGroup).then_some(ID);
         self.host = vary(V::DomainHost).then(|| ("another-host".to_owned(), "another.domain".to_owned()));
-        self.clock = clock.filter(|_| vary(V::Time));
-        self.shuffle = shuffle.filter(|_| vary(V::Fileordering));
+        self.clock = vary(V::Time).then_some(clock);
+        self.shuffle = vary(V::Fileordering).then_some(shuffle);
         self.one_core = vary(V::NumCpus);
         self.fixed_addresses = vary(V::Aslr);
         self.old_kernel = vary(V::Kernel);
@@ -132,12 +127,12 @@ mod tests {
 
     #[test]
     fn nothing_varied_is_the_same_and_each_variation_of_a_process_changes_something() {
-        assert_eq!(usual().varied(&BTreeSet::new(), None, None), usual());
         let clock = PathBuf::from("/clock.so");
         let shuffle = Shuffle { program: "/disorderfs".into(), backing: "/b".into(), mount: "/m".into() };
+        let varied = |variations| usual().varied(&variations, clock.clone(), shuffle.clone());
+        assert_eq!(varied(BTreeSet::new()), usual());
         for variation in V::ALL {
-            let varied =
-                usual().varied(&BTreeSet::from([variation]), Some(clock.clone()), Some(shuffle.clone()));
+            let varied = varied(BTreeSet::from([variation]));
             // The rest is varied by how k3sroot is called.
             let by_call = matches!(variation, V::BuildPath | V::Sandbox | V::Archives | V::Cache);
             assert_eq!(varied == usual(), by_call, "{variation}");

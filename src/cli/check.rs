@@ -47,8 +47,9 @@ pub(super) fn run(global: &Global, args: &Check) -> Result<(), CliError> {
     let store = open_store(global)?;
     let planned = project.plan(&args.selection, &store)?;
     let stop = means::stop();
-    let mut work = Work::new(args, &store)?;
-    let has_choice = work.fill(global, &planned, &store, args, &wanted, &stop)?;
+    let work = Work::new(args, &store, wanted.contains(&Variation::BuildPath))?;
+    let all_archives = wanted.contains(&Variation::Archives);
+    let has_choice = work.fill(global, &planned, &store, args, all_archives, &stop)?;
     if stop.is_thrown() {
         return Err(CliError::Stopped);
     }
@@ -58,6 +59,7 @@ pub(super) fn run(global: &Global, args: &Check) -> Result<(), CliError> {
         planned: &planned,
         stop: &stop,
         work,
+        first_mode: Mode::Namespaces,
         wanted,
         obstacles: BTreeMap::new(),
     };
@@ -92,6 +94,8 @@ struct Checker<'a> {
     planned: &'a Planned,
     stop: &'a Stop,
     work: Work,
+    /// How the first build runs.
+    first_mode: Mode,
     /// What is varied.
     wanted: BTreeSet<Variation>,
     /// What was wanted and is not varied, and why.
@@ -109,7 +113,7 @@ impl Checker<'_> {
     fn look_at_calls(&mut self, has_choice: bool) {
         if let Err(error) = Sandbox::probe(&self.work.program()) {
             self.drop_variation(Variation::Sandbox, &format!("there are no namespaces: {error}"));
-            self.work.first_mode = Mode::None;
+            self.first_mode = Mode::None;
         }
         if !has_choice {
             self.drop_variation(Variation::Archives, "no source is here in more than one archive");
@@ -190,7 +194,7 @@ impl Checker<'_> {
             .map(Variation::as_str)
             .collect();
         if !self.wanted.contains(&Variation::Sandbox)
-            && self.work.first_mode == Mode::Namespaces
+            && self.first_mode == Mode::Namespaces
             && !hidden.is_empty()
         {
             eprintln!(
@@ -201,45 +205,44 @@ impl Checker<'_> {
     }
 
     /// Builds twice, and compares what every package installs.
-    fn both(&mut self) -> Result<Vec<Compared>, CliError> {
-        let mut stores = Vec::new();
-        for (side, variations) in [("first", BTreeSet::new()), ("second", self.wanted.clone())] {
-            let is_first = side == "first";
-            let mode = if self.wanted.contains(&Variation::Sandbox) && !is_first {
-                Mode::None
-            } else {
-                self.work.first_mode
-            };
-            self.seed(side, &variations, mode)?;
-            let conditions = self.work.conditions(side, &variations);
-            eprintln!("\n{side} build");
-            let call = Call {
-                folder: &conditions.cwd.clone(),
-                mode,
-                last_archive_first: variations.contains(&Variation::Archives),
-                overrides: self.planned.overrides.keys().collect(),
-                jobs: self.jobs() + usize::from(variations.contains(&Variation::NumCpus)),
-            };
-            let mut commands = Vec::new();
-            if variations.contains(&Variation::Cache) {
-                commands.extend(self.halves().map(|half| self.work.call(self.args, &call, &half, false)));
-            }
-            commands.push(self.work.call(self.args, &call, &self.args.selection.packages, true));
-            let report = self.stage(side, conditions, commands, io::stderr().into())?;
-            if let Some((variation, why)) = report.obstacles.first_key_value() {
-                return Err(CliError::Conditions { variation: *variation, why: why.clone() });
-            }
-            if report.status.is_none_or(|status| status > 1) {
-                return Err(CliError::CheckBuild { side });
-            }
-            stores.push(Store::open(&self.work.settle(side)?)?);
-        }
-        let [first, second] = &stores[..] else { unreachable!("there are two sides") };
+    fn both(&self) -> Result<Vec<Compared>, CliError> {
+        let first = self.build("first", &BTreeSet::new())?;
+        let second = self.build("second", &self.wanted)?;
         // What tools are made of belongs to the machine and the mode; what is built for a target does not.
         let machine = identity(Mode::Namespaces)?;
         self.targets()
-            .map(|action| compare::packages(&self.work, first, second, action.unit(), &key(action, &machine)))
+            .map(|action| {
+                compare::packages(&self.work, &first, &second, action.unit(), &key(action, &machine))
+            })
             .collect()
+    }
+
+    /// Builds one side under these variations; the store that this left.
+    fn build(&self, side: &'static str, variations: &BTreeSet<Variation>) -> Result<Store, CliError> {
+        let mode = if variations.contains(&Variation::Sandbox) { Mode::None } else { self.first_mode };
+        self.seed(side, variations, mode)?;
+        let conditions = self.work.conditions(side, variations);
+        eprintln!("\n{side} build");
+        let call = Call {
+            folder: &conditions.cwd.clone(),
+            mode,
+            last_archive_first: variations.contains(&Variation::Archives),
+            overrides: self.planned.overrides.keys().collect(),
+            jobs: means::jobs(self.args.jobs) + usize::from(variations.contains(&Variation::NumCpus)),
+        };
+        let mut commands = Vec::new();
+        if variations.contains(&Variation::Cache) {
+            commands.extend(self.halves().map(|half| self.work.call(self.args, &call, &half, false)));
+        }
+        commands.push(self.work.call(self.args, &call, &self.args.selection.packages, true));
+        let report = self.stage(side, conditions, commands, io::stderr().into())?;
+        if let Some((variation, why)) = report.obstacles.first_key_value() {
+            return Err(CliError::Conditions { variation: *variation, why: why.clone() });
+        }
+        if report.status.is_none_or(|status| status > 1) {
+            return Err(CliError::CheckBuild { side });
+        }
+        Ok(Store::open(&self.work.settle(side)?)?)
     }
 
     /// Puts into a side's store what `--reuse` takes from the cache.
@@ -259,16 +262,8 @@ impl Checker<'_> {
 
     /// Whether a unit is built again with `--reuse`: the packages that were named, or all that is built for an arch.
     fn is_checked(&self, action: &Action) -> bool {
-        let named = &self.args.selection.packages;
-        let package = action.unit().package.as_str();
-        let is_named = named.is_empty() || named.iter().any(|name| name.split('@').next() == Some(package));
+        let is_named = !self.planned.named || self.planned.plan.goals().contains(action.unit());
         is_named && is_target(action)
-    }
-
-    fn jobs(&self) -> usize {
-        self.args
-            .jobs
-            .map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from)
     }
 
     fn targets(&self) -> impl Iterator<Item = &Action> {

@@ -1,5 +1,6 @@
 //! `k3sroot verify --golden`: whether builds gave the bits that the checkout says they give.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
@@ -115,7 +116,7 @@ fn look(global: &Global, args: &Verify) -> Result<Vec<Held>, CliError> {
         let path = Golden::path(&recipes, arch);
         let mut golden = Golden::read(&path)?;
         let machine = Machine::Target(arch.clone());
-        let mut packages = std::collections::BTreeMap::new();
+        let mut packages = BTreeMap::new();
         for action in planned.plan.actions().iter().filter(|action| action.unit().machine == machine) {
             let found = store.lookup(&key(action, &here))?.map(|outcome| outcome.tree);
             packages.insert(action.unit().package.clone(), found);

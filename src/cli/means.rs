@@ -76,11 +76,15 @@ fn is_plain(path: &Path) -> bool {
     path.to_str().is_some_and(|text| text.chars().all(|c| c.is_alphanumeric() || "/._-+@".contains(c)))
 }
 
+/// How many processes may run at once: what the option says, or as many as there are cores.
+pub(super) fn jobs(wanted: Option<u16>) -> usize {
+    wanted.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from)
+}
+
 /// How to run, as the options say.
 pub(super) fn options(running: &Running) -> Options {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     Options {
-        jobs: running.jobs.map_or(cores, usize::from),
+        jobs: jobs(running.jobs),
         keep_going: running.keep_going,
         timeout: Some(running.timeout),
         memory: running.memory.or_else(machine_memory),

@@ -1,10 +1,10 @@
 //! The folder of a check: k3sroot, the recipes and the sources that both builds use, and a folder for each of them.
 //!
 //! ```text
-//! k3sroot  clock.so  checkout/  distfiles/  overrides/    for both; another user can read them
-//! <name>/cache  <name>/dist                     while a build runs; the name is not the same, if that is varied
-//! first/  second/                               the same once it has ended
-//! stage/<side>/                                 what the stage needs
+//! k3sroot  clock.so  checkout/  distfiles/  overrides/  for both; another user can read them
+//! <name>/cache  <name>/dist                             while a build runs; the name differs, if that is varied
+//! first/  second/                                       the same once it has ended
+//! stage/<side>/                                         what the stage needs
 //! ```
 
 use std::collections::BTreeSet;
@@ -13,6 +13,7 @@ use std::io;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, lchown};
 use std::path::{Path, PathBuf};
 
+use nix::unistd::geteuid;
 use walkdir::WalkDir;
 
 use super::super::args::{Check, Global, ToolchainChoice};
@@ -29,6 +30,7 @@ use crate::store::{self, Placement, Store};
 /// What the folders of a build are called while it runs.
 const USUAL: &str = "build";
 const VARIED: &str = "another-folder+with@a-longer.name";
+
 /// How k3sroot is called for a build, apart from what is built.
 pub(super) struct Call<'a> {
     pub(super) folder: &'a Path,
@@ -49,15 +51,14 @@ enum Folder {
 
 pub(super) struct Work {
     folder: Folder,
-    /// How the first build runs.
-    pub(super) first_mode: Mode,
     path: String,
     home: String,
     vary_path: bool,
 }
 
 impl Work {
-    pub(super) fn new(args: &Check, store: &Store) -> Result<Self, CliError> {
+    /// `vary_path`: whether the second build has a folder of another name.
+    pub(super) fn new(args: &Check, store: &Store, vary_path: bool) -> Result<Self, CliError> {
         let folder = match &args.work {
             None => {
                 let folder = store.temp_dir("check")?;
@@ -78,10 +79,9 @@ impl Work {
         let text = |name| variable(name).map(|value| value.to_string_lossy().into_owned());
         Ok(Self {
             folder,
-            first_mode: Mode::Namespaces,
             path: text("PATH").unwrap_or_else(|| "/usr/bin:/bin".to_owned()),
             home: text("HOME").unwrap_or_else(|| "/".to_owned()),
-            vary_path: false,
+            vary_path,
         })
     }
 
@@ -136,17 +136,17 @@ impl Work {
         }
     }
 
-    /// Copies what both builds use. Says whether some source is here in more than one archive.
+    /// Copies what both builds use, with `all_archives` every source in all its archives. Says whether some source is
+    /// here in more than one.
     pub(super) fn fill(
-        &mut self,
+        &self,
         global: &Global,
         planned: &Planned,
         store: &Store,
         args: &Check,
-        variations: &BTreeSet<Variation>,
+        all_archives: bool,
         stop: &Stop,
     ) -> Result<bool, CliError> {
-        self.vary_path = variations.contains(&Variation::BuildPath);
         let copied = || -> io::Result<()> {
             fs::copy("/proc/self/exe", self.program())?;
             fs::set_permissions(self.program(), Permissions::from_mode(0o755))
@@ -172,7 +172,7 @@ impl Work {
             let trees = [(package.to_string(), over.tree)];
             store.materialise(&trees, &self.overridden(package), Placement::Copy { rewrite: None })?;
         }
-        self.sources(planned, store, args, variations.contains(&Variation::Archives), stop)
+        self.sources(planned, store, args, all_archives, stop)
     }
 
     /// The local tree that is built in place of a package's source.
@@ -246,9 +246,8 @@ impl Work {
         let owner = self.conditions(side, variations).user;
         let given = || -> io::Result<()> {
             let backing = self.backing(side);
-            if let Some(id) =
-                owner.filter(|_| fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0))
-            {
+            // Without root it is a namespace that gives another number.
+            if let Some(id) = owner.filter(|_| geteuid().is_root()) {
                 for entry in WalkDir::new(&backing) {
                     lchown(entry?.path(), Some(id), Some(id))?;
                 }
@@ -268,7 +267,7 @@ impl Work {
         let usual = Conditions::usual(self.running(side), &self.path, &self.home);
         let shuffle =
             Shuffle { program: "disorderfs".into(), backing: self.backing(side), mount: self.running(side) };
-        usual.varied(variations, Some(self.clock()), Some(shuffle))
+        usual.varied(variations, self.clock(), shuffle)
     }
 
     /// How k3sroot is called for a build of `packages`.
