@@ -1,9 +1,11 @@
-//! What the store reads back, in case that it is damaged: trees' listings, entries of the index, build times.
+//! What the store reads back, in case that it is damaged: trees' listings, entries of the index, build times, and what
+//! went into an outcome.
 
 use std::fs;
 
 use k3sroot::digest::{ActionDigest, ResolvedDigest, TreeDigest};
 use k3sroot::name::Unit;
+use k3sroot::plan::{Description, differences};
 use k3sroot::store::{EntryError, Outcome, OutcomeKey, Store, Tree, decode_outcome, encode_outcome, merge};
 
 /// What is accepted is what the store itself would write.
@@ -13,6 +15,10 @@ pub fn store(data: &[u8]) {
     if data.starts_with(b"{") {
         durations(data);
     }
+    if data.starts_with(b"k3sroot-description") {
+        framed_description(data);
+    }
+    description(data);
 }
 
 fn listing(data: &[u8]) {
@@ -70,4 +76,36 @@ fn durations(data: &[u8]) {
     store.remember_duration(&unit, 1.5);
     expected.insert(unit.to_string(), 1.5);
     assert_eq!(store.durations(), expected);
+}
+
+/// It is lost, or it is what would be written.
+fn framed_description(data: &[u8]) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let unit: Unit = "pigz@amd64".parse().unwrap();
+    let file = folder.path().join("descriptions/pigz@amd64");
+    fs::write(&file, data).unwrap();
+    match store.description(&unit, None).unwrap() {
+        None => assert!(!file.exists(), "it was not set aside"),
+        Some(described) => {
+            store.remember_description(&unit, None, &described.text);
+            assert_eq!(fs::read(&file).unwrap(), data);
+        }
+    }
+}
+
+/// What is read means the same when it is read again. Two are compared: what sets them apart can be shown, from either
+/// side, and nothing but a digest sets nothing apart.
+fn description(data: &[u8]) {
+    if let Ok(one) = serde_json::from_slice::<Description>(data) {
+        let again = serde_json::to_vec(&one).unwrap();
+        assert_eq!(serde_json::from_slice::<Description>(&again).unwrap(), one);
+        let other = Description { digest: ActionDigest::from_bytes([1; 32]), ..one.clone() };
+        assert!(differences(&one, &other).is_empty());
+    }
+    if let Ok((old, new)) = serde_json::from_slice::<(Description, Description)>(data) {
+        let there = differences(&old, &new);
+        assert_eq!(there.len(), differences(&new, &old).len());
+        serde_json::to_string(&there).unwrap();
+    }
 }
