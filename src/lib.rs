@@ -3,7 +3,7 @@
 //! The modules follow the data: a [`recipe`] becomes a node of the [`graph`], the graph becomes a [`plan`] of
 //! actions, [`execute`] turns actions into outcomes kept in the [`store`] (with [`fetch`] and [`sandbox`] for the
 //! bytes that come in and the processes that run), and [`pack`] turns outcomes into the tarballs. Nothing flows back.
-//! [`check`] does it all twice under different conditions, and compares.
+//! [`check`] does it all twice under different conditions, and compares; [`report`] shows what a run did.
 
 pub mod arch;
 pub mod digest;
@@ -26,5 +26,7 @@ pub mod execute;
 pub mod pack;
 
 pub mod check;
+
+pub mod report;
 
 pub mod cli;

@@ -29,11 +29,13 @@ const MODULES: &[(&str, &[&str])] = &[
     ("pack", &["arch", "digest", "name"]),
     // What is compared are outcomes in two stores.
     ("check", &["digest", "name", "store"]),
+    // `graph` for where the units of a picture stand.
+    ("report", &["execute", "fetch", "graph", "name", "plan", "store"]),
     (
         "cli",
         &[
             "arch", "check", "digest", "execute", "fetch", "graph", "name", "pack", "plan", "recipe",
-            "sandbox", "store",
+            "report", "sandbox", "store",
         ],
     ),
 ];

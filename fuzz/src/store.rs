@@ -6,7 +6,9 @@ use std::fs;
 use k3sroot::digest::{ActionDigest, ResolvedDigest, TreeDigest};
 use k3sroot::name::Unit;
 use k3sroot::plan::{Description, differences};
-use k3sroot::store::{EntryError, Outcome, OutcomeKey, Store, Tree, decode_outcome, encode_outcome, merge};
+use k3sroot::store::{
+    EntryError, Outcome, OutcomeKey, Store, Took, Tree, decode_outcome, encode_outcome, merge,
+};
 
 /// What is accepted is what the store itself would write.
 pub fn store(data: &[u8]) {
@@ -73,8 +75,9 @@ fn durations(data: &[u8]) {
     let store = Store::open(folder.path()).unwrap();
     let mut expected = store.durations();
     let unit: Unit = "pigz@amd64".parse().unwrap();
-    store.remember_duration(&unit, 1.5);
-    expected.insert(unit.to_string(), 1.5);
+    let took = Took { seconds: 1.5, cpu_seconds: 2.0 };
+    store.remember_duration(&unit, took);
+    expected.insert(unit.to_string(), took);
     assert_eq!(store.durations(), expected);
 }
 

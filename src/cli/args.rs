@@ -40,6 +40,21 @@ pub(super) struct Global {
     /// Folder of the cache [default: `$K3SROOT_CACHE`, or `k3sroot` in `$XDG_CACHE_HOME` or `~/.cache`].
     #[arg(long, global = true, value_name = "DIR")]
     pub(super) cache: Option<PathBuf>,
+    /// Show what builds print, each line behind the name of its unit.
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    pub(super) verbose: bool,
+    /// Say nothing but errors.
+    #[arg(short, long, global = true)]
+    pub(super) quiet: bool,
+}
+
+impl Global {
+    /// Says what is no error.
+    pub(super) fn say(&self, line: &str) {
+        if !self.quiet {
+            eprintln!("{line}");
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -56,6 +71,8 @@ pub(super) enum Verb {
     Why(Why),
     /// Print the log of a package's newest build.
     Log(Log),
+    /// Write a page that shows what a build did, and when.
+    Report(Report),
     /// Open the sandbox of a package's build.
     Shell(Shell),
     /// Build twice under different conditions and compare.
@@ -204,6 +221,9 @@ pub(super) struct Fetch {
 pub(super) struct Graph {
     #[command(flatten)]
     pub(super) selection: Selection,
+    /// Say how building the one comes to involve the other: a package or a unit each.
+    #[arg(long, num_args = 2, value_names = ["A", "B"], conflicts_with = "format")]
+    pub(super) why: Vec<String>,
     /// The form.
     #[arg(long, value_enum, default_value_t = GraphFormat::Text)]
     pub(super) format: GraphFormat,
@@ -215,6 +235,8 @@ pub(super) enum GraphFormat {
     Text,
     /// Graphviz.
     Dot,
+    /// A picture for a browser.
+    Svg,
     /// A list of needs.
     Json,
 }
@@ -255,6 +277,28 @@ pub(super) struct Log {
     /// The arch, if the package was built for several.
     #[arg(long, value_name = "ARCH", default_value = "amd64")]
     pub(super) arch: String,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    k3sroot report\n  \
+    k3sroot report --list\n  \
+    k3sroot report --out last.html 2026-11-21T22-42-06.123Z\n\n\
+    The page is one file, which needs nothing but a browser: a timeline with the critical path, the graph,\n\
+    the units, why some failed, and what is in the tarballs.")]
+pub(super) struct Report {
+    /// A run that `--list` names [default: the last one].
+    #[arg(value_name = "RUN")]
+    pub(super) run: Option<String>,
+    /// Where to write the page.
+    #[arg(long, value_name = "FILE", default_value = "k3sroot-report.html")]
+    pub(super) out: PathBuf,
+    /// Print the names of the runs that are remembered, newest first.
+    #[arg(long, conflicts_with = "run")]
+    pub(super) list: bool,
+    /// Print what the page is made of as JSON.
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, Args)]

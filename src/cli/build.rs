@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use super::args::{Build, Global};
 use super::error::{CliError, render_failure};
@@ -14,10 +14,11 @@ use super::project::{Planned, Project, open_store};
 use crate::digest::{BlobDigest, TreeDigest};
 use crate::execute::{ActionError, Executor, How, Report};
 use crate::name::{ArchName, Machine, PackageName, Unit};
-use crate::pack::{self, PackageTree, TreeEntry};
+use crate::pack::{self, Content, Member, PackageTree, TreeEntry};
 use crate::plan::Override;
 use crate::plan::policy::SOURCE_DATE_EPOCH;
-use crate::store::{Entry, Store};
+use crate::report::{Ending, MemberRecord, Recorder, TarballRecord};
+use crate::store::{Entry, Store, StoreError};
 
 pub(super) fn run(global: &Global, args: &Build) -> Result<(), CliError> {
     let started = Instant::now();
@@ -25,10 +26,10 @@ pub(super) fn run(global: &Global, args: &Build) -> Result<(), CliError> {
     let store = open_store(global)?;
     let planned = project.plan(&args.selection, &store)?;
     let fetcher = means::fetcher(&args.sources, &store)?;
-    let sandbox = means::sandbox(&args.running, &store)?;
+    let sandbox = means::sandbox(global, &args.running, &store)?;
     let stop = means::stop();
     for compiler in &planned.compilers {
-        eprintln!("note: compiling with {} of this machine", compiler.describe());
+        global.say(&format!("note: compiling with {} of this machine", compiler.describe()));
     }
     let executor = Executor {
         store: &store,
@@ -38,28 +39,39 @@ pub(super) fn run(global: &Global, args: &Build) -> Result<(), CliError> {
         options: means::options(&args.running),
         stop: &stop,
     };
-    let printer = Printer::new();
-    let report = executor.run(&planned.plan, &|event| printer.event(&event))?;
+    let (printer, recorder) = (Printer::new(global, &store), Recorder::default());
+    let report = executor.run(&planned.plan, &|event| {
+        recorder.event(&event);
+        printer.event(&event);
+    })?;
     printer.finish();
     for failure in &report.failures {
         eprintln!("\n{}", render_failure(failure).trim_end());
     }
-    if report.cancelled {
-        return Err(CliError::Stopped);
+    let tarballs = if report.cancelled {
+        Err(CliError::Stopped)
+    } else {
+        tarballs(global, args, &project, &store, &planned, &report)
+    };
+    let ending = Ending {
+        id: run_name(),
+        words: std::env::args().collect(),
+        jobs: executor.options.jobs,
+        plan: &planned.plan,
+        report: &report,
+        store: &store,
+        tarballs: tarballs.as_ref().map_or_else(|_| Vec::new(), Clone::clone),
+        show: &render_failure,
+    };
+    if let Err(error) = remember(&store, recorder, ending) {
+        global.say(&format!("note: `k3sroot report` will not know this run: {error}"));
     }
-    // A missing source leaves a package out; anything else that fails leaves nothing that could be taken for a root.
-    let broken = report.failures.iter().any(|failure| !matches!(failure.source, ActionError::Source(_)));
-    // Who builds one package while working on it must not lose the root that lies in `dist`.
-    let default = (!planned.named).then(|| Path::new("dist"));
-    if let Some(out) = args.out.as_deref().or(default) {
-        for arch in &planned.arches {
-            remove_earlier(&project, arch, out)?;
-            if !broken {
-                write_tars(&project, &store, &planned, &report, arch, out)?;
-            }
-        }
+    tarballs?;
+    global.say(&summary(&planned, &report, started));
+    let overrides: Vec<&str> = planned.overrides.keys().map(PackageName::as_str).collect();
+    if !overrides.is_empty() {
+        global.say(&format!("note: not from pinned sources but from local trees: {}", overrides.join(", ")));
     }
-    summary(&planned, &report, started);
     say_what_is_missing(&report);
     if report.failures.is_empty() {
         Ok(())
@@ -68,6 +80,43 @@ pub(super) fn run(global: &Global, args: &Build) -> Result<(), CliError> {
             our_own: report.failures.iter().any(|failure| failure.source.is_our_own()),
         })
     }
+}
+
+/// What this run is called: when it ended, so that names are in order of time.
+#[expect(clippy::disallowed_methods, reason = "the clock names a record, and reaches nothing that is built")]
+fn run_name() -> String {
+    humantime::format_rfc3339_millis(SystemTime::now()).to_string().replace(':', "-")
+}
+
+fn remember(store: &Store, recorder: Recorder, ending: Ending<'_>) -> Result<(), StoreError> {
+    let record = recorder.finish(ending)?;
+    // A record is plain data.
+    store.remember_run(&record.id, &serde_json::to_vec(&record).unwrap_or_default())
+}
+
+/// Packs everything that was built, for every arch.
+fn tarballs(
+    global: &Global,
+    args: &Build,
+    project: &Project,
+    store: &Store,
+    planned: &Planned,
+    report: &Report,
+) -> Result<Vec<TarballRecord>, CliError> {
+    // A missing source leaves a package out; anything else that fails leaves nothing that could be taken for a root.
+    let broken = report.failures.iter().any(|failure| !matches!(failure.source, ActionError::Source(_)));
+    // Who builds one package while working on it must not lose the root that lies in `dist`.
+    let default = (!planned.named).then(|| Path::new("dist"));
+    let mut written = Vec::new();
+    if let Some(out) = args.out.as_deref().or(default) {
+        for arch in &planned.arches {
+            remove_earlier(project, arch, out)?;
+            if !broken {
+                written.extend(write_tars(global, project, store, planned, report, arch, out)?);
+            }
+        }
+    }
+    Ok(written)
 }
 
 /// The list of what is not in the tarballs.
@@ -97,13 +146,14 @@ fn remove_earlier(project: &Project, arch: &ArchName, out: &Path) -> Result<(), 
 
 /// Packs what was built for `arch`.
 fn write_tars(
+    global: &Global,
     project: &Project,
     store: &Store,
     planned: &Planned,
     report: &Report,
     arch: &ArchName,
     out: &Path,
-) -> Result<(), CliError> {
+) -> Result<Vec<TarballRecord>, CliError> {
     let mut trees = BTreeMap::new();
     let mut missing: BTreeSet<PackageName> = BTreeSet::new();
     for package in project.layout.packages() {
@@ -118,7 +168,7 @@ fn write_tars(
         }
     }
     if trees.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let record = project.arches.get(arch)?;
     let root = pack::assemble(&project.layout, &trees, &missing)?;
@@ -129,7 +179,8 @@ fn write_tars(
         .map_err(|source| CliError::Io { what: format!("make `{}`", out.display()), source })?;
     let written = pack::write_root(&root, arch, out, SOURCE_DATE_EPOCH.unsigned_abs())?;
     for file in &written {
-        eprintln!("{}  {}  {}", file.sha256, super::printer::bytes(file.size), file.path.display());
+        let (size, path) = (super::printer::bytes(file.size), file.path.display());
+        global.say(&format!("{}  {size}  {path}", file.sha256));
     }
     if !planned.overrides.is_empty() {
         let note = overrides_note(arch, out);
@@ -148,7 +199,23 @@ fn write_tars(
         let why = if planned.named { "not asked for" } else { "not built" };
         eprintln!("warning: the root for {arch} is not complete; {why}: {}", names.join(", "));
     }
-    Ok(())
+    let records = root.tarballs.iter().filter_map(|tarball| {
+        let file = tarball.file_name(arch);
+        let written = written.iter().find(|written| written.path.ends_with(&file))?;
+        let (sha256, members) = (written.sha256.to_string(), tarball.members.iter().map(member).collect());
+        Some(TarballRecord { file, sha256, bytes: written.size, members })
+    });
+    Ok(records.collect())
+}
+
+fn member(member: &Member<Arc<[u8]>>) -> MemberRecord {
+    let (bytes, link) = match &member.content {
+        Content::Folder => (0, None),
+        Content::File { contents, .. } => (contents.len() as u64, None),
+        Content::Link { target } => (0, Some(target.clone())),
+    };
+    let package = member.origin.as_ref().map(|origin| origin.package.clone());
+    MemberRecord { name: member.name.clone(), bytes, link, package }
 }
 
 /// A tree of the store as `pack` sees it.
@@ -162,29 +229,28 @@ fn tree(store: &Store, digest: &TreeDigest) -> Result<PackageTree<BlobDigest>, C
     Ok(tree.entries().iter().map(|(path, found)| (path.clone(), entry(found))).collect())
 }
 
-fn summary(planned: &Planned, report: &Report, started: Instant) {
+/// How everything came to be, in one line.
+fn summary(planned: &Planned, report: &Report, started: Instant) -> String {
     let count = |wanted: fn(&How) -> bool| report.outcomes.values().filter(|(_, how)| wanted(how)).count();
     let built = count(|how| matches!(how, How::Built { .. }));
     let cut_off = count(|how| matches!(how, How::CutOff));
     let cached = count(|how| matches!(how, How::Cached));
-    // Not `sum()`, which begins with -0.0 and shows it.
-    let cpu = report.outcomes.values().fold(0.0, |cpu, (_, how)| match how {
-        How::Built { cpu: of_unit, .. } => cpu + of_unit.as_secs_f64(),
-        _ => cpu,
-    });
+    let (mut cpu, mut saved) = (0.0, 0.0);
+    for (outcome, how) in report.outcomes.values() {
+        match how {
+            How::Built { cpu: of_unit, .. } => cpu += of_unit.as_secs_f64(),
+            How::Cached | How::CutOff => saved += outcome.cpu_seconds,
+        }
+    }
     let wall = started.elapsed().as_secs_f64();
     let all = planned.plan.actions().len();
     let (failed, blocked) = (report.failures.len(), report.blocked.len());
     // What is not looked at because nothing that needs it is built: the tools of what is in the store.
     let idle = all.saturating_sub(report.outcomes.len() + failed + blocked);
-    eprintln!(
+    format!(
         "{all} units: {built} built, {cached} from the store, {cut_off} cut off, {idle} not needed, {failed} failed, \
-         {blocked} blocked; {wall:.1} s, {cpu:.0} CPU s of builds"
-    );
-    let overrides: Vec<&str> = planned.overrides.keys().map(PackageName::as_str).collect();
-    if !overrides.is_empty() {
-        eprintln!("note: not from pinned sources but from local trees: {}", overrides.join(", "));
-    }
+         {blocked} blocked; {wall:.1} s, {cpu:.0} CPU s of builds, {saved:.0} saved"
+    )
 }
 
 /// Which wanted units have no outcome because of which failed ones.

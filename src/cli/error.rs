@@ -95,6 +95,16 @@ pub(super) enum CliError {
     Golden(#[from] GoldenError),
     #[error("cannot compare `{}`", path.display())]
     Archive { path: PathBuf, source: ArchiveError },
+    #[error("building `{unit}` does not involve `{need}`")]
+    NotInvolved { unit: String, need: String },
+    #[error("`{text}` is not in this graph: `k3sroot graph` shows what is")]
+    NotInGraph { text: String },
+    #[error("no run is remembered in this cache: build something first")]
+    NoRuns,
+    #[error("no run `{name}` is remembered: `k3sroot report --list` names those that are")]
+    UnknownRun { name: String },
+    #[error("the record of the run `{name}` is damaged, or of another version of k3sroot")]
+    Record { name: String, source: serde_json::Error },
     #[error("not everything that was asked for could be built")]
     Unfinished { our_own: bool },
     #[error("the command in the sandbox failed")]

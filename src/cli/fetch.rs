@@ -46,7 +46,7 @@ pub(super) fn run(global: &Global, args: &Fetch) -> Result<(), CliError> {
         .collect();
     let fetcher = means::fetcher(&args.sources, &store)?;
     let stop = means::stop();
-    let printer = Printer::new();
+    let printer = Printer::new(global, &store);
     let results = fetcher.obtain_all(&wants, &|event| printer.event(&Event::Fetch(&event)), &stop.downloads);
     printer.finish();
     if stop.is_thrown() {

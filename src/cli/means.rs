@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::args::{Isolation, Running, SandboxChoice, Sources};
+use super::args::{Global, Isolation, Running, SandboxChoice, Sources};
 use super::error::CliError;
 use crate::execute::{Options, Stop, identity};
 use crate::fetch::{self, Fetcher};
@@ -27,18 +27,18 @@ pub(super) fn fetcher(sources: &Sources, store: &Store) -> Result<Fetcher, CliEr
 }
 
 /// The sandbox that the options describe; says so when there will be none.
-pub(super) fn sandbox(running: &Running, store: &Store) -> Result<Sandbox, CliError> {
+pub(super) fn sandbox(global: &Global, running: &Running, store: &Store) -> Result<Sandbox, CliError> {
     let helper = helper()?;
     let (mode, refusal) = mode(&running.isolation, &helper)?;
     if let Some(refusal) = refusal {
-        eprintln!("note: no namespaces: {refusal}");
-        eprintln!("note: `--sandbox namespaces` makes this an error");
+        global.say(&format!("note: no namespaces: {refusal}"));
+        global.say("note: `--sandbox namespaces` makes this an error");
     }
     if mode == Mode::None && !is_plain(store.root()) {
         return Err(CliError::CachePath { path: store.root().to_owned() });
     }
     if mode == Mode::None {
-        eprintln!("{NOT_APART}");
+        global.say(NOT_APART);
     }
     Ok(Sandbox::new(mode, helper).scratch_in(store.root().join("tmp")))
 }

@@ -17,6 +17,7 @@ mod plan;
 mod printer;
 mod project;
 mod quantity;
+mod report;
 mod shell;
 mod table;
 mod verify;
@@ -66,6 +67,7 @@ fn run(cli: &Cli) -> Result<(), CliError> {
         Verb::Plan(args) => plan::run(global, args),
         Verb::Why(args) => why::run(global, args),
         Verb::Log(args) => log::run(global, args),
+        Verb::Report(args) => report::run(global, args),
         Verb::Shell(args) => shell::run(global, args),
         Verb::Check(args) => check::run(global, args),
         Verb::Verify(args) if args.golden => golden::run(global, args),

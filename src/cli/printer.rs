@@ -1,41 +1,53 @@
-//! Shows a run: a line per running unit with bars on a terminal, one plain line per event elsewhere.
+//! Shows a run: a line per running unit with bars on a terminal, one plain line per event elsewhere, and in CI the log of
+//! every build, folded.
+
+mod bars;
+mod groups;
+mod logs;
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::IsTerminal as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::HumanBytes;
 
-use crate::execute::{Event, How};
+use super::args::Global;
+use crate::execute::{Event, How, log_path};
 use crate::fetch;
 use crate::name::Unit;
+use crate::store::Store;
+
+use bars::Bars;
+use groups::Groups;
+use logs::Logs;
 
 /// Shows events as they come, from any thread.
 pub(super) struct Printer {
-    bars: Option<MultiProgress>,
-    state: Mutex<State>,
+    form: Form,
+    store: Store,
+    /// When the units that run were started.
+    started: Mutex<BTreeMap<Unit, Instant>>,
+    logs: Option<Logs>,
 }
 
-struct State {
-    units: BTreeMap<Unit, Line>,
-    downloads: BTreeMap<String, ProgressBar>,
-    whole: ProgressBar,
-    pending: usize,
-}
-
-struct Line {
-    bar: ProgressBar,
-    started: Instant,
+/// How what happens is shown.
+#[derive(Clone)]
+enum Form {
+    /// Not at all.
+    Nothing,
+    /// In one line per event.
+    Lines,
+    /// In lines, and the log of each build in a group that can be opened.
+    Groups(Groups),
+    /// In bars, and lines for what stays.
+    Bars(Bars),
 }
 
 /// A size for people.
 pub(super) fn bytes(count: u64) -> String {
     HumanBytes(count).to_string()
-}
-
-fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 fn seconds(time: Duration) -> String {
@@ -47,138 +59,160 @@ fn seconds(time: Duration) -> String {
     }
 }
 
-impl Printer {
-    /// Bars if stderr is a terminal, lines otherwise.
-    pub(super) fn new() -> Self {
-        let bars = std::io::stderr().is_terminal().then(MultiProgress::new);
-        let whole = ProgressBar::hidden();
-        let whole = bars.as_ref().map_or(whole.clone(), |bars| {
-            let bar = bars.add(whole);
-            bar.set_style(style("{bar:30.cyan} {pos}/{len} units  {elapsed_precise}"));
-            bar
-        });
-        let state = State { units: BTreeMap::new(), downloads: BTreeMap::new(), whole, pending: 0 };
-        Self { bars, state: Mutex::new(state) }
+/// A time that is not known exactly.
+fn about(time: Duration) -> String {
+    match time.as_secs() {
+        seconds @ 0..60 => format!("about {} s", seconds.next_multiple_of(5).max(5)),
+        seconds @ 60..3600 => format!("about {} min", seconds.div_ceil(60)),
+        seconds => format!("about {} h {:02} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+impl Form {
+    fn of(global: &Global) -> Self {
+        if global.quiet {
+            return Self::Nothing;
+        }
+        if std::io::stderr().is_terminal() {
+            return Self::Bars(Bars::new());
+        }
+        // Who streams the logs has them already.
+        match Groups::of_this_ci().filter(|_| !global.verbose) {
+            Some(groups) => Self::Groups(groups),
+            None => Self::Lines,
+        }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn bars(&self) -> Option<&Bars> {
+        if let Self::Bars(bars) = self { Some(bars) } else { None }
     }
 
+    /// Shows a line that stays.
     fn say(&self, line: &str) {
-        match &self.bars {
-            // A line that cannot be shown must not stop a build.
-            Some(bars) => drop(bars.println(line)),
-            None => eprintln!("{line}"),
+        match self {
+            Self::Nothing => {}
+            Self::Lines | Self::Groups(_) => eprintln!("{line}"),
+            Self::Bars(bars) => bars.say(line),
         }
     }
 
-    fn add(&self, template: &str) -> ProgressBar {
-        match &self.bars {
-            Some(bars) => {
-                let bar = bars.insert_before(&self.state().whole, ProgressBar::new_spinner());
-                bar.set_style(style(template));
-                bar.enable_steady_tick(Duration::from_millis(200));
-                bar
-            }
-            None => ProgressBar::hidden(),
+    /// Shows a line that only says what bars show, too.
+    fn say_without_bars(&self, line: &str) {
+        if self.bars().is_none() {
+            self.say(line);
         }
+    }
+}
+
+impl Printer {
+    /// As the options and the terminal want it. `store` is where the logs are.
+    pub(super) fn new(global: &Global, store: &Store) -> Self {
+        let form = Form::of(global);
+        let logs = global.verbose.then(|| Logs::new(form.clone()));
+        Self { form, store: store.clone(), started: Mutex::default(), logs }
+    }
+
+    fn started(&self) -> MutexGuard<'_, BTreeMap<Unit, Instant>> {
+        self.started.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Shows one event.
     pub(super) fn event(&self, event: &Event<'_>) {
+        if let Some(bars) = self.form.bars() {
+            bars.event(event);
+        }
         match event {
-            Event::Pending { units } => {
-                let mut state = self.state();
-                if *units > state.pending && state.whole.length().is_none_or(|length| length < *units as u64)
-                {
-                    state.whole.set_length(*units as u64);
+            Event::Pending { .. } => {}
+            Event::Phase { unit, .. } => {
+                if let Some(logs) = &self.logs {
+                    logs.follow(unit, &log_path(&self.store, unit));
                 }
-                state.pending = *units;
-                state.whole.set_position(state.whole.length().unwrap_or(0).saturating_sub(*units as u64));
             }
             Event::Fetch(event) => self.fetch(event),
-            Event::WaitingForOther(unit) => self.say(&format!("{unit}: another k3sroot builds it, waiting")),
-            Event::Started(unit) => {
-                let bar = self.add("{spinner} {prefix:28} {msg:10} {elapsed}");
-                bar.set_prefix(unit.to_string());
-                if self.bars.is_none() {
-                    self.say(&format!("{unit}: building"));
-                }
-                self.state().units.insert((*unit).clone(), Line { bar, started: Instant::now() });
+            Event::WaitingForOther(unit) => {
+                self.form.say(&format!("{unit}: another k3sroot builds it, waiting"));
             }
-            Event::Phase { unit, phase } => {
-                if let Some(line) = self.state().units.get(unit) {
-                    line.bar.set_message((*phase).to_owned());
-                }
+            Event::Started(unit) => {
+                self.form.say_without_bars(&format!("{unit}: building"));
+                self.started().insert((*unit).clone(), Instant::now());
             }
             Event::Done { unit, how } => {
                 self.close(unit);
                 match how {
                     How::Cached => {}
-                    How::CutOff => self.say(&format!("{unit}: needs came out the same, not rebuilt")),
-                    How::Built { wall, .. } => self.say(&format!("{unit}: built in {}", seconds(*wall))),
+                    How::CutOff => self.form.say(&format!("{unit}: needs came out the same, not rebuilt")),
+                    How::Built { wall, .. } => {
+                        self.ended(unit, &format!("{unit}: built in {}", seconds(*wall)));
+                    }
                 }
             }
-            Event::Failed(unit) => {
-                let took =
-                    self.close(unit).map(|took| format!(" after {}", seconds(took))).unwrap_or_default();
-                self.say(&format!("{unit}: failed{took}"));
-            }
+            Event::Failed(unit) => match self.close(unit) {
+                Some(took) => self.ended(unit, &format!("{unit}: failed after {}", seconds(took))),
+                None => self.form.say(&format!("{unit}: failed")),
+            },
         }
     }
 
+    /// The build of `unit` is over; how long it took.
     fn close(&self, unit: &Unit) -> Option<Duration> {
-        let line = self.state().units.remove(unit)?;
-        line.bar.finish_and_clear();
-        Some(line.started.elapsed())
+        if let Some(logs) = &self.logs {
+            logs.leave(unit);
+        }
+        self.started().remove(unit).map(|start| start.elapsed())
+    }
+
+    /// Says how the build of `unit` ended, in CI with its log.
+    fn ended(&self, unit: &Unit, title: &str) {
+        match &self.form {
+            Form::Groups(groups) => {
+                let log = fs::read(log_path(&self.store, unit)).unwrap_or_default();
+                eprint!("{}", groups.group(unit, title, &String::from_utf8_lossy(&log)));
+            }
+            form => form.say(title),
+        }
     }
 
     fn fetch(&self, event: &fetch::Event) {
         match event {
-            fetch::Event::Started { label, url, total, resumed } => {
-                let bar = self.add("{spinner} {prefix:28} {bytes}/{total_bytes} {bytes_per_sec}");
-                bar.set_prefix(label.clone());
-                if let Some(total) = total {
-                    bar.set_length(*total);
-                }
-                bar.set_position(*resumed);
-                if self.bars.is_none() {
-                    self.say(&format!("{label}: downloading {url}"));
-                }
-                self.state().downloads.insert(label.clone(), bar);
-            }
-            fetch::Event::Progress { label, bytes } => {
-                if let Some(bar) = self.state().downloads.get(label) {
-                    bar.set_position(*bytes);
-                }
+            fetch::Event::Started { label, url, .. } => {
+                self.form.say_without_bars(&format!("{label}: downloading {url}"));
             }
             fetch::Event::Retried { label, url, reason, wait } => {
-                self.say(&format!("{label}: {url}: {reason}; trying again in {}", seconds(*wait)));
+                self.form.say(&format!("{label}: {url}: {reason}; trying again in {}", seconds(*wait)));
             }
             fetch::Event::Damaged { label, path } => {
-                self.say(&format!("{label}: the cached archive was damaged; it is now `{}`", path.display()));
+                let path = path.display();
+                self.form.say(&format!("{label}: the cached archive was damaged; it is now `{path}`"));
             }
             fetch::Event::Waiting { label } => {
-                self.say(&format!("{label}: it is being downloaded already, waiting"));
+                self.form.say(&format!("{label}: it is being downloaded already, waiting"));
             }
             fetch::Event::Finished { label, bytes: size, .. } => {
-                if let Some(bar) = self.state().downloads.remove(label) {
-                    bar.finish_and_clear();
-                }
-                self.say(&format!("{label}: downloaded {}", bytes(*size)));
+                self.form.say(&format!("{label}: downloaded {}", bytes(*size)));
             }
-            fetch::Event::Failed { label, .. } => {
-                if let Some(bar) = self.state().downloads.remove(label) {
-                    bar.finish_and_clear();
-                }
-            }
-            fetch::Event::Found { .. } => {}
+            fetch::Event::Progress { .. } | fetch::Event::Failed { .. } | fetch::Event::Found { .. } => {}
         }
     }
 
     /// Takes the bars away.
     pub(super) fn finish(&self) {
-        self.state().whole.finish_and_clear();
+        if let Some(bars) = self.form.bars() {
+            bars.finish();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_as_exact_as_they_can_be() {
+        let told = [0.04, 59.96, 60.0, 754.0].map(|time| seconds(Duration::from_secs_f64(time)));
+        assert_eq!(told, ["0.0 s", "60.0 s", "1 min 00 s", "12 min 34 s"]);
+        let told = [0, 3, 58, 61, 3599, 3600, 7500].map(|time| about(Duration::from_secs(time)));
+        let expected = ["5 s", "5 s", "60 s", "2 min", "60 min", "1 h 00 min", "2 h 05 min"]
+            .map(|time| format!("about {time}"));
+        assert_eq!(told, expected);
     }
 }

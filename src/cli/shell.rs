@@ -23,7 +23,7 @@ pub(super) fn run(global: &Global, args: &Shell) -> Result<(), CliError> {
         _ => project.plan(&Selection { packages: Vec::new(), ..selection }, &store)?,
     };
     let fetcher = means::fetcher(&args.sources, &store)?;
-    let sandbox = means::sandbox(&args.running, &store)?;
+    let sandbox = means::sandbox(global, &args.running, &store)?;
     let stop = means::stop();
     let executor = Executor {
         store: &store,

@@ -28,6 +28,8 @@ pub enum Event<'a> {
     Pending {
         /// How many.
         units: usize,
+        /// How long they will take, as far as earlier builds tell.
+        left: Option<Duration>,
     },
     /// A source is on its way.
     Fetch(&'a fetch::Event),

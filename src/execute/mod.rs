@@ -196,6 +196,7 @@ impl Executor<'_> {
                 wants,
                 fetching: 0,
                 token_requested: false,
+                started: BTreeMap::new(),
                 sender,
             };
             run.drive(&receiver, |work| {

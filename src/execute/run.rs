@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::schedule::{self, Schedule};
 use super::{ActionError, Event, ExecuteError, Executor, Failure, How, Report, Shared, work};
 use crate::digest::TreeDigest;
 use crate::fetch::{FetchError, Obtained};
 use crate::name::Unit;
-use crate::store::Outcome;
+use crate::store::{Outcome, Took};
 
 /// What the threads of a run tell the one that drives it.
 pub(super) enum Message {
@@ -29,6 +29,8 @@ pub(super) struct Run<'a> {
     pub(super) wants: Sender<Unit>,
     pub(super) fetching: usize,
     pub(super) token_requested: bool,
+    /// When the units that run were started.
+    pub(super) started: BTreeMap<Unit, Instant>,
     pub(super) sender: Sender<Message>,
 }
 
@@ -101,8 +103,15 @@ impl<'a> Run<'a> {
             // The threads that receive live as long as the run.
             let _ = self.wants.send(unit.clone());
         }
-        (self.shared.events)(Event::Pending { units: self.schedule.pending() });
+        self.say_what_is_left();
         Ok(())
+    }
+
+    fn say_what_is_left(&self) {
+        let elapsed = |unit: &Unit| self.started.get(unit).map_or(0.0, |start| start.elapsed().as_secs_f64());
+        let left = self.schedule.left(self.shared.executor.options.jobs, elapsed);
+        let left = left.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        (self.shared.events)(Event::Pending { units: self.schedule.pending(), left });
     }
 
     fn done(&mut self, unit: &Unit, outcome: Outcome, how: How) {
@@ -163,6 +172,7 @@ impl<'a> Run<'a> {
             return self.shared.jobserver.release().map_err(ExecuteError::Jobserver);
         };
         self.schedule.start(unit);
+        self.started.insert(unit.clone(), Instant::now());
         (self.shared.events)(Event::Started(unit));
         let job = work::Job {
             shared: self.shared,
@@ -190,12 +200,13 @@ impl<'a> Run<'a> {
         self.shared.jobserver.release().map_err(ExecuteError::Jobserver)?;
         match result {
             Ok((outcome, how)) => {
-                self.shared.executor.store.remember_duration(unit, outcome.seconds);
+                let took = Took { seconds: outcome.seconds, cpu_seconds: outcome.cpu_seconds };
+                self.shared.executor.store.remember_duration(unit, took);
                 self.done(unit, outcome, how);
             }
             Err(failed) => self.failed(unit, failed),
         }
-        (self.shared.events)(Event::Pending { units: self.schedule.pending() });
+        self.say_what_is_left();
         Ok(())
     }
 

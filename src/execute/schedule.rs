@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::name::Unit;
-use crate::plan::Plan;
+use crate::plan::{Action, Plan};
+use crate::store::Took;
 
 /// How long a unit is thought to take, in seconds, when it was never built here.
 const UNKNOWN_DURATION: f64 = 10.0;
@@ -37,33 +38,27 @@ pub(super) struct Schedule<'a> {
     remaining: BTreeMap<&'a Unit, f64>,
     /// Units whose source is here.
     fetched: BTreeSet<&'a Unit>,
-    /// Units that were built here before.
-    known: BTreeSet<&'a Unit>,
+    /// How long units took that were built here before.
+    known: BTreeMap<&'a Unit, Took>,
 }
 
 impl<'a> Schedule<'a> {
-    /// A schedule in which nothing happened yet; `durations` are seconds by unit, remembered from earlier builds.
-    pub(super) fn new(plan: &'a Plan, durations: &BTreeMap<String, f64>) -> Self {
+    /// A schedule in which nothing happened yet; `durations` are remembered from earlier builds, by unit.
+    pub(super) fn new(plan: &'a Plan, durations: &BTreeMap<String, Took>) -> Self {
         let mut dependents: BTreeMap<&Unit, Vec<&Unit>> = BTreeMap::new();
         for action in plan.actions() {
             for input in inputs(plan, action.unit()) {
                 dependents.entry(input).or_default().push(action.unit());
             }
         }
-        let mut remaining: BTreeMap<&Unit, f64> = BTreeMap::new();
-        for action in plan.actions().iter().rev() {
-            let own = durations.get(&action.unit().to_string()).copied().unwrap_or(UNKNOWN_DURATION);
-            let after = dependents
-                .get(action.unit())
-                .into_iter()
-                .flatten()
-                .filter_map(|unit| remaining.get(unit).copied())
-                .fold(0.0, f64::max);
-            remaining.insert(action.unit(), own + after);
-        }
         let states: BTreeMap<&Unit, State> =
             plan.actions().iter().map(|action| (action.unit(), State::Idle)).collect();
-        let known = states.keys().copied().filter(|unit| durations.contains_key(&unit.to_string())).collect();
+        let known: BTreeMap<&Unit, Took> = states
+            .keys()
+            .filter_map(|&unit| durations.get(&unit.to_string()).map(|took| (unit, *took)))
+            .collect();
+        let own = |unit: &Unit| Some(known.get(unit).map_or(UNKNOWN_DURATION, |took| took.seconds));
+        let remaining = longest_ways(plan, &dependents, own);
         Self { plan, states, dependents, remaining, fetched: BTreeSet::new(), known }
     }
 
@@ -93,7 +88,7 @@ impl<'a> Schedule<'a> {
     /// Whether `unit` may turn out not to need its source: its needs are not all there, and may turn out the same as when
     /// it was built before. One that was never built here needs its source for sure.
     pub(super) fn may_be_cut_off(&self, unit: &Unit) -> bool {
-        self.states.get(unit) == Some(&State::Waiting) && self.known.contains(unit)
+        self.states.get(unit) == Some(&State::Waiting) && self.known.contains_key(unit)
     }
 
     /// `unit` has an outcome.
@@ -163,6 +158,31 @@ impl<'a> Schedule<'a> {
         self.useful().len()
     }
 
+    /// Seconds until nothing is pending, when `jobs` processes run at once and running units have been at it for
+    /// `elapsed` seconds. None if most of what is pending was never built here.
+    pub(super) fn left(&self, jobs: usize, elapsed: impl Fn(&Unit) -> f64) -> Option<f64> {
+        let useful = self.useful();
+        if useful.iter().filter(|unit| self.known.contains_key(**unit)).count() * 2 < useful.len() {
+            return None;
+        }
+        let unknown = Took { seconds: UNKNOWN_DURATION, cpu_seconds: UNKNOWN_DURATION };
+        let took = |unit: &Unit| self.known.get(unit).copied().unwrap_or(unknown);
+        let seconds = |unit: &Unit| match self.states[unit] {
+            State::Running => (took(unit).seconds - elapsed(unit)).max(0.0),
+            _ => took(unit).seconds,
+        };
+        // A unit is as far with its processor time as with its time.
+        let cpu = |unit: &Unit| match took(unit) {
+            Took { seconds: whole, cpu_seconds } if whole > 0.0 => cpu_seconds * seconds(unit) / whole,
+            _ => 0.0,
+        };
+        #[expect(clippy::cast_precision_loss, reason = "there are no 2^52 processors")]
+        let by_work = useful.iter().map(|unit| cpu(unit)).sum::<f64>() / jobs as f64;
+        let ways =
+            longest_ways(self.plan, &self.dependents, |unit| useful.contains(unit).then(|| seconds(unit)));
+        Some(ways.into_values().fold(by_work, f64::max))
+    }
+
     /// Units without an outcome that lead to a goal that can still be reached.
     fn useful(&self) -> BTreeSet<&'a Unit> {
         let mut useful = BTreeSet::new();
@@ -176,6 +196,22 @@ impl<'a> Schedule<'a> {
         }
         useful
     }
+}
+
+/// Seconds from the start of each unit to the end of the last one that waits for it, for those that take time `own`.
+fn longest_ways<'a>(
+    plan: &'a Plan,
+    dependents: &BTreeMap<&'a Unit, Vec<&'a Unit>>,
+    own: impl Fn(&Unit) -> Option<f64>,
+) -> BTreeMap<&'a Unit, f64> {
+    let mut ways: BTreeMap<&Unit, f64> = BTreeMap::new();
+    for unit in plan.actions().iter().rev().map(Action::unit) {
+        let Some(own) = own(unit) else { continue };
+        let after = dependents.get(unit).into_iter().flatten().filter_map(|unit| ways.get(unit).copied());
+        let after = after.fold(0.0, f64::max);
+        ways.insert(unit, own + after);
+    }
+    ways
 }
 
 /// What the build of `unit` sees.
@@ -194,7 +230,9 @@ mod tests {
 
     /// A schedule in which everything waits and every source is here.
     fn waiting<'a>(plan: &'a Plan, durations: &[(&str, f64)]) -> Schedule<'a> {
-        let durations = durations.iter().map(|(unit, seconds)| ((*unit).to_owned(), *seconds)).collect();
+        let took = |seconds| Took { seconds, cpu_seconds: 2.0 * seconds };
+        let durations =
+            durations.iter().map(|(unit, seconds)| ((*unit).to_owned(), took(*seconds))).collect();
         let mut schedule = Schedule::new(plan, &durations);
         for action in plan.actions() {
             schedule.wait(action.unit());
@@ -262,5 +300,27 @@ mod tests {
         assert_eq!(schedule.next(), None);
         schedule.source_is_here(&unit("gmp@build"));
         assert_eq!(schedule.next(), Some(&unit("gmp@build")));
+    }
+
+    #[test]
+    fn what_is_left_is_the_longest_way_or_the_work_of_all_processors() {
+        let plan = plan();
+        let all = |seconds| plan.actions().iter().map(move |action| (action.unit().to_string(), seconds));
+        let durations: Vec<(String, f64)> = all(10.0).collect();
+        let durations: Vec<(&str, f64)> =
+            durations.iter().map(|(unit, time)| (unit.as_str(), *time)).collect();
+        let mut schedule = waiting(&plan, &durations);
+        let whole = f64::from(u32::try_from(plan.actions().len()).unwrap()) * 20.0;
+        let seconds = |time: f64| format!("{time:.3}");
+        let left = |schedule: &Schedule<'_>, jobs| seconds(schedule.left(jobs, |_| 4.0).unwrap());
+        assert_eq!([1, 2].map(|jobs| left(&schedule, jobs)), [whole, whole / 2.0].map(seconds));
+        let way = schedule.remaining.values().copied().fold(0.0, f64::max);
+        assert_eq!(left(&schedule, 1000), seconds(way));
+
+        schedule.start(&unit("gmp@build"));
+        assert_eq!(left(&schedule, 1), seconds(whole - 8.0));
+        schedule.done(&unit("gmp@build"));
+        assert_eq!(left(&schedule, 1), seconds(whole - 20.0));
+        assert_eq!(waiting(&plan, &durations[..1]).left(1, |_| 0.0), None);
     }
 }

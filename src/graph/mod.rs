@@ -4,11 +4,12 @@
 //! for itself. It knows names and order, nothing of commands, digests or files.
 
 mod error;
+mod place;
 mod render;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use petgraph::Direction;
 use petgraph::stable_graph::{NodeIndex, StableDiGraph};
@@ -18,7 +19,8 @@ use crate::name::{ArchName, Machine, PackageName, Unit};
 use crate::recipe::{Recipe, Recipes, Toolchain};
 
 pub use error::GraphError;
-pub use render::{Edge, render_dot, render_text};
+pub use place::{Place, place, without_shortcuts};
+pub use render::{Edge, render_dot, render_svg, render_text};
 
 /// The packages that make up the target toolchain, which ordinary recipes need without naming them.
 mod toolchain {
@@ -171,6 +173,32 @@ impl Graph {
             .flat_map(|&node| self.edges.edges_directed(node, Direction::Incoming))
             .map(|edge| (*edge.weight(), self.edges[edge.source()].clone()))
             .collect()
+    }
+
+    /// The shortest way from `unit` to `need` along needs, each with what names it: `a (link) b` for every step. None if
+    /// the build of `unit` does not involve `need`.
+    pub fn way(&self, unit: &Unit, need: &Unit) -> Option<Vec<(Need, Unit)>> {
+        let mut came: BTreeMap<Unit, (Need, Unit)> = BTreeMap::new();
+        let mut next = VecDeque::from([unit.clone()]);
+        while let Some(at) = next.pop_front() {
+            if at == *need {
+                let mut way = Vec::new();
+                let mut at = at;
+                while let Some((kind, before)) = came.remove(&at) {
+                    way.push((kind, at));
+                    at = before;
+                }
+                way.reverse();
+                return Some(way);
+            }
+            for (kind, before) in self.direct_needs(&at) {
+                if before != *unit && !came.contains_key(&before) {
+                    came.insert(before.clone(), (kind, at.clone()));
+                    next.push_back(before);
+                }
+            }
+        }
+        None
     }
 
     /// What the build of `unit` sees.

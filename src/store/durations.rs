@@ -4,18 +4,29 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
 
+use serde::{Deserialize, Serialize};
+
 use super::{DURATIONS, Store, held};
 use crate::name::Unit;
 
+/// How long a build took.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Took {
+    /// On the wall clock, in seconds, with whatever else ran beside it.
+    pub seconds: f64,
+    /// Of processor time, in seconds.
+    pub cpu_seconds: f64,
+}
+
 impl Store {
-    /// Remembers that `unit` took `seconds`; the last time counts.
-    pub fn remember_duration(&self, unit: &Unit, seconds: f64) {
+    /// Remembers how long `unit` took; the last time counts.
+    pub fn remember_duration(&self, unit: &Unit, took: Took) {
         let _turn = held(&self.inner.durations);
         let mut durations = self.durations();
-        if !seconds.is_finite() || seconds < 0.0 {
+        if ![took.seconds, took.cpu_seconds].iter().all(|time| time.is_finite() && *time >= 0.0) {
             return;
         }
-        durations.insert(unit.to_string(), seconds);
+        durations.insert(unit.to_string(), took);
         if let (Ok(json), Ok(mut file)) = (serde_json::to_vec_pretty(&durations), self.inner.session.file()) {
             if file.write_all(&json).is_ok() {
                 let _ = file.persist(self.path(DURATIONS));
@@ -23,8 +34,8 @@ impl Store {
         }
     }
 
-    /// The seconds that units took, by the unit's name.
-    pub fn durations(&self) -> BTreeMap<String, f64> {
+    /// How long units took, by the unit's name.
+    pub fn durations(&self) -> BTreeMap<String, Took> {
         let json = fs::read(self.path(DURATIONS)).unwrap_or_default();
         serde_json::from_slice(&json).unwrap_or_default()
     }
@@ -40,15 +51,16 @@ mod tests {
         let store = Store::open(folder.path()).unwrap();
         let unit: Unit = "gcc@build-arm64".parse().unwrap();
         assert!(store.durations().is_empty());
-        for seconds in [3.0, 2.5, f64::NAN, -1.0] {
-            store.remember_duration(&unit, seconds);
+        let took = |seconds, cpu_seconds| Took { seconds, cpu_seconds };
+        for took in [took(3.0, 4.0), took(2.5, 4.5), took(f64::NAN, 1.0), took(1.0, -1.0)] {
+            store.remember_duration(&unit, took);
         }
-        let expected = BTreeMap::from([("gcc@build-arm64".to_owned(), 2.5)]);
+        let expected = BTreeMap::from([("gcc@build-arm64".to_owned(), took(2.5, 4.5))]);
         assert_eq!(Store::open(folder.path()).unwrap().durations(), expected);
 
         fs::write(folder.path().join(DURATIONS), "{\"gcc").unwrap();
         assert!(store.durations().is_empty());
-        store.remember_duration(&unit, 2.5);
+        store.remember_duration(&unit, took(2.5, 4.5));
         assert_eq!(store.durations(), expected);
     }
 }

@@ -35,6 +35,7 @@ mod materialise;
 mod merge;
 mod outcome;
 mod rewrite;
+mod runs;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -49,6 +50,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 pub use blob::FIXED_TIME;
 pub use collect::GcReport;
 pub use descriptions::Described;
+pub use durations::Took;
 pub use error::{Clash, Item, Refusal, StoreError};
 pub use frame::FrameError;
 pub use inventory::{Stats, Usage};

@@ -172,7 +172,7 @@ impl Work {
             let trees = [(package.to_string(), over.tree)];
             store.materialise(&trees, &self.overridden(package), Placement::Copy { rewrite: None })?;
         }
-        self.sources(planned, store, args, all_archives, stop)
+        self.sources(global, planned, store, args, all_archives, stop)
     }
 
     /// The local tree that is built in place of a package's source.
@@ -183,6 +183,7 @@ impl Work {
     /// Puts every source that can be had into `distfiles`, each in all its archives if `all` is asked for.
     fn sources(
         &self,
+        global: &Global,
         planned: &Planned,
         store: &Store,
         args: &Check,
@@ -190,7 +191,7 @@ impl Work {
         stop: &Stop,
     ) -> Result<bool, CliError> {
         let fetcher = means::fetcher(&args.sources, store)?;
-        let printer = Printer::new();
+        let printer = Printer::new(global, store);
         let (mut files, mut has_choice) = (BTreeSet::new(), false);
         for archives in planned.plan.actions().iter().flat_map(wanted) {
             let obtain = |archives: &[_]| {

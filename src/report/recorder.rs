@@ -1,0 +1,168 @@
+//! Watches a run.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use super::record::{Download, FailureRecord, PhaseRecord, Record, Span, State, TarballRecord, UnitRecord};
+use crate::execute::{Event, Failure, How, Report};
+use crate::fetch;
+use crate::name::Unit;
+use crate::plan::{Action, Plan};
+use crate::store::{Entry, Store, StoreError};
+
+/// How much of a failed build's log is kept, in bytes.
+const LOG_END: u64 = 64 << 10;
+
+/// Takes the times of what happens, from any thread.
+pub struct Recorder {
+    began: Instant,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Default)]
+struct Seen {
+    spans: BTreeMap<Unit, (f64, Option<f64>)>,
+    phases: BTreeMap<Unit, Vec<PhaseRecord>>,
+    begun: BTreeMap<String, f64>,
+    downloads: Vec<Download>,
+}
+
+/// What is known when a run is over.
+pub struct Ending<'a> {
+    /// What the run is called.
+    pub id: String,
+    /// The command line.
+    pub words: Vec<String>,
+    /// How many processes were allowed at once.
+    pub jobs: usize,
+    /// What was to be done.
+    pub plan: &'a Plan,
+    /// What was done.
+    pub report: &'a Report,
+    /// Where the outcomes are.
+    pub store: &'a Store,
+    /// What was written.
+    pub tarballs: Vec<TarballRecord>,
+    /// How a failure is shown.
+    pub show: &'a dyn Fn(&Failure) -> String,
+}
+
+impl Default for Recorder {
+    fn default() -> Self {
+        Self { began: Instant::now(), seen: Mutex::default() }
+    }
+}
+
+impl Recorder {
+    /// Takes note of one event.
+    pub fn event(&self, event: &Event<'_>) {
+        let now = self.began.elapsed().as_secs_f64();
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        match event {
+            Event::Started(unit) => {
+                seen.spans.insert((*unit).clone(), (now, None));
+            }
+            Event::Phase { unit, phase } => {
+                let phase = PhaseRecord { name: (*phase).to_owned(), from: now };
+                seen.phases.entry((*unit).clone()).or_default().push(phase);
+            }
+            Event::Done { unit, how: How::Built { .. } } | Event::Failed(unit) => {
+                if let Some((_, end)) = seen.spans.get_mut(*unit) {
+                    *end = Some(now);
+                }
+            }
+            // Another k3sroot was faster, or its needs came out the same: it was not at work here.
+            Event::Done { unit, .. } => {
+                seen.spans.remove(*unit);
+            }
+            Event::Fetch(fetch::Event::Started { label, .. }) => {
+                seen.begun.insert(label.clone(), now);
+            }
+            Event::Fetch(fetch::Event::Finished { label, bytes, .. }) => {
+                let span = Span { from: seen.begun.remove(label).unwrap_or(now), to: now };
+                seen.downloads.push(Download { label: label.clone(), span, bytes: *bytes });
+            }
+            Event::Fetch(_) | Event::Pending { .. } | Event::WaitingForOther(_) => {}
+        }
+    }
+
+    /// The record of the run, which is over.
+    pub fn finish(self, ending: Ending<'_>) -> Result<Record, StoreError> {
+        let seconds = self.began.elapsed().as_secs_f64();
+        let mut seen = self.seen.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let units = ending.plan.actions().iter().map(|action| unit(action, &mut seen, seconds, &ending));
+        Ok(Record {
+            units: units.collect::<Result<_, _>>()?,
+            id: ending.id,
+            k3sroot: env!("CARGO_PKG_VERSION").to_owned(),
+            words: ending.words,
+            seconds,
+            jobs: ending.jobs,
+            downloads: seen.downloads,
+            tarballs: ending.tarballs,
+        })
+    }
+}
+
+fn unit(action: &Action, seen: &mut Seen, over: f64, ending: &Ending<'_>) -> Result<UnitRecord, StoreError> {
+    let (unit, report) = (action.unit(), ending.report);
+    let outcome = report.outcomes.get(unit);
+    let failure = report.failures.iter().find(|failure| failure.unit == *unit);
+    let blocked_by = report.blocked.get(unit).cloned();
+    let state = match (outcome, failure, &blocked_by) {
+        (Some((_, How::Built { .. })), ..) => State::Built,
+        (Some((_, How::Cached)), ..) => State::Cached,
+        (Some((_, How::CutOff)), ..) => State::CutOff,
+        (None, Some(_), _) => State::Failed,
+        (None, None, Some(_)) => State::Blocked,
+        (None, None, None) => State::Idle,
+    };
+    let (mut files, mut bytes) = (None, None);
+    if let Some((outcome, _)) = outcome {
+        let tree = ending.store.tree(&outcome.tree)?;
+        let sizes = || {
+            tree.entries().values().filter_map(|entry| match entry {
+                Entry::File { size, .. } => Some(*size),
+                Entry::Symlink { .. } | Entry::Dir => None,
+            })
+        };
+        (files, bytes) = (Some(sizes().count() as u64), Some(sizes().sum()));
+    }
+    let span = seen.spans.remove(unit).map(|(from, to)| Span { from, to: to.unwrap_or(over) });
+    Ok(UnitRecord {
+        unit: unit.clone(),
+        version: action.version().clone(),
+        state,
+        phases: seen.phases.remove(unit).filter(|_| span.is_some()).unwrap_or_default(),
+        span,
+        cpu_seconds: outcome.map(|(outcome, _)| outcome.cpu_seconds),
+        files,
+        bytes,
+        needs: action.tools().keys().chain(action.sysroot().keys()).cloned().collect(),
+        failure: failure.map(|failure| FailureRecord {
+            text: (ending.show)(failure),
+            // A log that cannot be read any more is not what failed.
+            log: failure.log.as_deref().and_then(|path| end_of(path).ok()),
+        }),
+        blocked_by,
+    })
+}
+
+/// The end of a file, from the first whole line.
+fn end_of(path: &Path) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    let whole = file.metadata()?.len();
+    file.seek(SeekFrom::Start(whole.saturating_sub(LOG_END)))?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let end = match text.split_once('\n') {
+        Some((_, rest)) if whole > LOG_END => rest,
+        _ => &text,
+    };
+    Ok(end.to_owned())
+}
