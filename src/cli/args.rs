@@ -55,6 +55,15 @@ impl Global {
             eprintln!("{line}");
         }
     }
+
+    /// The option that makes another k3sroot say as much as this one.
+    pub(super) fn talk(&self) -> Option<&'static str> {
+        match () {
+            () if self.quiet => Some("--quiet"),
+            () if self.verbose => Some("--verbose"),
+            () => None,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -54,6 +54,7 @@ pub(super) fn run(global: &Global, args: &Check) -> Result<(), CliError> {
         return Err(CliError::Stopped);
     }
     let mut check = Checker {
+        global,
         args,
         store: &store,
         planned: &planned,
@@ -78,7 +79,7 @@ pub(super) fn run(global: &Global, args: &Check) -> Result<(), CliError> {
     }
     if !alike || args.keep {
         let folder = check.work.persist()?;
-        eprintln!("both builds are kept in `{}`", folder.display());
+        global.say(&format!("both builds are kept in `{}`", folder.display()));
     }
     match (alike, missing) {
         (true, 0) => Ok(()),
@@ -89,6 +90,7 @@ pub(super) fn run(global: &Global, args: &Check) -> Result<(), CliError> {
 
 /// A check in progress.
 struct Checker<'a> {
+    global: &'a Global,
     args: &'a Check,
     store: &'a Store,
     planned: &'a Planned,
@@ -186,7 +188,7 @@ impl Checker<'_> {
     }
 
     fn say_what_is_varied(&self, varied: &[Seen]) {
-        eprint!("{}", seen::text(varied, &self.obstacles));
+        self.global.say(seen::text(varied, &self.obstacles).trim_end());
         let hidden: Vec<&str> = varied
             .iter()
             .map(|seen| seen.variation)
@@ -197,10 +199,10 @@ impl Checker<'_> {
             && self.first_mode == Mode::Namespaces
             && !hidden.is_empty()
         {
-            eprintln!(
+            self.global.say(&format!(
                 "note: the namespaces of a build keep these from it, so that k3sroot alone meets them: {}; vary `sandbox` as well",
                 hidden.join(", ")
-            );
+            ));
         }
     }
 
@@ -222,8 +224,9 @@ impl Checker<'_> {
         let mode = if variations.contains(&Variation::Sandbox) { Mode::None } else { self.first_mode };
         self.seed(side, variations, mode)?;
         let conditions = self.work.conditions(side, variations);
-        eprintln!("\n{side} build");
+        self.global.say(&format!("\n{side} build"));
         let call = Call {
+            talk: self.global.talk(),
             folder: &conditions.cwd.clone(),
             mode,
             last_archive_first: variations.contains(&Variation::Archives),

@@ -128,7 +128,7 @@ fn look(global: &Global, args: &Verify) -> Result<Vec<Held>, CliError> {
             golden.packages.extend(packages.iter().filter_map(|(name, tree)| Some((name.clone(), (*tree)?))));
             golden.tarballs.extend(tarballs.iter().cloned());
             golden.write(&path)?;
-            eprintln!("wrote {}", path.display());
+            global.say(&format!("wrote {}", path.display()));
         }
         for (package, found) in packages {
             let golden = golden.packages.get(&package).map(ToString::to_string);

@@ -36,10 +36,12 @@ pub(super) fn run(global: &Global, args: &Shell) -> Result<(), CliError> {
     let opened = executor.open(&planned.plan, &unit)?;
     match &opened {
         Opened::Failed { kept, .. } => {
-            eprintln!("{unit}: as the {} phase left it; it failed at", kept.phase);
-            eprintln!("  cd {} && {}", kept.cwd, kept.argv.join(" "));
+            global.say(&format!("{unit}: as the {} phase left it; it failed at", kept.phase));
+            global.say(&format!("  cd {} && {}", kept.cwd, kept.argv.join(" ")));
         }
-        Opened::Fresh { .. } => eprintln!("{unit}: no failed build is kept; sources and inputs are fresh"),
+        Opened::Fresh { .. } => {
+            global.say(&format!("{unit}: no failed build is kept; sources and inputs are fresh"));
+        }
     }
     let command = if args.command.is_empty() { vec!["/bin/sh".to_owned()] } else { args.command.clone() };
     let exit = executor.enter(&planned.plan, &unit, &opened, &command)?;

@@ -149,7 +149,8 @@ function timeline() {
     })));
   }
   const steps = [1, 2, 5, 10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200];
-  const step = steps.find((one) => record.seconds / one <= 12) ?? 14400;
+  const fit = Math.max(2, Math.floor(box.parentElement.clientWidth / 90));
+  const step = steps.find((one) => record.seconds / one <= fit) ?? 14400;
   for (let at = 0; at <= record.seconds; at += step) {
     box.append(element("span", { class: "tick", style: `left:${percent(at)}` }, time(at).replace(/\.0| 00 s$/, "")));
   }

@@ -7,7 +7,7 @@ use crate::name::{PackageName, Unit, Version};
 /// What a run did.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
-    /// What the run is called: when it began, in UTC, `2026-11-21T22-42-06Z`.
+    /// What the run is called: when it ended, in UTC, `2026-11-21T22-42-06.123Z`.
     pub id: String,
     /// The version of k3sroot.
     pub k3sroot: String,

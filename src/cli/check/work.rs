@@ -33,6 +33,8 @@ const VARIED: &str = "another-folder+with@a-longer.name";
 
 /// How k3sroot is called for a build, apart from what is built.
 pub(super) struct Call<'a> {
+    /// The option that says how much it shall say.
+    pub(super) talk: Option<&'static str>,
     pub(super) folder: &'a Path,
     pub(super) mode: Mode,
     pub(super) last_archive_first: bool,
@@ -287,6 +289,7 @@ impl Work {
             format!("--jobs={}", call.jobs),
             format!("--sandbox={}", if call.mode == Mode::None { "none" } else { "namespaces" }),
         ];
+        words.extend(call.talk.map(str::to_owned));
         if selection.compiler.toolchain == ToolchainChoice::Host {
             words.push("--toolchain=host".to_owned());
         }
