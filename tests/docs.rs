@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 fn read(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
@@ -57,4 +58,26 @@ fn readme_names_every_package_that_the_tests_install() {
     let readme = read("README.md").replace('\n', " ");
     let listed = readme.split("in Debian's names: ").nth(1).unwrap().split('.').next().unwrap();
     assert_eq!(listed.split_whitespace().collect::<Vec<_>>(), packages);
+}
+
+#[test]
+fn every_verb_has_a_manual_page_with_its_options() {
+    let folder = tempfile::tempdir().unwrap();
+    let k3sroot = |words: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_k3sroot")).args(words).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let pages = folder.path().join("man1");
+    k3sroot(&["man", pages.to_str().unwrap()]);
+    let help = k3sroot(&["help"]);
+    let (_, verbs) = help.split_once("Commands:\n").unwrap();
+    let verbs = verbs.lines().take_while(|line| line.starts_with("  "));
+    let verbs: Vec<&str> = verbs.filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(verbs.contains(&"build") && verbs.contains(&"man"), "{verbs:?}");
+    for verb in verbs.iter().filter(|verb| **verb != "help") {
+        let page = fs::read_to_string(pages.join(format!("k3sroot-{verb}.1"))).unwrap();
+        assert!(page.contains(".SH SYNOPSIS") && page.contains("\\-\\-recipes"), "{verb}: {page}");
+    }
+    assert!(fs::read_to_string(pages.join("k3sroot.1")).unwrap().contains("k3sroot\\-build(1)"));
 }

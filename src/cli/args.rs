@@ -96,6 +96,8 @@ pub(super) enum Verb {
     Doctor(Doctor),
     /// Print completions for a shell.
     Completions(Completions),
+    /// Write the manual pages.
+    Man(Man),
 }
 
 /// Which packages, for which arches.
@@ -453,4 +455,12 @@ pub(super) struct Doctor {
 pub(super) struct Completions {
     /// The shell.
     pub(super) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  k3sroot man ~/.local/share/man/man1")]
+pub(super) struct Man {
+    /// Folder for them; it is made if it is not there. One page for k3sroot and one for every verb.
+    #[arg(value_name = "DIR")]
+    pub(super) out: PathBuf,
 }

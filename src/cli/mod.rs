@@ -80,6 +80,9 @@ fn run(cli: &Cli) -> Result<(), CliError> {
             clap_complete::generate(args.shell, &mut Cli::command(), "k3sroot", &mut text);
             print(&String::from_utf8_lossy(&text))
         }
+        Verb::Man(args) => std::fs::create_dir_all(&args.out)
+            .and_then(|()| clap_mangen::generate_to(Cli::command(), &args.out))
+            .map_err(|source| CliError::Io { what: format!("write to `{}`", args.out.display()), source }),
     }
 }
 
