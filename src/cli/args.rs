@@ -43,7 +43,7 @@ pub(super) struct Global {
     /// Show what builds print, each line behind the name of its unit.
     #[arg(short, long, global = true, conflicts_with = "quiet")]
     pub(super) verbose: bool,
-    /// Say nothing but errors.
+    /// Say nothing but errors and warnings.
     #[arg(short, long, global = true)]
     pub(super) quiet: bool,
 }
@@ -302,10 +302,10 @@ pub(super) struct Report {
     #[arg(value_name = "RUN")]
     pub(super) run: Option<String>,
     /// Where to write the page.
-    #[arg(long, value_name = "FILE", default_value = "k3sroot-report.html")]
+    #[arg(long, value_name = "FILE", default_value = "k3sroot-report.html", conflicts_with_all = ["list", "json"])]
     pub(super) out: PathBuf,
     /// Print the names of the runs that are remembered, newest first.
-    #[arg(long, conflicts_with = "run")]
+    #[arg(long, conflicts_with_all = ["run", "json"])]
     pub(super) list: bool,
     /// Print what the page is made of as JSON.
     #[arg(long)]

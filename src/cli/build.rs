@@ -18,7 +18,7 @@ use crate::pack::{self, Content, Member, PackageTree, TreeEntry};
 use crate::plan::Override;
 use crate::plan::policy::SOURCE_DATE_EPOCH;
 use crate::report::{Ending, MemberRecord, Recorder, TarballRecord};
-use crate::store::{Entry, Store, StoreError};
+use crate::store::{Entry, Store};
 
 pub(super) fn run(global: &Global, args: &Build) -> Result<(), CliError> {
     let started = Instant::now();
@@ -44,7 +44,7 @@ pub(super) fn run(global: &Global, args: &Build) -> Result<(), CliError> {
         recorder.event(&event);
         printer.event(&event);
     })?;
-    printer.finish();
+    drop(printer);
     for failure in &report.failures {
         eprintln!("\n{}", render_failure(failure).trim_end());
     }
@@ -55,7 +55,8 @@ pub(super) fn run(global: &Global, args: &Build) -> Result<(), CliError> {
     };
     let ending = Ending {
         id: run_name(),
-        words: std::env::args().collect(),
+        words: std::env::args_os().map(|word| without_password(&word.to_string_lossy())).collect(),
+        error: tarballs.as_ref().err().map(|error| error.render(false)),
         jobs: executor.options.jobs,
         plan: &planned.plan,
         report: &report,
@@ -63,7 +64,10 @@ pub(super) fn run(global: &Global, args: &Build) -> Result<(), CliError> {
         tarballs: tarballs.as_ref().map_or_else(|_| Vec::new(), Clone::clone),
         show: &render_failure,
     };
-    if let Err(error) = remember(&store, recorder, ending) {
+    let record = recorder.finish(ending);
+    // A record is plain data.
+    let text = serde_json::to_vec(&record).unwrap_or_default();
+    if let Err(error) = store.remember_run(&record.id, &text) {
         global.say(&format!("note: `k3sroot report` will not know this run: {error}"));
     }
     tarballs?;
@@ -88,10 +92,12 @@ fn run_name() -> String {
     humantime::format_rfc3339_millis(SystemTime::now()).to_string().replace(':', "-")
 }
 
-fn remember(store: &Store, recorder: Recorder, ending: Ending<'_>) -> Result<(), StoreError> {
-    let record = recorder.finish(ending)?;
-    // A record is plain data.
-    store.remember_run(&record.id, &serde_json::to_vec(&record).unwrap_or_default())
+/// A word of the command line, without the name and password that an address in it may have.
+fn without_password(word: &str) -> String {
+    let Some((scheme, rest)) = word.split_once("://") else { return word.to_owned() };
+    let host = rest.find('/').unwrap_or(rest.len());
+    let secret = rest[..host].rfind('@').map_or(0, |at| at + 1);
+    format!("{scheme}://{}", &rest[secret..])
 }
 
 /// Packs everything that was built, for every arch.
@@ -261,5 +267,28 @@ fn say_what_is_missing(report: &Report) {
     }
     for (cause, units) in by_cause {
         eprintln!("not built because of {cause}: {}", units.join(", "));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_password_is_remembered() {
+        let shown = [
+            "--debian-mirror=https://me:secret@mirror.test/debian",
+            "https://me@mirror.test",
+            "https://mirror.test/a@b",
+            "pigz@amd64",
+        ]
+        .map(without_password);
+        let expected = [
+            "--debian-mirror=https://mirror.test/debian",
+            "https://mirror.test",
+            "https://mirror.test/a@b",
+            "pigz@amd64",
+        ];
+        assert_eq!(shown, expected);
     }
 }

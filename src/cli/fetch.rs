@@ -48,7 +48,7 @@ pub(super) fn run(global: &Global, args: &Fetch) -> Result<(), CliError> {
     let stop = means::stop();
     let printer = Printer::new(global, &store);
     let results = fetcher.obtain_all(&wants, &|event| printer.event(&Event::Fetch(&event)), &stop.downloads);
-    printer.finish();
+    drop(printer);
     if stop.is_thrown() {
         return Err(CliError::Stopped);
     }

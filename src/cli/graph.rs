@@ -26,9 +26,12 @@ pub(super) fn run(global: &Global, args: &Graph) -> Result<(), CliError> {
 /// Says on what way building `unit` comes to involve `need`.
 fn why(graph: &graph::Graph, unit: &str, need: &str) -> Result<(), CliError> {
     let (units, needs) = (named(graph, unit)?, named(graph, need)?);
-    let ways = units
-        .iter()
-        .flat_map(|unit| needs.iter().filter_map(move |need| graph.way(unit, need).map(|way| (unit, way))));
+    let ways = units.iter().flat_map(|unit| {
+        needs
+            .iter()
+            .filter(move |need| *need != unit)
+            .filter_map(move |need| graph.way(unit, need).map(|way| (unit, way)))
+    });
     let Some((unit, way)) = ways.min_by_key(|(_, way)| way.len()) else {
         return Err(CliError::NotInvolved { unit: unit.to_owned(), need: need.to_owned() });
     };

@@ -102,7 +102,7 @@ pub(super) fn stop() -> Stop {
     let thrown = stop.clone();
     if let Err(error) = ctrlc::set_handler(move || thrown.throw()) {
         // Without a handler Ctrl-C ends k3sroot at once, and its sandboxes with it.
-        eprintln!("note: Ctrl-C cannot be handled: {error}");
+        eprintln!("warning: Ctrl-C cannot be handled: {error}");
     }
     stop
 }

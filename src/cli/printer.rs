@@ -6,7 +6,6 @@ mod groups;
 mod logs;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::IsTerminal as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,7 +13,7 @@ use std::time::{Duration, Instant};
 use indicatif::HumanBytes;
 
 use super::args::Global;
-use crate::execute::{Event, How, log_path};
+use crate::execute::{Event, How, log_end, log_path};
 use crate::fetch;
 use crate::name::Unit;
 use crate::store::Store;
@@ -45,6 +44,10 @@ enum Form {
     Bars(Bars),
 }
 
+/// How much of a log CI gets to see, in bytes: all logs of a root are more than CI systems keep.
+const OF_BUILT: u64 = 32 << 10;
+const OF_FAILED: u64 = 256 << 10;
+
 /// A size for people.
 pub(super) fn bytes(count: u64) -> String {
     HumanBytes(count).to_string()
@@ -73,8 +76,8 @@ impl Form {
         if global.quiet {
             return Self::Nothing;
         }
-        if std::io::stderr().is_terminal() {
-            return Self::Bars(Bars::new());
+        if let Some(bars) = std::io::stderr().is_terminal().then(Bars::new).flatten() {
+            return Self::Bars(bars);
         }
         // Who streams the logs has them already.
         match Groups::of_this_ci().filter(|_| !global.verbose) {
@@ -142,12 +145,14 @@ impl Printer {
                     How::Cached => {}
                     How::CutOff => self.form.say(&format!("{unit}: needs came out the same, not rebuilt")),
                     How::Built { wall, .. } => {
-                        self.ended(unit, &format!("{unit}: built in {}", seconds(*wall)));
+                        self.ended(unit, &format!("{unit}: built in {}", seconds(*wall)), *wall, OF_BUILT);
                     }
                 }
             }
             Event::Failed(unit) => match self.close(unit) {
-                Some(took) => self.ended(unit, &format!("{unit}: failed after {}", seconds(took))),
+                Some(took) => {
+                    self.ended(unit, &format!("{unit}: failed after {}", seconds(took)), took, OF_FAILED);
+                }
                 None => self.form.say(&format!("{unit}: failed")),
             },
         }
@@ -161,12 +166,12 @@ impl Printer {
         self.started().remove(unit).map(|start| start.elapsed())
     }
 
-    /// Says how the build of `unit` ended, in CI with its log.
-    fn ended(&self, unit: &Unit, title: &str) {
+    /// Says how the build of `unit` ended, in CI with the last `most` bytes of its log.
+    fn ended(&self, unit: &Unit, title: &str, took: Duration, most: u64) {
         match &self.form {
             Form::Groups(groups) => {
-                let log = fs::read(log_path(&self.store, unit)).unwrap_or_default();
-                eprint!("{}", groups.group(unit, title, &String::from_utf8_lossy(&log)));
+                let log = log_end(&log_path(&self.store, unit), most).unwrap_or_default();
+                eprint!("{}", groups.group(unit, title, took, &log));
             }
             form => form.say(title),
         }
@@ -193,9 +198,12 @@ impl Printer {
             fetch::Event::Progress { .. } | fetch::Event::Failed { .. } | fetch::Event::Found { .. } => {}
         }
     }
+}
 
-    /// Takes the bars away.
-    pub(super) fn finish(&self) {
+impl Drop for Printer {
+    /// Shows what is left of the logs, and takes the bars away.
+    fn drop(&mut self) {
+        self.logs.take();
         if let Some(bars) = self.form.bars() {
             bars.finish();
         }

@@ -41,7 +41,7 @@ pub use machine::{MachineError, identity, key};
 pub use open::Opened;
 pub use why::{Answer, Last, Verdict, describe, why};
 pub use work::Kept;
-pub use workdir::{WorkDir, log_path};
+pub use workdir::{WorkDir, log_end, log_path};
 
 use jobserver::Jobserver;
 use machine::machine_of;

@@ -159,10 +159,12 @@ impl<'a> Schedule<'a> {
     }
 
     /// Seconds until nothing is pending, when `jobs` processes run at once and running units have been at it for
-    /// `elapsed` seconds. None if most of what is pending was never built here.
+    /// `elapsed` seconds. None if nothing is, or if most of it was never built here.
     pub(super) fn left(&self, jobs: usize, elapsed: impl Fn(&Unit) -> f64) -> Option<f64> {
         let useful = self.useful();
-        if useful.iter().filter(|unit| self.known.contains_key(**unit)).count() * 2 < useful.len() {
+        if useful.is_empty()
+            || useful.iter().filter(|unit| self.known.contains_key(**unit)).count() * 2 < useful.len()
+        {
             return None;
         }
         let unknown = Took { seconds: UNKNOWN_DURATION, cpu_seconds: UNKNOWN_DURATION };

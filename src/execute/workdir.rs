@@ -1,7 +1,7 @@
 //! The folders of one action on the build machine, and what is put into them before the first phase.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -41,6 +41,20 @@ pub struct WorkDir {
 /// Where the log of the newest build of `unit` is.
 pub fn log_path(store: &Store, unit: &Unit) -> PathBuf {
     store.logs().join(format!("{unit}.log"))
+}
+
+/// The last `most` bytes of a log, from the first whole line.
+pub fn log_end(path: &Path, most: u64) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    let whole = file.metadata()?.len();
+    file.seek(SeekFrom::Start(whole.saturating_sub(most)))?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    let text = String::from_utf8_lossy(&bytes);
+    Ok(match text.split_once('\n') {
+        Some((_, rest)) if whole > most => format!("… the whole is in {}\n{rest}", path.display()),
+        _ => text.into_owned(),
+    })
 }
 
 pub(super) fn guest(path: &str) -> Result<GuestPath, ActionError> {

@@ -175,7 +175,7 @@ impl Graph {
             .collect()
     }
 
-    /// The shortest way from `unit` to `need` along needs, each with what names it: `a (link) b` for every step. None if
+    /// The shortest way from `unit` to `need`: every unit after `unit` itself, with the kind of need that leads to it. None if
     /// the build of `unit` does not involve `need`.
     pub fn way(&self, unit: &Unit, need: &Unit) -> Option<Vec<(Need, Unit)>> {
         let mut came: BTreeMap<Unit, (Need, Unit)> = BTreeMap::new();

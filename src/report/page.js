@@ -3,6 +3,7 @@ const view = JSON.parse(document.getElementById("data").textContent);
 const { record, lanes, critical, places, edges } = view;
 const units = record.units;
 const index = new Map(units.map((unit, number) => [unit.unit, number]));
+units.forEach((unit) => { unit.needs = unit.needs.filter((need) => index.has(need)); });
 const onPath = new Set(critical);
 const byId = (id) => document.getElementById(id);
 
@@ -35,7 +36,7 @@ function size(bytes) {
 
 const states = {
   built: "built", cached: "from the store", cut_off: "cut off: needs came out the same",
-  failed: "failed", blocked: "not built: a need failed", idle: "not needed",
+  failed: "failed", blocked: "not built: a need failed", stopped: "stopped", idle: "not looked at: nothing needed it, or the run ended before",
 };
 
 // Details of one unit.
@@ -72,9 +73,11 @@ function choose(number) {
     ...numbers.flatMap((at, place) => [place ? ", " : "",
       element("a", { href: `#${units[at].unit}`, onclick: (event) => { event.preventDefault(); choose(at); } }, units[at].unit)]));
   const panel = byId("details");
-  panel.replaceChildren(
+  const head = element("h3", { tabindex: -1 }, `${unit.unit} ${unit.version}`);
+  if (panel.hidden) opener = document.activeElement;
+  panel.replaceChildren(...[
     element("button", { type: "button", class: "close", "aria-label": "Close", onclick: unchoose }, "×"),
-    element("h3", {}, `${unit.unit} ${unit.version}`),
+    head,
     element("p", {}, states[unit.state]
       + (unit.blocked_by ? `, ${unit.blocked_by}` : "")
       + (unit.span ? `, ${time(unit.span.to - unit.span.from)} on the clock` : "")
@@ -83,12 +86,16 @@ function choose(number) {
     unit.files === null ? null : element("p", {}, `${unit.files} files, ${size(unit.bytes)}`),
     links("Needs", unit.needs.map((need) => index.get(need))),
     links("Needed by", needed[number]),
-  );
+  ].filter((part) => part !== null));
   panel.hidden = false;
+  head.focus();
 }
 
+let opener = null;
 function unchoose() {
+  if (byId("details").hidden) return;
   byId("details").hidden = true;
+  opener?.focus();
   document.querySelectorAll("#picture .dim, #picture .chosen, #picture .lit").forEach((node) => {
     node.classList.remove("dim", "chosen", "lit");
   });
@@ -108,12 +115,12 @@ for (const [name, value] of [
   ["built", count("built")],
   ["from the store", count("cached")],
   ["cut off", count("cut_off")],
-  ["not needed", count("idle")],
+  ["not looked at", count("idle")],
   ["failed", count("failed")],
   ["blocked", count("blocked")],
   ["processor time", time(cpu)],
   ["saved", time(saved)],
-  ["busy", `${Math.round((100 * cpu) / (record.seconds * record.jobs))} % of ${record.jobs}`],
+  ["busy", `${Math.round((100 * cpu) / Math.max(record.seconds * record.jobs, 0.001))} % of ${record.jobs}`],
   ["downloaded", size(sum(record.downloads, (one) => one.bytes))],
   ["k3sroot", record.k3sroot],
 ]) byId("summary").append(element("div", {}, element("dt", {}, name), element("dd", {}, String(value))));
@@ -151,7 +158,7 @@ function timeline() {
   const steps = [1, 2, 5, 10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200];
   const fit = Math.max(2, Math.floor(box.parentElement.clientWidth / 90));
   const step = steps.find((one) => record.seconds / one <= fit) ?? 14400;
-  for (let at = 0; at <= record.seconds; at += step) {
+  for (let at = 0; at < record.seconds; at += step) {
     box.append(element("span", { class: "tick", style: `left:${percent(at)}` }, time(at).replace(/\.0| 00 s$/, "")));
   }
   if (lanes.length === 0) box.append(element("p", { class: "hint" }, "Nothing had to be built."));
@@ -217,7 +224,7 @@ function table(sorted, down) {
     return (one < other ? -1 : one > other ? 1 : a - b) * (down ? -1 : 1);
   });
   const heads = columns.map(([name], at) => element("th", {
-    class: at > 2 ? "number" : null, "aria-sort": at === sorted ? (down ? "descending" : "ascending") : null,
+    scope: "col", class: at > 2 ? "number" : null, "aria-sort": at === sorted ? (down ? "descending" : "ascending") : null,
   }, element("button", { type: "button", onclick: () => { table(at, at === sorted ? !down : at > 2); byId("table").querySelectorAll("th button")[at].focus(); } },
     name + (at === sorted ? (down ? " ↓" : " ↑") : ""))));
   const rows = order.map((number) => element("tr", {}, ...columns.map(([, , show], at) => element("td", { class: at > 2 ? "number" : null },
@@ -234,7 +241,8 @@ for (const unit of failed) {
     byId("failures").append(element("details", {}, element("summary", {}, "The end of its log"), element("pre", { tabindex: 0 }, unit.failure.log)));
   }
 }
-if (failed.length === 0) byId("failures").append(element("p", { class: "hint" }, "None."));
+if (record.error) byId("failures").append(element("pre", { tabindex: 0 }, record.error));
+if (failed.length === 0 && !record.error) byId("failures").append(element("p", { class: "hint" }, "None."));
 
 // Tarballs: a squarified treemap by package and file, and the list of members.
 function squarify(items, x, y, width, height, put) {
@@ -299,6 +307,6 @@ for (const tarball of record.tarballs) {
     element("p", { class: "hint" }, `${size(tarball.bytes)}, ${tarball.members.length} members, sha256 `, element("code", {}, tarball.sha256)),
     map, element("p", { class: "hint" }, said),
     element("details", {}, element("summary", {}, "All members"), element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": `Members of ${tarball.file}` },
-      element("table", {}, element("thead", {}, element("tr", {}, ...["Name", "Size", "Link", "Package"].map((name) => element("th", {}, name)))), element("tbody", {}, ...rows)))));
+      element("table", {}, element("thead", {}, element("tr", {}, ...["Name", "Size", "Link", "Package"].map((name) => element("th", { scope: "col" }, name)))), element("tbody", {}, ...rows)))));
 }
 if (record.tarballs.length === 0) byId("tarballs").append(element("p", { class: "hint" }, "None was written."));

@@ -75,11 +75,16 @@ fn lanes(units: &[UnitRecord]) -> Vec<Vec<usize>> {
 fn critical_path(units: &[UnitRecord]) -> Vec<&Unit> {
     /// Two moments as near as this are one: what is waited for ends, then the next thing begins.
     const SAME: f64 = 0.05;
+    /// How long it takes until a worker that is free has its next unit.
+    const HANDED_ON: f64 = 0.5;
     let mut path: Vec<&Unit> = Vec::new();
     let (mut before, mut needs): (f64, &[Unit]) = (f64::INFINITY, &[]);
     loop {
         let candidates = units.iter().filter_map(|unit| {
             let span = unit.span.filter(|span| span.to <= before + SAME && span.from < before)?;
+            let was_waited_for =
+                needs.contains(&unit.unit) || path.is_empty() || span.to >= before - HANDED_ON;
+            was_waited_for.then_some(())?;
             // Where a need and a stranger ended at once, it waited for the need.
             let moment = if needs.contains(&unit.unit) { span.to + SAME } else { span.to };
             Some((moment, span, unit))
@@ -146,6 +151,9 @@ mod tests {
         // With one worker, what needs nothing of each other waits for each other.
         let alone = units(&[("m4@build", Some((0.0, 1.0)), &[]), ("gmp@build", Some((1.01, 3.0)), &[])]);
         assert_eq!(path(&alone), ["m4@build", "gmp@build"]);
+        // It began so late for another reason: its source was not here.
+        let late = units(&[("m4@build", Some((0.0, 1.0)), &[]), ("gmp@build", Some((2.0, 3.0)), &[])]);
+        assert_eq!(path(&late), ["gmp@build"]);
     }
 
     #[test]
@@ -154,6 +162,7 @@ mod tests {
             id: "2026-11-21T22-42-06Z".to_owned(),
             k3sroot: "0".to_owned(),
             words: vec!["k3sroot".to_owned(), "</script><script>alert(1)</script>".to_owned()],
+            error: None,
             seconds: 10.0,
             jobs: 2,
             units: example(),

@@ -13,6 +13,8 @@ pub struct Record {
     pub k3sroot: String,
     /// The command line.
     pub words: Vec<String>,
+    /// What ended it, if it did not come to its end: it was stopped, or no tarball could be written.
+    pub error: Option<String>,
     /// How long it took.
     pub seconds: f64,
     /// How many processes were allowed at once.
@@ -66,7 +68,9 @@ pub enum State {
     Failed,
     /// Something that it needs failed.
     Blocked,
-    /// Nothing that was built needs it, or the run was stopped before.
+    /// The run ended while it was built.
+    Stopped,
+    /// Nothing that was built needs it, or the run ended before it was its turn.
     Idle,
 }
 

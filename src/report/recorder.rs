@@ -1,18 +1,15 @@
 //! Watches a run.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom};
-use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use super::record::{Download, FailureRecord, PhaseRecord, Record, Span, State, TarballRecord, UnitRecord};
-use crate::execute::{Event, Failure, How, Report};
+use crate::execute::{Event, Failure, How, Report, log_end};
 use crate::fetch;
 use crate::name::Unit;
 use crate::plan::{Action, Plan};
-use crate::store::{Entry, Store, StoreError};
+use crate::store::{Entry, Store};
 
 /// How much of a failed build's log is kept, in bytes.
 const LOG_END: u64 = 64 << 10;
@@ -27,8 +24,10 @@ pub struct Recorder {
 struct Seen {
     spans: BTreeMap<Unit, (f64, Option<f64>)>,
     phases: BTreeMap<Unit, Vec<PhaseRecord>>,
-    begun: BTreeMap<String, f64>,
+    downloading: BTreeMap<String, f64>,
     downloads: Vec<Download>,
+    /// When something last happened.
+    last: f64,
 }
 
 /// What is known when a run is over.
@@ -37,6 +36,8 @@ pub struct Ending<'a> {
     pub id: String,
     /// The command line.
     pub words: Vec<String>,
+    /// What ended it, if it did not come to its end.
+    pub error: Option<String>,
     /// How many processes were allowed at once.
     pub jobs: usize,
     /// What was to be done.
@@ -62,6 +63,7 @@ impl Recorder {
     pub fn event(&self, event: &Event<'_>) {
         let now = self.began.elapsed().as_secs_f64();
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.last = now;
         match event {
             Event::Started(unit) => {
                 seen.spans.insert((*unit).clone(), (now, None));
@@ -80,10 +82,10 @@ impl Recorder {
                 seen.spans.remove(*unit);
             }
             Event::Fetch(fetch::Event::Started { label, .. }) => {
-                seen.begun.insert(label.clone(), now);
+                seen.downloading.insert(label.clone(), now);
             }
             Event::Fetch(fetch::Event::Finished { label, bytes, .. }) => {
-                let span = Span { from: seen.begun.remove(label).unwrap_or(now), to: now };
+                let span = Span { from: seen.downloading.remove(label).unwrap_or(now), to: now };
                 seen.downloads.push(Download { label: label.clone(), span, bytes: *bytes });
             }
             Event::Fetch(_) | Event::Pending { .. } | Event::WaitingForOther(_) => {}
@@ -91,39 +93,43 @@ impl Recorder {
     }
 
     /// The record of the run, which is over.
-    pub fn finish(self, ending: Ending<'_>) -> Result<Record, StoreError> {
+    pub fn finish(self, ending: Ending<'_>) -> Record {
         let seconds = self.began.elapsed().as_secs_f64();
         let mut seen = self.seen.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let units = ending.plan.actions().iter().map(|action| unit(action, &mut seen, seconds, &ending));
-        Ok(Record {
-            units: units.collect::<Result<_, _>>()?,
+        let units = ending.plan.actions().iter().map(|action| unit(action, &mut seen, &ending));
+        Record {
+            units: units.collect(),
             id: ending.id,
             k3sroot: env!("CARGO_PKG_VERSION").to_owned(),
             words: ending.words,
+            error: ending.error,
             seconds,
             jobs: ending.jobs,
             downloads: seen.downloads,
             tarballs: ending.tarballs,
-        })
+        }
     }
 }
 
-fn unit(action: &Action, seen: &mut Seen, over: f64, ending: &Ending<'_>) -> Result<UnitRecord, StoreError> {
+fn unit(action: &Action, seen: &mut Seen, ending: &Ending<'_>) -> UnitRecord {
     let (unit, report) = (action.unit(), ending.report);
     let outcome = report.outcomes.get(unit);
     let failure = report.failures.iter().find(|failure| failure.unit == *unit);
     let blocked_by = report.blocked.get(unit).cloned();
+    let over = seen.last;
+    let span = seen.spans.remove(unit).map(|(from, to)| Span { from, to: to.unwrap_or(over) });
     let state = match (outcome, failure, &blocked_by) {
         (Some((_, How::Built { .. })), ..) => State::Built,
         (Some((_, How::Cached)), ..) => State::Cached,
         (Some((_, How::CutOff)), ..) => State::CutOff,
         (None, Some(_), _) => State::Failed,
         (None, None, Some(_)) => State::Blocked,
+        (None, None, None) if span.is_some() => State::Stopped,
         (None, None, None) => State::Idle,
     };
     let (mut files, mut bytes) = (None, None);
-    if let Some((outcome, _)) = outcome {
-        let tree = ending.store.tree(&outcome.tree)?;
+    // A listing that cannot be read is found by whoever needs it; here it is but two figures.
+    if let Some(tree) = outcome.and_then(|(outcome, _)| ending.store.tree(&outcome.tree).ok()) {
         let sizes = || {
             tree.entries().values().filter_map(|entry| match entry {
                 Entry::File { size, .. } => Some(*size),
@@ -132,8 +138,7 @@ fn unit(action: &Action, seen: &mut Seen, over: f64, ending: &Ending<'_>) -> Res
         };
         (files, bytes) = (Some(sizes().count() as u64), Some(sizes().sum()));
     }
-    let span = seen.spans.remove(unit).map(|(from, to)| Span { from, to: to.unwrap_or(over) });
-    Ok(UnitRecord {
+    UnitRecord {
         unit: unit.clone(),
         version: action.version().clone(),
         state,
@@ -146,23 +151,8 @@ fn unit(action: &Action, seen: &mut Seen, over: f64, ending: &Ending<'_>) -> Res
         failure: failure.map(|failure| FailureRecord {
             text: (ending.show)(failure),
             // A log that cannot be read any more is not what failed.
-            log: failure.log.as_deref().and_then(|path| end_of(path).ok()),
+            log: failure.log.as_deref().and_then(|path| log_end(path, LOG_END).ok()),
         }),
         blocked_by,
-    })
-}
-
-/// The end of a file, from the first whole line.
-fn end_of(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
-    let whole = file.metadata()?.len();
-    file.seek(SeekFrom::Start(whole.saturating_sub(LOG_END)))?;
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)?;
-    let text = String::from_utf8_lossy(&bytes);
-    let end = match text.split_once('\n') {
-        Some((_, rest)) if whole > LOG_END => rest,
-        _ => &text,
-    };
-    Ok(end.to_owned())
+    }
 }

@@ -1,4 +1,5 @@
-//! How long units took, for a better order of work. Losing it costs nothing but time, so nothing here fails.
+//! How long units took, for a better order of work. Losing it fails no build: it costs time, and what has no source is not
+//! waited for in case that it turns out not to be needed.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -37,7 +38,11 @@ impl Store {
     /// How long units took, by the unit's name.
     pub fn durations(&self) -> BTreeMap<String, Took> {
         let json = fs::read(self.path(DURATIONS)).unwrap_or_default();
-        serde_json::from_slice(&json).unwrap_or_default()
+        let all: BTreeMap<String, serde_json::Value> = serde_json::from_slice(&json).unwrap_or_default();
+        // One entry that cannot be read does not take the others with it.
+        let read =
+            all.into_iter().filter_map(|(unit, took)| Some((unit, serde_json::from_value(took).ok()?)));
+        read.collect()
     }
 }
 
@@ -57,6 +62,10 @@ mod tests {
         }
         let expected = BTreeMap::from([("gcc@build-arm64".to_owned(), took(2.5, 4.5))]);
         assert_eq!(Store::open(folder.path()).unwrap().durations(), expected);
+
+        let other = r#"{"gcc@build-arm64": {"seconds": 2.5, "cpu_seconds": 4.5}, "m4@build": 3.0}"#;
+        fs::write(folder.path().join(DURATIONS), other).unwrap();
+        assert_eq!(store.durations(), expected, "the other entry is of another version");
 
         fs::write(folder.path().join(DURATIONS), "{\"gcc").unwrap();
         assert!(store.durations().is_empty());

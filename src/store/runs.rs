@@ -9,7 +9,7 @@ use super::{Store, read_if_there};
 /// The folder in that of the logs.
 const RUNS: &str = "runs";
 /// How many runs are remembered.
-const MOST: usize = 100;
+const KEPT: usize = 100;
 
 impl Store {
     /// Remembers a run, and forgets the oldest if there are too many. Of two names the later run's is the greater.
@@ -22,7 +22,7 @@ impl Store {
         let path = folder.join(format!("{name}.json"));
         file.persist(&path).map_err(|error| at("write", &path)(error.error))?;
         let runs = self.runs()?;
-        for old in runs.iter().take(runs.len().saturating_sub(MOST)) {
+        for old in runs.iter().filter(|run| *run != name).take(runs.len().saturating_sub(KEPT)) {
             // Another k3sroot may have been faster.
             let _ = fs::remove_file(folder.join(format!("{old}.json")));
         }
@@ -63,11 +63,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
         assert!(store.runs().unwrap().is_empty());
-        for run in 0..=MOST {
+        for run in 0..=KEPT {
             store.remember_run(&format!("{run:03}"), run.to_string().as_bytes()).unwrap();
         }
         let runs = store.runs().unwrap();
-        assert_eq!((runs.len(), runs[0].as_str(), runs[MOST - 1].as_str()), (MOST, "001", "100"));
+        assert_eq!((runs.len(), runs[0].as_str(), runs[KEPT - 1].as_str()), (KEPT, "001", "100"));
         assert_eq!(store.run("042").unwrap().unwrap(), b"42");
         for none in ["000", "", "../runs/042"] {
             assert_eq!(store.run(none).unwrap(), None, "{none}");

@@ -59,21 +59,34 @@ fn ci_folds_the_log_of_every_build() {
     assert!(run.stderr.contains("[collapsed=true]\r\x1b[0Khello@[arch]: failed after "), "{}", run.stderr);
 }
 
-#[test]
-fn a_terminal_has_bars() {
-    let workspace = Workspace::new();
-    workspace.build_all();
-    workspace.edit(MAIN, "return more(argc);", "return more(argc) + 0;");
+/// A build whose errors go to a terminal of this kind.
+fn on_terminal(workspace: &Workspace, kind: &str) -> Run {
     let terminal = nix::pty::openpty(None, None).unwrap();
     let mut command = workspace.command("build", &workspace.build_words("2", &["--distfiles", "distfiles"]));
-    command.env("TERM", "xterm").stderr(terminal.slave);
+    command.env("TERM", kind).stderr(terminal.slave);
     let mut child = command.spawn().unwrap();
     drop(command);
     let mut shown = Vec::new();
     // Linux ends a terminal that nobody writes to any more with an error.
     let _ = File::from(terminal.master).read_to_end(&mut shown);
     let status = child.wait().unwrap();
-    let run = workspace.ended(Output { status, stdout: Vec::new(), stderr: shown });
+    workspace.ended(Output { status, stdout: Vec::new(), stderr: shown })
+}
+
+#[test]
+fn a_terminal_that_cannot_move_its_cursor_has_lines() {
+    let run = on_terminal(&Workspace::new(), "dumb");
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(run.stderr.contains("hello@[arch]: building"), "{}", run.stderr);
+    assert!(!run.stderr.contains('\x1b'), "{}", run.stderr);
+}
+
+#[test]
+fn a_terminal_has_bars() {
+    let workspace = Workspace::new();
+    workspace.build_all();
+    workspace.edit(MAIN, "return more(argc);", "return more(argc) + 0;");
+    let run = on_terminal(&workspace, "xterm");
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     for wanted in ["hello@[arch]", "0/1 units", "left", "hello@[arch]: built in", "5 units: 1 built"] {
         assert!(run.stderr.contains(wanted), "{wanted}: {}", run.stderr);

@@ -214,7 +214,7 @@ impl Work {
                 }
             }
         }
-        printer.finish();
+        drop(printer);
         for (index, file) in files.iter().enumerate() {
             let dest = self.path().join("distfiles").join(index.to_string());
             let copied =

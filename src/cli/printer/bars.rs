@@ -37,18 +37,22 @@ fn style(template: &str) -> ProgressStyle {
 }
 
 impl Bars {
-    pub(super) fn new() -> Self {
+    /// None on a terminal that cannot move its cursor.
+    pub(super) fn new() -> Option<Self> {
         let (all, end) = (MultiProgress::new(), Arc::new(Mutex::new(None::<Instant>)));
+        if all.is_hidden() {
+            return None;
+        }
         let whole = all.add(ProgressBar::no_length());
         let at = Arc::clone(&end);
         let left = move |_: &ProgressState, line: &mut dyn Write| {
             let end = *at.lock().unwrap_or_else(PoisonError::into_inner);
             // A line that cannot be shown must not stop a build.
-            let _ = end
-                .map(|end| write!(line, ", {} left", about(end.saturating_duration_since(Instant::now()))));
+            let left = end.and_then(|end| end.checked_duration_since(Instant::now()));
+            let _ = left.map(|left| write!(line, ", {} left", about(left)));
         };
         whole.set_style(style(WHOLE).with_key("left", left));
-        Self { all, whole, lines: Arc::default(), end }
+        Some(Self { all, whole, lines: Arc::default(), end })
     }
 
     fn lines(&self) -> MutexGuard<'_, Lines> {
@@ -91,12 +95,12 @@ impl Bars {
     }
 
     fn pending(&self, units: u64, left: Option<Duration>) {
+        *self.end.lock().unwrap_or_else(PoisonError::into_inner) = left.map(|left| Instant::now() + left);
         // The more is looked at, the more turns out to be missing.
-        if self.whole.length().is_none_or(|length| length < units) {
+        if units > 0 && self.whole.length().is_none_or(|length| length < units) {
             self.whole.set_length(units);
             self.whole.enable_steady_tick(Duration::from_secs(1));
         }
-        *self.end.lock().unwrap_or_else(PoisonError::into_inner) = left.map(|left| Instant::now() + left);
         self.whole.set_position(self.whole.length().unwrap_or(0).saturating_sub(units));
     }
 
@@ -124,7 +128,12 @@ impl Bars {
         }
     }
 
+    /// Takes the bars away, those of what was stopped too.
     pub(super) fn finish(&self) {
+        let Lines { units, downloads } = std::mem::take(&mut *self.lines());
+        for bar in units.into_values().chain(downloads.into_values()) {
+            bar.finish_and_clear();
+        }
         self.whole.finish_and_clear();
     }
 }

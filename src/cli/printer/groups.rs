@@ -1,7 +1,8 @@
 //! Logs that a CI system shows folded.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
+use super::logs::plain;
 use crate::name::Unit;
 
 /// A CI system that folds parts of a log.
@@ -25,9 +26,10 @@ impl Groups {
         }
     }
 
-    /// The log of `unit` under `title`, folded.
+    /// The log of `unit`, whose build took so long, under `title`, folded.
     #[expect(clippy::disallowed_methods, reason = "the clock reaches a CI's page, nothing that is built")]
-    pub(super) fn group(self, unit: &Unit, title: &str, log: &str) -> String {
+    pub(super) fn group(self, unit: &Unit, title: &str, took: Duration, log: &str) -> String {
+        let log = log.lines().map(plain).collect::<Vec<_>>().join("\n");
         let log = log.trim_end();
         match self {
             // A log must not give commands. What ends that cannot be in the log, of which it is the digest.
@@ -39,13 +41,14 @@ impl Groups {
                 let name: String = unit
                     .to_string()
                     .chars()
-                    .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
+                    .map(|c| if c.is_ascii_alphanumeric() || "-.".contains(c) { c } else { '_' })
                     .collect();
                 let now =
                     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs());
                 format!(
-                    "\x1b[0Ksection_start:{now}:{name}[collapsed=true]\r\x1b[0K{title}\n{log}\n\
-                     \x1b[0Ksection_end:{now}:{name}\r\x1b[0K\n"
+                    "\x1b[0Ksection_start:{}:{name}[collapsed=true]\r\x1b[0K{title}\n{log}\n\
+                     \x1b[0Ksection_end:{now}:{name}\r\x1b[0K\n",
+                    now.saturating_sub(took.as_secs())
                 )
             }
         }
@@ -62,7 +65,7 @@ mod tests {
 
     #[test]
     fn a_log_gives_github_no_commands() {
-        let group = Groups::GitHub.group(&unit(), "gcc: built", "one\n::error::two\n\n");
+        let group = Groups::GitHub.group(&unit(), "gcc: built", Duration::ZERO, "one\n::error::two\n\n");
         let lines: Vec<&str> = group.lines().collect();
         let token = lines[1].strip_prefix("::stop-commands::").unwrap();
         assert_eq!(token.len(), 64);
@@ -72,8 +75,13 @@ mod tests {
 
     #[test]
     fn gitlab_gets_a_name_without_signs() {
-        let group = Groups::GitLab.group(&unit(), "gcc: built", "one\n");
-        assert!(group.contains(":gcc_build_amd64[collapsed=true]\r\x1b[0Kgcc: built\none\n"), "{group:?}");
-        assert!(group.ends_with(":gcc_build_amd64\r\x1b[0K\n"), "{group:?}");
+        let log = "one\n\x1b[0Ksection_end:1:gcc_build-amd64\r\x1b[0K\n";
+        let group = Groups::GitLab.group(&unit(), "gcc: built", Duration::from_secs(60), log);
+        assert!(group.contains(":gcc_build-amd64[collapsed=true]\r\x1b[0Kgcc: built\none\n"), "{group:?}");
+        assert!(group.ends_with(":gcc_build-amd64\r\x1b[0K\n"), "{group:?}");
+        assert_eq!(group.matches('\x1b').count(), 4, "the log ends no section: {group:?}");
+        let times = group.split("section_").skip(1).map(|part| part.split(':').nth(1).unwrap());
+        let times: Vec<u64> = times.map(|time| time.parse().unwrap()).collect();
+        assert_eq!(times[1] - times[0], 60);
     }
 }

@@ -44,8 +44,15 @@ impl Followed {
             None => 0,
         };
         let whole: Vec<u8> = self.begun.drain(..end).collect();
-        String::from_utf8_lossy(&whole).lines().map(|line| line.replace('\r', "")).collect()
+        String::from_utf8_lossy(&whole).lines().map(plain).collect()
     }
+}
+
+/// A line as it is when it is written to its end, without what would move a cursor or change a colour.
+pub(super) fn plain(line: &str) -> String {
+    let line = line.trim_end_matches('\r');
+    let shown = line.rsplit_once('\r').map_or(line, |(_, last)| last);
+    shown.chars().filter(|c| *c == '\t' || !c.is_control()).collect()
 }
 
 impl Logs {
@@ -105,6 +112,10 @@ impl Drop for Logs {
             // It shows, and has no result.
             let _ = thread.join();
         }
+        let mut followed = self.shared.followed.lock().unwrap_or_else(PoisonError::into_inner);
+        for (unit, mut log) in std::mem::take(&mut *followed) {
+            self.shared.say(&unit, &log.lines(true));
+        }
     }
 }
 
@@ -125,7 +136,7 @@ mod tests {
         assert!(followed.lines(false).is_empty());
         write(" gcc\r\n10 %\r20 %");
         assert_eq!(followed.lines(false), ["for gcc"]);
-        assert_eq!(followed.lines(true), ["10 %20 %"]);
+        assert_eq!(followed.lines(true), ["20 %"]);
         assert!(followed.lines(true).is_empty());
     }
 }
