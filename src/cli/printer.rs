@@ -5,10 +5,8 @@ mod bars;
 mod groups;
 mod logs;
 
-use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use indicatif::HumanBytes;
 
@@ -26,8 +24,6 @@ use logs::Logs;
 pub(super) struct Printer {
     form: Form,
     store: Store,
-    /// When the units that run were started.
-    started: Mutex<BTreeMap<Unit, Instant>>,
     logs: Option<Logs>,
 }
 
@@ -112,11 +108,7 @@ impl Printer {
     pub(super) fn new(global: &Global, store: &Store) -> Self {
         let form = Form::of(global);
         let logs = global.verbose.then(|| Logs::new(form.clone()));
-        Self { form, store: store.clone(), started: Mutex::default(), logs }
-    }
-
-    fn started(&self) -> MutexGuard<'_, BTreeMap<Unit, Instant>> {
-        self.started.lock().unwrap_or_else(PoisonError::into_inner)
+        Self { form, store: store.clone(), logs }
     }
 
     /// Shows one event.
@@ -137,7 +129,6 @@ impl Printer {
             }
             Event::Started(unit) => {
                 self.form.say_without_bars(&format!("{unit}: building"));
-                self.started().insert((*unit).clone(), Instant::now());
             }
             Event::Done { unit, how } => {
                 self.close(unit);
@@ -149,21 +140,28 @@ impl Printer {
                     }
                 }
             }
-            Event::Failed(unit) => match self.close(unit) {
-                Some(took) => {
-                    self.ended(unit, &format!("{unit}: failed after {}", seconds(took)), took, OF_FAILED);
+            Event::Failed { unit, took } => {
+                self.close(unit);
+                match took {
+                    Some(took) => {
+                        self.ended(
+                            unit,
+                            &format!("{unit}: failed after {}", seconds(*took)),
+                            *took,
+                            OF_FAILED,
+                        );
+                    }
+                    None => self.form.say(&format!("{unit}: failed")),
                 }
-                None => self.form.say(&format!("{unit}: failed")),
-            },
+            }
         }
     }
 
-    /// The build of `unit` is over; how long it took.
-    fn close(&self, unit: &Unit) -> Option<Duration> {
+    /// The build of `unit` is over.
+    fn close(&self, unit: &Unit) {
         if let Some(logs) = &self.logs {
             logs.leave(unit);
         }
-        self.started().remove(unit).map(|start| start.elapsed())
     }
 
     /// Says how the build of `unit` ended, in CI with the last `most` bytes of its log.

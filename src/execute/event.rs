@@ -52,5 +52,10 @@ pub enum Event<'a> {
         how: How,
     },
     /// A unit failed.
-    Failed(&'a Unit),
+    Failed {
+        /// The unit.
+        unit: &'a Unit,
+        /// How long it was at work; none if it was not even started.
+        took: Option<Duration>,
+    },
 }

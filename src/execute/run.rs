@@ -217,7 +217,8 @@ impl<'a> Run<'a> {
         if matches!(*failed.error, ActionError::Cancelled) {
             return;
         }
-        (self.shared.events)(Event::Failed(unit));
+        let took = self.started.get(unit).map(Instant::elapsed);
+        (self.shared.events)(Event::Failed { unit, took });
         let Some(action) = self.shared.plan.get(unit) else { return };
         self.report.failures.push(Failure {
             unit: unit.clone(),

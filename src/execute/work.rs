@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::borrowed::Borrowed;
 use super::machine::machine_of;
 use super::symbols;
-use super::workdir::{WorkDir, forget_kept, guest, log_path};
+use super::workdir::{WorkDir, forget_kept, guest, log_path, tail};
 use super::{ActionError, Event, How, Shared, archives};
 use crate::digest::{ActionDigest, TreeDigest};
 use crate::fetch::Obtained;
@@ -364,13 +364,7 @@ fn time(time: Duration) -> String {
 
 /// The last lines of what was written to `log` since `start`.
 fn excerpt(log: &File, start: u64) -> io::Result<Vec<String>> {
-    const MOST: u64 = 64 * 1024;
-    let mut log = log.try_clone()?;
-    let end = log.seek(SeekFrom::End(0))?;
-    log.seek(SeekFrom::Start(start.max(end.saturating_sub(MOST))))?;
-    let mut bytes = Vec::new();
-    log.read_to_end(&mut bytes)?;
-    let text = String::from_utf8_lossy(&bytes);
+    let (_, text) = tail(log.try_clone()?, start, 64 << 10)?;
     let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
     let last = lines.iter().skip(lines.len().saturating_sub(EXCERPT));
     Ok(last.map(|line| cut(line, EXCERPT_LINE)).collect())

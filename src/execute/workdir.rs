@@ -45,16 +45,20 @@ pub fn log_path(store: &Store, unit: &Unit) -> PathBuf {
 
 /// The last `most` bytes of a log, from the first whole line.
 pub fn log_end(path: &Path, most: u64) -> io::Result<String> {
-    let mut file = File::open(path)?;
-    let whole = file.metadata()?.len();
-    file.seek(SeekFrom::Start(whole.saturating_sub(most)))?;
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)?;
-    let text = String::from_utf8_lossy(&bytes);
+    let (begin, text) = tail(File::open(path)?, 0, most)?;
     Ok(match text.split_once('\n') {
-        Some((_, rest)) if whole > most => format!("… the whole is in {}\n{rest}", path.display()),
-        _ => text.into_owned(),
+        Some((_, rest)) if begin > 0 => format!("… the whole is in {}\n{rest}", path.display()),
+        _ => text,
     })
+}
+
+/// What stands in `log` from `start` on, of which no more than the last `most` bytes, and where that begins.
+pub(super) fn tail(mut log: File, start: u64, most: u64) -> io::Result<(u64, String)> {
+    let begin = start.max(log.seek(SeekFrom::End(0))?.saturating_sub(most));
+    log.seek(SeekFrom::Start(begin))?;
+    let mut bytes = Vec::new();
+    log.read_to_end(&mut bytes)?;
+    Ok((begin, String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 pub(super) fn guest(path: &str) -> Result<GuestPath, ActionError> {

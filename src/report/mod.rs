@@ -1,6 +1,6 @@
 //! What a run did, kept for later, and a page that shows it.
 //!
-//! A [`Recorder`] watches a run; what it saw becomes a [`Record`], which is kept with the logs; [`page`] makes a page of a
+//! A [`Recorder`] watches a run; what it saw becomes a [`Record`], which is kept with the logs; [`page()`] makes a page of a
 //! record that needs nothing but a browser.
 
 mod page;

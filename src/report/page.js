@@ -3,7 +3,11 @@ const view = JSON.parse(document.getElementById("data").textContent);
 const { record, lanes, critical, places, edges } = view;
 const units = record.units;
 const index = new Map(units.map((unit, number) => [unit.unit, number]));
-units.forEach((unit) => { unit.needs = unit.needs.filter((need) => index.has(need)); });
+units.forEach((unit) => {
+  unit.needs = unit.needs.filter((need) => index.has(need)).map((need) => index.get(need));
+  const ends = [...unit.phases.slice(1).map((phase) => phase.from), unit.span?.to];
+  unit.phases.forEach((phase, at) => { phase.to = ends[at]; });
+});
 const onPath = new Set(critical);
 const byId = (id) => document.getElementById(id);
 
@@ -41,7 +45,7 @@ const states = {
 
 // Details of one unit.
 const needed = units.map(() => []);
-units.forEach((unit, number) => unit.needs.forEach((need) => needed[index.get(need)].push(number)));
+units.forEach((unit, number) => unit.needs.forEach((need) => needed[need].push(number)));
 
 function closure(start, next) {
   const seen = new Set([start]);
@@ -54,7 +58,7 @@ function closure(start, next) {
 
 function choose(number) {
   const unit = units[number];
-  const below = closure(number, (at) => units[at].needs.map((need) => index.get(need)));
+  const below = closure(number, (at) => units[at].needs);
   const above = closure(number, (at) => needed[at]);
   document.querySelectorAll("#picture g").forEach((node) => {
     const at = Number(node.dataset.unit);
@@ -65,10 +69,7 @@ function choose(number) {
     const [from, to] = [Number(path.dataset.from), Number(path.dataset.to)];
     path.classList.toggle("lit", (below.has(from) && below.has(to)) || (above.has(from) && above.has(to)));
   });
-  const spent = unit.phases.map((phase, at) => {
-    const end = at + 1 < unit.phases.length ? unit.phases[at + 1].from : unit.span.to;
-    return `${phase.name} ${time(end - phase.from)}`;
-  });
+  const spent = unit.phases.map((phase) => `${phase.name} ${time(phase.to - phase.from)}`);
   const links = (title, numbers) => numbers.length === 0 ? null : element("p", {}, `${title} `,
     ...numbers.flatMap((at, place) => [place ? ", " : "",
       element("a", { href: `#${units[at].unit}`, onclick: (event) => { event.preventDefault(); choose(at); } }, units[at].unit)]));
@@ -84,7 +85,7 @@ function choose(number) {
       + (unit.cpu_seconds === null ? "" : `, ${time(unit.cpu_seconds)} of processors`)),
     spent.length ? element("p", {}, spent.join(", ")) : null,
     unit.files === null ? null : element("p", {}, `${unit.files} files, ${size(unit.bytes)}`),
-    links("Needs", unit.needs.map((need) => index.get(need))),
+    links("Needs", unit.needs),
     links("Needed by", needed[number]),
   ].filter((part) => part !== null));
   panel.hidden = false;
@@ -143,9 +144,8 @@ function timeline() {
     box.append(element("div", { class: "lane" }, ...lane.map((number) => {
       const { unit, span, phases, state } = units[number];
       const length = Math.max(span.to - span.from, 0.001);
-      const parts = phases.map((phase, at) => {
-        const end = at + 1 < phases.length ? phases[at + 1].from : span.to;
-        const style = `left:${(100 * (phase.from - span.from)) / length}%;width:${(100 * (end - phase.from)) / length}%;background:${colour(phase.name)}`;
+      const parts = phases.map((phase) => {
+        const style = `left:${(100 * (phase.from - span.from)) / length}%;width:${(100 * (phase.to - phase.from)) / length}%;background:${colour(phase.name)}`;
         return element("i", { style });
       });
       const label = `${unit}: ${states[state]}, ${time(length)}${onPath.has(unit) ? ", on the critical path" : ""}`;

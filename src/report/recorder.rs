@@ -9,7 +9,7 @@ use crate::execute::{Event, Failure, How, Report, log_end};
 use crate::fetch;
 use crate::name::Unit;
 use crate::plan::{Action, Plan};
-use crate::store::{Entry, Store};
+use crate::store::{Entry, Store, Tree};
 
 /// How much of a failed build's log is kept, in bytes.
 const LOG_END: u64 = 64 << 10;
@@ -72,7 +72,7 @@ impl Recorder {
                 let phase = PhaseRecord { name: (*phase).to_owned(), from: now };
                 seen.phases.entry((*unit).clone()).or_default().push(phase);
             }
-            Event::Done { unit, how: How::Built { .. } } | Event::Failed(unit) => {
+            Event::Done { unit, how: How::Built { .. } } | Event::Failed { unit, .. } => {
                 if let Some((_, end)) = seen.spans.get_mut(*unit) {
                     *end = Some(now);
                 }
@@ -127,17 +127,10 @@ fn unit(action: &Action, seen: &mut Seen, ending: &Ending<'_>) -> UnitRecord {
         (None, None, None) if span.is_some() => State::Stopped,
         (None, None, None) => State::Idle,
     };
-    let (mut files, mut bytes) = (None, None);
     // A listing that cannot be read is found by whoever needs it; here it is but two figures.
-    if let Some(tree) = outcome.and_then(|(outcome, _)| ending.store.tree(&outcome.tree).ok()) {
-        let sizes = || {
-            tree.entries().values().filter_map(|entry| match entry {
-                Entry::File { size, .. } => Some(*size),
-                Entry::Symlink { .. } | Entry::Dir => None,
-            })
-        };
-        (files, bytes) = (Some(sizes().count() as u64), Some(sizes().sum()));
-    }
+    let tree = outcome.and_then(|(outcome, _)| ending.store.tree(&outcome.tree).ok());
+    let files =
+        |tree: &Tree| tree.entries().values().filter(|entry| matches!(entry, Entry::File { .. })).count();
     UnitRecord {
         unit: unit.clone(),
         version: action.version().clone(),
@@ -145,8 +138,8 @@ fn unit(action: &Action, seen: &mut Seen, ending: &Ending<'_>) -> UnitRecord {
         phases: seen.phases.remove(unit).filter(|_| span.is_some()).unwrap_or_default(),
         span,
         cpu_seconds: outcome.map(|(outcome, _)| outcome.cpu_seconds),
-        files,
-        bytes,
+        files: tree.as_ref().map(|tree| files(tree) as u64),
+        bytes: tree.as_ref().map(Tree::size),
         needs: action.tools().keys().chain(action.sysroot().keys()).cloned().collect(),
         failure: failure.map(|failure| FailureRecord {
             text: (ending.show)(failure),

@@ -4,10 +4,11 @@ use std::fs;
 use std::io::Write as _;
 
 use super::error::{StoreError, at};
+use super::inventory::file_name;
 use super::{Store, read_if_there};
 
-/// The folder in that of the logs.
-const RUNS: &str = "runs";
+/// The folder, in that of the logs.
+const RUNS: &str = "logs/runs";
 /// How many runs are remembered.
 const KEPT: usize = 100;
 
@@ -15,7 +16,7 @@ impl Store {
     /// Remembers a run, and forgets the oldest if there are too many. Of two names the later run's is the greater.
     pub fn remember_run(&self, name: &str, record: &[u8]) -> Result<(), StoreError> {
         let _activity = self.active();
-        let folder = self.logs().join(RUNS);
+        let folder = self.path(RUNS);
         fs::create_dir_all(&folder).map_err(at("make", &folder))?;
         let mut file = self.inner.session.file()?;
         file.write_all(record).map_err(at("write", file.path()))?;
@@ -31,17 +32,9 @@ impl Store {
 
     /// The names of the runs that are remembered, oldest first.
     pub fn runs(&self) -> Result<Vec<String>, StoreError> {
-        let folder = self.logs().join(RUNS);
-        if !folder.is_dir() {
-            return Ok(Vec::new());
-        }
-        let mut names = Vec::new();
-        for entry in fs::read_dir(&folder).map_err(at("list", &folder))? {
-            let name = entry.map_err(at("list", &folder))?.file_name();
-            names.extend(name.to_str().and_then(|name| name.strip_suffix(".json")).map(str::to_owned));
-        }
-        names.sort();
-        Ok(names)
+        let files = self.files_in(RUNS)?;
+        let names = files.iter().filter_map(|file| file_name(&file.path)?.strip_suffix(".json"));
+        Ok(names.map(str::to_owned).collect())
     }
 
     /// What was remembered under `name`.
@@ -50,7 +43,7 @@ impl Store {
         if !self.runs()?.iter().any(|run| run == name) {
             return Ok(None);
         }
-        read_if_there(&self.logs().join(RUNS).join(format!("{name}.json")))
+        read_if_there(&self.path(RUNS).join(format!("{name}.json")))
     }
 }
 

@@ -84,7 +84,7 @@ impl Bars {
                     bar.set_message((*phase).to_owned());
                 }
             }
-            Event::Done { unit, .. } | Event::Failed(unit) => {
+            Event::Done { unit, .. } | Event::Failed { unit, .. } => {
                 if let Some(bar) = self.lines().units.remove(unit) {
                     bar.finish_and_clear();
                 }
