@@ -17,7 +17,7 @@ CASES      = $(wildcard tests/root/cases/*.sh)
 FUZZ_TARGETS ?= elf patch recipe store tarball unpack
 FUZZ_SECONDS ?= 600
 
-.PHONY: help root test quick lint suite test-root test-other-roots digests fuzz fmt docs doctor setup clean
+.PHONY: help root test quick lint suite test-root test-other-roots digests bench fuzz fmt docs doctor setup clean
 .NOTPARALLEL:
 .DEFAULT_GOAL = help
 
@@ -32,9 +32,10 @@ test: setup lint suite test-root test-other-roots ## Run everything that CI runs
 quick: ## Run the tests that need nothing but Rust: seconds
 	$(CARGO) test $(PROFILE) --lib --test layers
 
-lint: docs ## Check formatting and links in the documentation, run clippy and shellcheck
+lint: docs ## Check formatting, recipes and links in the documentation, run clippy and shellcheck
 	$(CARGO) fmt --check
 	$(CARGO) clippy $(PROFILE) --all-targets -- -D warnings
+	$(K3SROOT) lint
 	shellcheck $(SCRIPTS)
 	@for case in $(CASES); do \
 	  { echo "export strict='' variant=''"; cat tests/root/prelude.sh $$case; } | shellcheck -s sh -S warning - || \
@@ -72,6 +73,9 @@ test-other-roots: ## Build the roots of the other arches with this machine's cro
 
 digests: ## Write tests/digests.txt anew, after a change that is meant to change digests
 	K3SROOT_UPDATE_DIGESTS=1 $(CARGO) test $(PROFILE) --test digests
+
+bench: ## Measure builds of the root, from an empty store to nothing to do; BENCH='--toolchain host' spares an hour
+	$(CARGO) bench --profile release --locked --bench bench -- $(BENCH)
 
 # What it finds beyond the corpus goes to `target/fuzz`, what breaks a promise to `fuzz/artifacts`.
 fuzz: ## Fuzz each of FUZZ_TARGETS (all) for FUZZ_SECONDS (600); CONTRIBUTING.md says what that needs

@@ -16,6 +16,8 @@ const MODULES: &[(&str, &[&str])] = &[
     ("arch", &["name"]),
     // Not `arch`: a recipe names arches, and whether there is a record of each is for the plan to find.
     ("recipe", &["digest", "name"]),
+    ("lint", &["name", "recipe"]),
+    ("upkeep", &["digest", "name", "recipe"]),
     ("graph", &["name", "recipe"]),
     ("plan", &["arch", "digest", "graph", "name", "recipe"]),
     // Outcomes and build times are kept under the name of their unit.
@@ -34,8 +36,8 @@ const MODULES: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "arch", "check", "digest", "execute", "fetch", "graph", "name", "pack", "plan", "recipe",
-            "report", "sandbox", "store",
+            "arch", "check", "digest", "execute", "fetch", "graph", "lint", "name", "pack", "plan", "recipe",
+            "report", "sandbox", "store", "upkeep",
         ],
     ),
 ];

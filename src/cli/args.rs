@@ -7,6 +7,8 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::quantity;
+use crate::lint::Rule;
+use crate::name::{PackageName, Version};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -74,6 +76,14 @@ pub(super) enum Verb {
     Fetch(Fetch),
     /// Show which package needs which.
     Graph(Graph),
+    /// Write the first recipe of a package.
+    New(New),
+    /// Say which recipes have newer versions upstream.
+    Outdated(Outdated),
+    /// Change a recipe to another version.
+    Bump(Bump),
+    /// Say what could be better about the recipes.
+    Lint(Lint),
     /// Show every piece of work, its digest, and whether it is in the store.
     Plan(Plan),
     /// Say why a package would be rebuilt, down to the flag or file that changed.
@@ -180,9 +190,12 @@ pub(super) struct Build {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Running")]
 pub(super) struct Running {
-    /// Processes at once [default: the number of cores].
+    /// Processes at once [default: the number of cores, or what there is memory for].
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) jobs: Option<u16>,
+    /// Start no further processes while the machine's load average is above this, but always keep one going.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) load: Option<u16>,
     /// After a failure, go on with what does not depend on it.
     #[arg(short, long)]
     pub(super) keep_going: bool,
@@ -250,6 +263,99 @@ pub(super) enum GraphFormat {
     Svg,
     /// A list of needs.
     Json,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    k3sroot new pigz --url https://zlib.net/pigz/pigz-2.8.tar.gz --license Zlib\n\n\
+    The archive is downloaded and looked at: its digest, its licence texts, how it is built. What is written is\n\
+    printed too. CONTRIBUTING.md says what comes next.")]
+pub(super) struct New {
+    /// What to call the package.
+    #[arg(value_name = "PACKAGE")]
+    pub(super) name: PackageName,
+    /// Its archive: `https:`, `file:`, `debian:<source package>/<file>` or `pypi:<project>/<file>`.
+    #[arg(long, value_name = "URL")]
+    pub(super) url: String,
+    /// Its version [default: what the archive's name says].
+    #[arg(long, value_name = "VERSION")]
+    pub(super) version: Option<Version>,
+    /// What it is, in one line.
+    #[arg(long, value_name = "TEXT")]
+    pub(super) summary: Option<String>,
+    /// Its home page [default: the host of the URL].
+    #[arg(long, value_name = "URL")]
+    pub(super) homepage: Option<String>,
+    /// An SPDX expression [default: that of the recipes with the same licence texts, if it is one].
+    #[arg(long, value_name = "SPDX")]
+    pub(super) license: Option<String>,
+    #[command(flatten)]
+    pub(super) sources: Sources,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    k3sroot outdated\n  \
+    k3sroot outdated --listing versions.txt\n\n\
+    Each recipe's own places are asked, in their order: the folder that the archive lies in, a git host's feed of\n\
+    releases, the pool of a Debian mirror, a package index. The first that names a version counts.")]
+pub(super) struct Outdated {
+    /// Packages [default: all].
+    #[arg(value_name = "PACKAGE")]
+    pub(super) packages: Vec<PackageName>,
+    /// Go by this file, of lines `package version`, and ask nobody.
+    #[arg(long, value_name = "FILE")]
+    pub(super) listing: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) sources: Sources,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    k3sroot bump pigz\n  \
+    k3sroot bump pigz 2.9 --dry-run\n\n\
+    The new archives are downloaded, their digests written into the recipe, its licence texts compared and its patches\n\
+    tried. Compare the digests with what upstream publishes: nobody has vouched for them yet.\n\n\
+    Exit status: 0 changed and nothing is left to do, 1 something is left to do or nothing could be changed.")]
+pub(super) struct Bump {
+    /// The package.
+    #[arg(value_name = "PACKAGE")]
+    pub(super) package: PackageName,
+    /// The version [default: the latest that `k3sroot outdated` finds].
+    #[arg(value_name = "VERSION")]
+    pub(super) version: Option<Version>,
+    /// Print what would change, and change nothing.
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Take those of a source's archives out of the recipe that cannot be had in the new version.
+    #[arg(long)]
+    pub(super) leave_out: bool,
+    #[command(flatten)]
+    pub(super) sources: Sources,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    k3sroot lint\n  \
+    k3sroot lint pigz --allow summary\n  \
+    k3sroot lint --rules\n\n\
+    Exit status: 0 nothing found, 1 something found or a recipe cannot be used, 2 k3sroot could not look.")]
+pub(super) struct Lint {
+    /// Packages [default: all, and what lies beside the recipes].
+    #[arg(value_name = "PACKAGE")]
+    pub(super) packages: Vec<PackageName>,
+    /// Rules that do not count; may be given several times.
+    #[arg(long, value_name = "RULE", value_delimiter = ',')]
+    pub(super) allow: Vec<Rule>,
+    /// Print the rules, with the reason for each.
+    #[arg(long, conflicts_with = "packages")]
+    pub(super) rules: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -370,7 +476,7 @@ pub(super) struct Check {
     pub(super) json: bool,
     #[command(flatten)]
     pub(super) sources: Sources,
-    /// Processes at once [default: the number of cores].
+    /// Processes at once [default: the number of cores, or what there is memory for].
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) jobs: Option<u16>,
 }

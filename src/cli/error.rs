@@ -11,13 +11,15 @@ use super::quantity::QuantityError;
 use crate::arch::ArchError;
 use crate::check::{GoldenError, ParseVariationError, StageError, Variation};
 use crate::execute::{ActionError, CompilerError, ExecuteError, Failure, MachineError, is_disk_full};
-use crate::fetch::FetchError;
+use crate::fetch::{FetchError, UnpackError};
 use crate::graph::GraphError;
-use crate::name::{PackageName, ParseNameError};
+use crate::lint::LintError;
+use crate::name::{PackageName, ParseNameError, Version};
 use crate::pack::{ArchiveError, AssembleError, ElfFinding, LayoutError, PackError};
 use crate::recipe::RecipeError;
 use crate::sandbox::SandboxError;
 use crate::store::StoreError;
+use crate::upkeep::EditError;
 
 /// Why a command could not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -109,6 +111,37 @@ pub(super) enum CliError {
     Unfinished { our_own: bool },
     #[error("the command in the sandbox failed")]
     ShellCommand,
+    #[error("{count} findings; `k3sroot lint --rules` says why there are the rules")]
+    Findings { count: usize },
+    #[error("no recipe describes `{package}`")]
+    NoRecipe { package: PackageName },
+    #[error("there is a recipe already: `{}`", path.display())]
+    RecipeThere { path: PathBuf },
+    #[error("the URL does not end in `NAME-VERSION.tar.xz` or the like: give `--version`")]
+    NoVersion,
+    #[error("the URL does not say who publishes it: give `--homepage`")]
+    NoHomepage,
+    #[error(
+        "there is no COPYING, LICENSE or the like at the top of the archive: find out under which terms it comes, and write the recipe by hand"
+    )]
+    NoLicenseText,
+    #[error(
+        "which licence is `{files}`? read it and the heads of the sources, and give `--license SPDX`{}",
+        if others.is_empty() { String::new() } else { format!("\npackages with the same texts have {others}") }
+    )]
+    LicenseUnknown { files: String, others: String },
+    #[error("`{}`, line {line}: write a package's name, a blank and a version", path.display())]
+    ListingLine { path: PathBuf, line: usize },
+    #[error("{package} has no later version in {listing}")]
+    NothingNewer { package: PackageName, listing: String },
+    #[error("no listing names a version of {package}: give the version")]
+    NoListing { package: PackageName },
+    #[error("{package} has version {version} already")]
+    SameVersion { package: PackageName, version: Version },
+    #[error("left to do:\n{}", open.iter().map(|item| format!("- {}", item.replace('\n', "\n  "))).collect::<Vec<_>>().join("\n"))]
+    BumpOpen { open: Vec<String> },
+    #[error("cannot unpack `{}`", path.display())]
+    Unpack { path: PathBuf, source: UnpackError },
     #[error("stopped")]
     Stopped,
     #[error(transparent)]
@@ -119,6 +152,10 @@ pub(super) enum CliError {
     Arch(#[from] ArchError),
     #[error(transparent)]
     Layout(#[from] LayoutError),
+    #[error(transparent)]
+    Edit(#[from] EditError),
+    #[error(transparent)]
+    Lint(#[from] LintError),
     #[error(transparent)]
     Graph(#[from] GraphError),
     #[error(transparent)]
@@ -158,6 +195,7 @@ impl CliError {
             Self::Store(_)
             | Self::Sandbox(_)
             | Self::Execute(_)
+            | Self::Lint(_)
             | Self::Io { .. }
             | Self::CurrentDir(_)
             | Self::NoAnswer(_)
@@ -176,7 +214,8 @@ impl CliError {
         match self {
             Self::Recipe(RecipeError::Invalid { path, text, span, message, help })
             | Self::Layout(LayoutError::Invalid { path, text, span, message, help }) => {
-                snippet(path, text, span.clone(), message, help.as_deref(), colour)
+                let shown = snippet(path, text, span.clone(), message, help.as_deref(), colour);
+                format!("error: `{}` cannot be used\n{shown}", path.display())
             }
             Self::Fetch(error) => tree(self, &[], None, &error.hints()),
             Self::NoAnswer(error) => error.render(colour),
@@ -231,7 +270,7 @@ fn tree(error: &dyn Error, excerpt: &[String], log: Option<&std::path::Path>, hi
 }
 
 /// A place in a file, shown with the lines around it.
-fn snippet(
+pub(super) fn snippet(
     path: &std::path::Path,
     text: &str,
     span: std::ops::Range<usize>,
@@ -253,7 +292,7 @@ fn snippet(
         .with_links(false)
         .render_report(&mut rendered, report.as_ref())
     {
-        Ok(()) => format!("error: `{}` cannot be used\n{rendered}", path.display()),
-        Err(_) => format!("error: `{}`: {message}\n", path.display()),
+        Ok(()) => rendered,
+        Err(_) => format!("{}: {message}\n", path.display()),
     }
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::args::{Global, Isolation, Running, SandboxChoice, Sources};
 use super::error::CliError;
+use super::memory;
 use crate::execute::{Options, Stop, identity};
 use crate::fetch::{self, Fetcher};
 use crate::sandbox::{Mode, Sandbox, SandboxError};
@@ -76,9 +77,10 @@ fn is_plain(path: &Path) -> bool {
     path.to_str().is_some_and(|text| text.chars().all(|c| c.is_alphanumeric() || "/._-+@".contains(c)))
 }
 
-/// How many processes may run at once: what the option says, or as many as there are cores.
+/// How many processes may run at once: what the option says, or as many as there are cores and memory for them.
 pub(super) fn jobs(wanted: Option<u16>) -> usize {
-    wanted.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from)
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    wanted.map_or_else(|| memory::jobs(cores(), memory::memory()), usize::from)
 }
 
 /// How to run, as the options say.
@@ -87,13 +89,10 @@ pub(super) fn options(running: &Running) -> Options {
         jobs: jobs(running.jobs),
         keep_going: running.keep_going,
         timeout: Some(running.timeout),
-        memory: running.memory.or_else(machine_memory),
+        // A process that wants more than there is has lost its way.
+        memory: running.memory.or_else(memory::memory),
+        load: running.load.map(f64::from),
     }
-}
-
-/// How much memory the machine has: a process that wants more has lost its way.
-fn machine_memory() -> Option<u64> {
-    nix::sys::sysinfo::sysinfo().ok().map(|machine| machine.ram_total())
 }
 
 /// A switch that Ctrl-C and SIGTERM throw.

@@ -3,6 +3,7 @@
 
 mod args;
 mod build;
+mod bump;
 mod cache;
 mod check;
 mod diff;
@@ -11,8 +12,12 @@ mod error;
 mod fetch;
 mod golden;
 mod graph;
+mod lint;
 mod log;
 mod means;
+mod memory;
+mod new;
+mod outdated;
 mod plan;
 mod printer;
 mod project;
@@ -64,6 +69,10 @@ fn run(cli: &Cli) -> Result<(), CliError> {
         Verb::Build(args) => build::run(global, args),
         Verb::Fetch(args) => fetch::run(global, args),
         Verb::Graph(args) => graph::run(global, args),
+        Verb::Lint(args) => lint::run(global, args),
+        Verb::New(args) => new::run(global, args),
+        Verb::Outdated(args) => outdated::run(global, args),
+        Verb::Bump(args) => bump::run(global, args),
         Verb::Plan(args) => plan::run(global, args),
         Verb::Why(args) => why::run(global, args),
         Verb::Log(args) => log::run(global, args),

@@ -14,7 +14,7 @@ use crate::graph::{CompilerFrom, Graph};
 use crate::name::{ArchName, PackageName};
 use crate::pack::Layout;
 use crate::plan::{Compilers, Override, Overrides, Plan};
-use crate::recipe::{self, Recipes};
+use crate::recipe::{self, Recipe, Recipes};
 use crate::store::Store;
 
 /// A checkout: recipes, arch records and layout.
@@ -54,6 +54,11 @@ impl Project {
             }
         }
         Ok(Self { recipes, arches, layout })
+    }
+
+    /// The recipe of a package.
+    pub(super) fn recipe(&self, package: &PackageName) -> Result<&Recipe, CliError> {
+        self.recipes.get(package).ok_or_else(|| CliError::NoRecipe { package: package.clone() })
     }
 
     /// The arches that `texts` name, each once; `all` is all of them.

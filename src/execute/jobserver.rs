@@ -8,10 +8,13 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd as _, AsRawFd as _, RawFd};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, Sender};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
+use std::time::Duration;
 
-use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
@@ -26,6 +29,18 @@ pub(super) struct Jobserver {
     pipe: File,
     /// Asks for a token on behalf of the scheduler.
     requests: Sender<()>,
+    /// How many tokens are held back because the machine has other things to do.
+    withheld: Arc<AtomicUsize>,
+}
+
+/// A limit on what a machine does altogether, beyond which the jobserver holds tokens back, all but one.
+pub(super) struct Limit<F> {
+    /// The most.
+    pub(super) load: f64,
+    /// Says what the machine does.
+    pub(super) measure: F,
+    /// How often to look. Each time one token is held back, or given free.
+    pub(super) interval: Duration,
 }
 
 impl Jobserver {
@@ -47,7 +62,34 @@ impl Jobserver {
                 granted();
             }
         })?;
-        Ok(Self { path, jobs, pipe, requests })
+        Ok(Self { path, jobs, pipe, requests, withheld: Arc::default() })
+    }
+
+    /// Holds back a token each time that there is more load than `limit` allows, until the returned sender is dropped.
+    pub(super) fn keep_under<F>(&self, limit: Limit<F>) -> io::Result<Sender<()>>
+    where
+        F: Fn() -> Option<f64> + Send + 'static,
+    {
+        let mut pipe = OpenOptions::new().read(true).write(true).open(&self.path)?;
+        fcntl(pipe.as_fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        let (most, withheld) = (self.jobs.saturating_sub(1), Arc::clone(&self.withheld));
+        let (running, over) = mpsc::channel::<()>();
+        thread::Builder::new().name("load".to_owned()).spawn(move || {
+            while over.recv_timeout(limit.interval) == Err(RecvTimeoutError::Timeout) {
+                let Some(load) = (limit.measure)() else { return };
+                let held = withheld.load(Ordering::Relaxed);
+                // A token that is in use comes back when its process ends: then there is one to be had.
+                let changed = if load > limit.load {
+                    held < most && pipe.read_exact(&mut [0]).is_ok()
+                } else {
+                    held > 0 && pipe.write_all(&TOKEN).is_ok()
+                };
+                if changed {
+                    withheld.store(if load > limit.load { held + 1 } else { held - 1 }, Ordering::Relaxed);
+                }
+            }
+        })?;
+        Ok(running)
     }
 
     /// Asks for one token. A token that was granted belongs to whoever asked, until [`Jobserver::release`].
@@ -63,7 +105,7 @@ impl Jobserver {
 
     /// Puts all tokens back, when nobody can hold one but whoever waits for one.
     pub(super) fn refill(&self) -> io::Result<()> {
-        (&self.pipe).write_all(&TOKEN.repeat(self.jobs))
+        (&self.pipe).write_all(&TOKEN.repeat(self.jobs - self.withheld.load(Ordering::Relaxed)))
     }
 
     /// The named pipe, for mounting into a sandbox.
@@ -103,6 +145,36 @@ mod tests {
         assert!(granted.recv_timeout(Duration::from_millis(50)).is_err());
         jobserver.release().unwrap();
         granted.recv_timeout(Duration::from_secs(5)).unwrap();
+    }
+
+    #[test]
+    fn tokens_are_held_back_while_there_is_too_much_load() {
+        let folder = tempfile::tempdir().unwrap();
+        let (sender, granted) = mpsc::channel();
+        let jobserver = Jobserver::new(folder.path(), 4, move || sender.send(()).unwrap()).unwrap();
+        let load = Arc::new(AtomicUsize::new(9));
+        let seen = Arc::clone(&load);
+        let limit = Limit {
+            load: 2.0,
+            measure: move || Some(if seen.load(Ordering::Relaxed) > 2 { 9.0 } else { 0.0 }),
+            interval: Duration::from_millis(1),
+        };
+        let running = jobserver.keep_under(limit).unwrap();
+        let held = |count| {
+            let start = std::time::Instant::now();
+            while jobserver.withheld.load(Ordering::Relaxed) != count {
+                assert!(start.elapsed() < Duration::from_secs(5), "not {count}");
+                thread::sleep(Duration::from_millis(1));
+            }
+        };
+        held(3);
+        (0..2).for_each(|_| jobserver.request());
+        granted.recv_timeout(Duration::from_secs(5)).unwrap();
+        assert!(granted.recv_timeout(Duration::from_millis(50)).is_err(), "one is left, and no more");
+        load.store(0, Ordering::Relaxed);
+        held(0);
+        granted.recv_timeout(Duration::from_secs(5)).unwrap();
+        drop(running);
     }
 
     #[test]

@@ -43,13 +43,16 @@ pub use why::{Answer, Last, Verdict, describe, why};
 pub use work::Kept;
 pub use workdir::{WorkDir, log_end, log_path};
 
-use jobserver::Jobserver;
+use jobserver::{Jobserver, Limit};
 use machine::machine_of;
 use run::{Message, Run};
 use schedule::Schedule;
 
 /// How many sources are fetched at once.
 const FETCHES: usize = 4;
+
+/// How often the machine's load is looked at.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// How to run a plan.
 #[derive(Debug, Clone)]
@@ -62,6 +65,8 @@ pub struct Options {
     pub timeout: Option<Duration>,
     /// How many bytes of memory one process of a build may use.
     pub memory: Option<u64>,
+    /// The machine's load average above which tokens of the jobserver are held back.
+    pub load: Option<f64>,
 }
 
 /// Raised when a run could not be carried out at all; a unit that fails is a [`Failure`] in the report instead.
@@ -165,6 +170,10 @@ impl Executor<'_> {
             }
         })
         .map_err(ExecuteError::Jobserver)?;
+        let limit = self.options.load.map(|load| Limit { load, measure: load_average, interval: LOOK });
+        // It goes on until this is dropped.
+        let _limited =
+            limit.map(|limit| jobserver.keep_under(limit)).transpose().map_err(ExecuteError::Jobserver)?;
         let machine = identity(self.sandbox.mode())?;
         borrowed::prepare(self.store).map_err(ExecuteError::Borrowed)?;
         let (trash, emptied) = mpsc::channel::<WorkDir>();
@@ -208,6 +217,11 @@ impl Executor<'_> {
         let _ = emptying.join();
         result
     }
+}
+
+/// How many processes ran or wanted to, on average over the last minute.
+fn load_average() -> Option<f64> {
+    std::fs::read_to_string("/proc/loadavg").ok()?.split(' ').next()?.parse().ok()
 }
 
 fn next_want(queue: &Mutex<Receiver<Unit>>) -> Option<Unit> {

@@ -4,6 +4,7 @@
 //! <cache>/sha256-<hex>             a verified archive, read-only
 //! <cache>/sha256-<hex>.damaged     what was found under that name and was something else
 //! <cache>/partial/sha256-<hex>     a download under way or interrupted; whoever writes it holds its flock
+//! <cache>/partial/new-<random>     a download of an archive whose digest nobody knows yet
 //! ```
 //! A partial file becomes an archive by fsync and rename, so an archive under its own name is complete, and several
 //! k3sroot at once wait for each other's download instead of repeating it. Contents are verified again once a process.
@@ -148,6 +149,24 @@ impl Cache {
         }
     }
 
+    /// A partial file for an archive that becomes known by what arrives; its digest will be of the kind of `like`.
+    pub(super) fn unknown(&self, like: &SourceDigest) -> Result<Partial<'_>, UrlError> {
+        let folder = self.folder.join("partial");
+        let failed = |source| UrlError::Cache { path: folder.clone(), source };
+        let made = tempfile::Builder::new().prefix("new-").tempfile_in(&folder).map_err(failed)?;
+        let (file, path) = made.keep().map_err(|error| failed(error.error))?;
+        let file = Flock::lock(file, FlockArg::LockExclusiveNonblock);
+        Ok(Partial {
+            cache: self,
+            expected: Expected::Like(*like),
+            path,
+            hasher: Hasher::like(like),
+            head: Vec::new(),
+            bytes: 0,
+            file: file.map_err(|(_, errno)| failed(errno.into()))?,
+        })
+    }
+
     /// Opens the partial file for `digest` and locks it, waiting while someone else writes it (`waiting` is called
     /// once then). `None` if the archive turned up meanwhile.
     pub(super) fn partial(
@@ -177,7 +196,7 @@ impl Cache {
                         }
                         let mut partial = Partial {
                             cache: self,
-                            digest: *digest,
+                            expected: Expected::Exactly(*digest),
                             path: path.clone(),
                             hasher: Hasher::like(digest),
                             head: Vec::new(),
@@ -211,10 +230,19 @@ fn file_name(digest: &SourceDigest) -> String {
 /// How many bytes tell an archive from a web page.
 const HEAD: usize = 512;
 
+/// What bytes are to become an archive.
+#[derive(Clone, Copy)]
+enum Expected {
+    /// Those with this digest.
+    Exactly(SourceDigest),
+    /// Whatever comes, but no web page; only the kind of the digest counts.
+    Like(SourceDigest),
+}
+
 /// An archive that is being written, locked against everybody else.
 pub(super) struct Partial<'a> {
     cache: &'a Cache,
-    digest: SourceDigest,
+    expected: Expected,
     path: PathBuf,
     hasher: Hasher,
     head: Vec<u8>,
@@ -244,7 +272,8 @@ impl Partial<'_> {
             (&*self.file).seek(SeekFrom::Start(0))
         };
         restart().map_err(|source| self.failed(source))?;
-        self.hasher = Hasher::like(&self.digest);
+        let (Expected::Exactly(digest) | Expected::Like(digest)) = self.expected;
+        self.hasher = Hasher::like(&digest);
         self.head.clear();
         self.bytes = 0;
         Ok(())
@@ -262,16 +291,19 @@ impl Partial<'_> {
     /// Checks the digest and moves the file into the cache; on a mismatch nothing of it stays.
     pub(super) fn finish(&mut self) -> Result<PathBuf, UrlError> {
         let computed = self.hasher.clone().finish();
-        if computed != self.digest {
-            let web_page = looks_like_html(&self.head);
+        let web_page = looks_like_html(&self.head);
+        let refused = match self.expected {
+            Expected::Exactly(digest) if computed != digest => {
+                Some(UrlError::Wrong { expected: digest.into(), computed: computed.into(), web_page })
+            }
+            Expected::Like(_) if web_page || self.bytes == 0 => Some(UrlError::NoArchive { web_page }),
+            _ => None,
+        };
+        if let Some(refused) = refused {
             self.restart()?;
-            return Err(UrlError::Wrong {
-                expected: self.digest.into(),
-                computed: computed.into(),
-                web_page,
-            });
+            return Err(refused);
         }
-        let path = self.cache.path(&self.digest);
+        let path = self.cache.path(&computed);
         let keep = || {
             self.file.set_permissions(fs::Permissions::from_mode(0o444))?;
             self.file.sync_all()?;
@@ -279,7 +311,7 @@ impl Partial<'_> {
             File::open(&self.cache.folder)?.sync_all()
         };
         keep().map_err(|source| self.failed(source))?;
-        self.cache.verifier.note(&path, self.digest);
+        self.cache.verifier.note(&path, computed);
         Ok(path)
     }
 
@@ -290,8 +322,9 @@ impl Partial<'_> {
 
 impl Drop for Partial<'_> {
     fn drop(&mut self) {
-        // Still under the lock, so nobody else can be writing to it: an empty one is of no use to anyone.
-        if self.bytes == 0 {
+        // Still under the lock, so nobody else can be writing to it: an empty one is of no use to anyone, and one that
+        // has no digest yet will not be found again.
+        if self.bytes == 0 || matches!(self.expected, Expected::Like(_)) {
             let _ = fs::remove_file(&self.path);
         }
     }

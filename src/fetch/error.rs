@@ -16,7 +16,7 @@ pub enum FetchError {
     Unobtainable {
         /// What was wanted.
         label: String,
-        /// The digests that would have done.
+        /// The digests that would have done; none where no digest is known.
         digests: Vec<SourceDigest>,
         /// Every URL that was tried, in order.
         attempts: Vec<Attempt>,
@@ -61,6 +61,9 @@ impl FetchError {
                 }
                 _ => {}
             }
+        }
+        if digests.is_empty() {
+            return hints;
         }
         let digests: Vec<String> = digests.iter().map(|d| format!("{} {}", d.algorithm(), d.hex())).collect();
         hints.push(format!(
@@ -119,6 +122,12 @@ pub enum UrlError {
     Malformed {
         /// What it should look like.
         rule: &'static str,
+    },
+    /// What came instead of an archive of which nothing is known.
+    #[error("not an archive: {}", if *.web_page { "a web page" } else { "nothing came" })]
+    NoArchive {
+        /// Whether it was a web page.
+        web_page: bool,
     },
     /// The network is switched off.
     #[error("not tried: `--offline`")]

@@ -1,7 +1,7 @@
 //! [`Fetcher`]: tries every alternative, every URL and every place it stands for, until one gives the right bytes.
 
 use std::collections::BTreeSet;
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -14,6 +14,7 @@ use super::error::{Attempt, FetchError, UrlError};
 use super::http::Http;
 use super::locate::{Locator, Place};
 use super::{Archive, Event, Obtained, Options, Want};
+use crate::digest::SourceDigest;
 
 /// Fetches archives into a folder, and remembers for the run which hosts do not answer.
 ///
@@ -102,8 +103,7 @@ impl Fetcher {
                 return Ok(found(index, path));
             }
         }
-        let mut search =
-            Search { fetcher: self, label, events, cancel, attempts: Vec::new(), slow: BTreeSet::new() };
+        let mut search = Search::new(self, label, events, cancel);
         // First everything with little patience; then, only if that was not enough, the hosts that were slow.
         for patient in [false, true] {
             if patient && search.slow.is_empty() {
@@ -114,20 +114,73 @@ impl Fetcher {
                     Ok(Some(Gained::Downloaded(path))) => return Ok(Obtained { index, path }),
                     Ok(Some(Gained::Elsewhere(path))) => return Ok(found(index, path)),
                     Ok(None) => {}
-                    Err(UrlError::Cancelled) => {
-                        return Err(FetchError::Cancelled { label: label.to_owned() });
-                    }
-                    Err(UrlError::Cache { path, source }) => return Err(FetchError::Cache { path, source }),
-                    Err(problem) => search.attempts.push(Attempt { url: archive.label.clone(), problem }),
+                    Err(problem) => return Err(search.given_up(&archive.label, problem)),
                 }
             }
         }
-        Err(FetchError::Unobtainable {
-            label: label.to_owned(),
-            digests: archives.iter().map(|archive| archive.digest).collect(),
-            attempts: search.attempts,
-            offline: self.options.offline,
-        })
+        Err(search.fruitless(archives.iter().map(|archive| archive.digest).collect()))
+    }
+
+    /// The first archive that one of `urls` gives, whatever its bytes, and its digest, of the kind of `like`: for who wants to
+    /// know the digest of a new archive. Nobody vouches for it.
+    pub fn discover(
+        &self,
+        label: &str,
+        urls: &[String],
+        like: &SourceDigest,
+        events: &(dyn Fn(Event) + Sync),
+        cancel: &AtomicBool,
+    ) -> Result<(PathBuf, SourceDigest), FetchError> {
+        let mut search = Search::new(self, label, events, cancel);
+        for patient in [false, true] {
+            if patient && search.slow.is_empty() {
+                break;
+            }
+            let found =
+                self.cache.unknown(like).and_then(|mut partial| search.urls(urls, &mut partial, patient));
+            match found {
+                Ok(Some(path)) => {
+                    let digest = self.cache.verifier.digest(&path, like);
+                    let digest = digest.map_err(|source| FetchError::Cache { path: path.clone(), source })?;
+                    return Ok((path, digest));
+                }
+                Ok(None) => {}
+                Err(problem) => return Err(search.given_up(label, problem)),
+            }
+        }
+        Err(search.fruitless(Vec::new()))
+    }
+
+    /// What is said of the place where the file lies that `url` names (a server's list of the folder, a package index's page,
+    /// the names in a folder here), and which place that is.
+    pub fn beside(
+        &self,
+        label: &str,
+        url: &str,
+        cancel: &AtomicBool,
+    ) -> Result<(String, String), FetchError> {
+        let mut search = Search::new(self, label, &|_| (), cancel);
+        for patient in [false, true] {
+            if patient && search.slow.is_empty() {
+                break;
+            }
+            let places = match self.locator.places(url, &self.options) {
+                Ok(places) => places,
+                Err(problem) => return Err(search.given_up(url, problem)),
+            };
+            for place in places {
+                let shown = place.shown(url);
+                if patient && !search.slow.contains(&shown) {
+                    continue;
+                }
+                match search.listing(&place, patient) {
+                    Ok(text) => return Ok((shown, text)),
+                    Err(problem @ UrlError::Cancelled) => return Err(search.given_up(url, problem)),
+                    Err(problem) => search.failed(shown, problem, patient),
+                }
+            }
+        }
+        Err(search.fruitless(Vec::new()))
     }
 
     fn look_up(&self, label: &str, archive: &Archive, events: &dyn Fn(Event)) -> Option<PathBuf> {
@@ -157,7 +210,38 @@ struct Search<'a> {
     slow: BTreeSet<String>,
 }
 
-impl Search<'_> {
+impl<'a> Search<'a> {
+    fn new(
+        fetcher: &'a Fetcher,
+        label: &'a str,
+        events: &'a (dyn Fn(Event) + Sync),
+        cancel: &'a AtomicBool,
+    ) -> Self {
+        Self { fetcher, label, events, cancel, attempts: Vec::new(), slow: BTreeSet::new() }
+    }
+
+    /// Nothing worked.
+    fn fruitless(self, digests: Vec<SourceDigest>) -> FetchError {
+        FetchError::Unobtainable {
+            label: self.label.to_owned(),
+            digests,
+            attempts: self.attempts,
+            offline: self.fetcher.options.offline,
+        }
+    }
+
+    /// `problem` makes going on pointless.
+    fn given_up(mut self, url: &str, problem: UrlError) -> FetchError {
+        match problem {
+            UrlError::Cancelled => FetchError::Cancelled { label: self.label.to_owned() },
+            UrlError::Cache { path, source } => FetchError::Cache { path, source },
+            problem => {
+                self.attempts.push(Attempt { url: url.to_owned(), problem });
+                self.fruitless(Vec::new())
+            }
+        }
+    }
+
     /// Tries one archive's URLs. `Ok(None)` when none worked; an error only for what makes going on pointless.
     fn archive(&mut self, archive: &Archive, patient: bool) -> Result<Option<Gained>, UrlError> {
         let cache = &self.fetcher.cache;
@@ -172,7 +256,17 @@ impl Search<'_> {
                 }
             }
         };
-        for url in &archive.urls {
+        self.urls(&archive.urls, &mut partial, patient).map(|path| path.map(Gained::Downloaded))
+    }
+
+    /// Tries the URLs of one archive.
+    fn urls(
+        &mut self,
+        urls: &[String],
+        partial: &mut Partial<'_>,
+        patient: bool,
+    ) -> Result<Option<PathBuf>, UrlError> {
+        for url in urls {
             let places = match self.fetcher.locator.places(url, &self.fetcher.options) {
                 Ok(places) => places,
                 Err(_) if patient => continue,
@@ -186,8 +280,8 @@ impl Search<'_> {
                 if patient && !self.slow.contains(&shown) {
                     continue;
                 }
-                match self.place(&place, &mut partial, patient) {
-                    Ok(path) => return Ok(Some(Gained::Downloaded(path))),
+                match self.place(&place, partial, patient) {
+                    Ok(path) => return Ok(Some(path)),
                     Err(problem @ (UrlError::Cancelled | UrlError::Cache { .. })) => return Err(problem),
                     Err(problem) => self.failed(shown, problem, patient),
                 }
@@ -200,18 +294,44 @@ impl Search<'_> {
         if let Place::File(path) = place {
             return self.copy(path, partial);
         }
+        let download = self.download(patient)?;
+        download.archive(&place.remote(&download)?, partial)
+    }
+
+    fn download(&self, patient: bool) -> Result<Download<'_>, UrlError> {
         if self.fetcher.options.offline {
             return Err(UrlError::Offline);
         }
-        let download = Download {
+        Ok(Download {
             http: &self.fetcher.http,
             options: &self.fetcher.options,
             label: self.label,
             events: self.events,
             cancel: self.cancel,
             patient,
+        })
+    }
+
+    /// What a place says of the files in it.
+    fn listing(&self, place: &Place, patient: bool) -> Result<String, UrlError> {
+        if let Place::File(path) = place {
+            let folder = path.parent().unwrap_or(path);
+            let failed = |source| UrlError::Io { path: folder.to_owned(), source };
+            let mut names = String::new();
+            for entry in fs::read_dir(folder).map_err(failed)? {
+                names += &entry.map_err(failed)?.file_name().to_string_lossy();
+                names.push('\n');
+            }
+            return Ok(names);
+        }
+        let page = match place {
+            Place::Remote(url) => {
+                url.join(".").map_err(|_| UrlError::Malformed { rule: "a file is missing" })?
+            }
+            Place::Listed { page, .. } => page.clone(),
+            Place::File(_) => unreachable!("it is here"),
         };
-        download.archive(&place.remote(&download)?, partial)
+        Ok(self.download(patient)?.page(&page, "*/*")?.1)
     }
 
     /// A `file:` URL: copied, so that what was verified is what stays.

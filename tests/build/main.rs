@@ -14,6 +14,7 @@ mod runaway;
 mod scripts;
 mod shown;
 mod together;
+mod upkeep;
 mod why;
 mod workspace;
 

@@ -258,7 +258,7 @@ fn is_summary(line: &str) -> bool {
     line.split_once(" units: ").is_some_and(|(count, _)| count.parse::<usize>().is_ok())
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     for entry in WalkDir::new(from) {
         let entry = entry.unwrap();
         let dest = to.join(entry.path().strip_prefix(from).unwrap());
@@ -271,7 +271,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// A `.tar.gz` of a folder, the same bytes whatever the checkout's times and owners.
-fn pack(folder: &Path, top: &str) -> Vec<u8> {
+pub(crate) fn pack(folder: &Path, top: &str) -> Vec<u8> {
     let mut builder =
         tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
     builder.mode(tar::HeaderMode::Deterministic);

@@ -1,0 +1,227 @@
+//! `k3sroot bump`: another version of a package: its archives, licence texts and patches.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use super::args::{Bump, Global};
+use super::error::CliError;
+use super::outdated::latest;
+use super::printer::Printer;
+use super::project::{Project, open_store};
+use super::{means, print};
+use crate::digest::Sha256;
+use crate::execute::{Event, Stop};
+use crate::fetch::{self, Fetcher, UnpackSpec, apply_patch, unpack};
+use crate::name::Version;
+use crate::plan::policy::SOURCE_DATE_EPOCH;
+use crate::recipe::{Archive, Origin, Recipe, Source};
+use crate::upkeep::Edit;
+
+/// What everything here goes by.
+struct Work<'a> {
+    recipe: &'a Recipe,
+    fetcher: &'a Fetcher,
+    stop: &'a Stop,
+    events: &'a (dyn Fn(fetch::Event) + Sync),
+}
+
+pub(super) fn run(global: &Global, args: &Bump) -> Result<(), CliError> {
+    let project = Project::load(global)?;
+    let recipe = project.recipe(&args.package)?;
+    let store = open_store(global)?;
+    let fetcher = means::fetcher(&args.sources, &store)?;
+    let (printer, stop) = (Printer::new(global, &store), means::stop());
+    let events = |event: fetch::Event| printer.event(&Event::Fetch(&event));
+    let work = Work { recipe, fetcher: &fetcher, stop: &stop, events: &events };
+    let version = work.version(args)?;
+    let failed = |what: &str| {
+        let what = format!("{what} `{}`", recipe.path.display());
+        |source| CliError::Io { what, source }
+    };
+    let text = fs::read_to_string(&recipe.path).map_err(failed("read"))?;
+    let mut edit = Edit::new(&text)?;
+    edit.version(&version)?;
+    let archives = work.archives(&mut edit, &version, args.leave_out)?;
+    let folder = store.temp_dir("bump")?;
+    let tree = folder.path().join("new");
+    work.unpack(&archives, &tree)?;
+    let old = folder.path().join("old");
+    // Without it there is no comparison, which is said where it is missed.
+    let old = work.earlier().and_then(|archives| work.unpack(&archives, &old)).map(|()| old);
+    drop(printer);
+    let mut open = Vec::new();
+    let mut said = Vec::new();
+    licenses(recipe, &mut edit, &tree, old.as_deref().ok(), &mut said, &mut open)?;
+    patches(recipe, &tree, &mut said, &mut open);
+    let changed = edit.finish();
+    let shown = diffy::create_patch(&text, &changed).to_string();
+    print(&shown.replacen("--- original", &format!("--- {}", recipe.path.display()), 1).replacen(
+        "+++ modified",
+        &format!("+++ {}", recipe.path.display()),
+        1,
+    ))?;
+    for line in said {
+        global.say(line.trim_end());
+    }
+    if !args.dry_run {
+        // Whole or not at all.
+        let folder = recipe.path.parent().unwrap_or(Path::new("."));
+        let mut file =
+            tempfile::Builder::new().prefix(".bump").tempfile_in(folder).map_err(failed("write"))?;
+        file.write_all(changed.as_bytes()).map_err(failed("write"))?;
+        let mode = fs::metadata(&recipe.path).map_err(failed("write"))?.permissions();
+        file.as_file().set_permissions(mode).map_err(failed("write"))?;
+        file.persist(&recipe.path).map_err(|error| failed("write")(error.error))?;
+    }
+    if open.is_empty() { Ok(()) } else { Err(CliError::BumpOpen { open }) }
+}
+
+impl Work<'_> {
+    fn version(&self, args: &Bump) -> Result<Version, CliError> {
+        let recipe = self.recipe;
+        let version = match &args.version {
+            Some(version) => version.clone(),
+            None => match latest(recipe, self.fetcher, self.stop)? {
+                Some((version, _)) if crate::upkeep::newer(&version, &recipe.version) => version,
+                Some((_, listing)) => {
+                    return Err(CliError::NothingNewer { package: recipe.name.clone(), listing });
+                }
+                None => return Err(CliError::NoListing { package: recipe.name.clone() }),
+            },
+        };
+        if version == recipe.version {
+            return Err(CliError::SameVersion { package: recipe.name.clone(), version });
+        }
+        Ok(version)
+    }
+
+    /// Downloads the archives of the new version and writes their digests; for each source the first archive.
+    fn archives(
+        &self,
+        edit: &mut Edit,
+        version: &Version,
+        leave_out: bool,
+    ) -> Result<Vec<Option<PathBuf>>, CliError> {
+        let label = format!("{} {version}", self.recipe.name);
+        let mut paths = Vec::new();
+        for (number, source) in self.recipe.sources.iter().enumerate() {
+            let Origin::Archives(archives) = &source.origin else {
+                paths.push(None);
+                continue;
+            };
+            let mut first = None;
+            let mut gone = Vec::new();
+            for (at, archive) in archives.iter().enumerate() {
+                let urls = edit.urls(number, at)?;
+                if !urls.iter().any(|url| url.contains("{version}")) {
+                    // It does not follow the package's version.
+                    first = first.or(Some(
+                        self.fetcher
+                            .obtain(&wanted(&label, &[archive]), self.events, &self.stop.downloads)?
+                            .path,
+                    ));
+                    continue;
+                }
+                let urls: Vec<String> =
+                    urls.iter().map(|url| url.replace("{version}", version.as_str())).collect();
+                match self.fetcher.discover(&label, &urls, &archive.digest, self.events, &self.stop.downloads)
+                {
+                    Ok((path, digest)) => {
+                        edit.digest(number, at, &digest)?;
+                        first = first.or(Some(path));
+                    }
+                    Err(_) if leave_out && archives.len() > gone.len() + 1 => gone.push(at),
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            // From the end, so that the numbers of the others stay.
+            for at in gone.into_iter().rev() {
+                edit.remove_archive(number, at)?;
+            }
+            paths.push(first);
+        }
+        Ok(paths)
+    }
+
+    /// The archives of the recipe as it is.
+    fn earlier(&self) -> Result<Vec<Option<PathBuf>>, CliError> {
+        let label = format!("{} {}", self.recipe.name, self.recipe.version);
+        let path = |source: &Source| match &source.origin {
+            Origin::Local(_) => Ok(None),
+            Origin::Archives(archives) => {
+                let wanted = wanted(&label, &archives.iter().collect::<Vec<_>>());
+                Ok(Some(self.fetcher.obtain(&wanted, self.events, &self.stop.downloads)?.path))
+            }
+        };
+        self.recipe.sources.iter().map(path).collect()
+    }
+
+    /// Makes the tree that is built, without its patches and our own files.
+    fn unpack(&self, archives: &[Option<PathBuf>], tree: &Path) -> Result<(), CliError> {
+        for (source, archive) in self.recipe.sources.iter().zip(archives) {
+            let (Some(path), Origin::Archives(all)) = (archive, &source.origin) else { continue };
+            let nested = all.iter().find_map(|archive| archive.nested.as_deref());
+            let spec = UnpackSpec { nested, only: &source.only, strip_top: true, mtime: SOURCE_DATE_EPOCH };
+            let dest = source.into.as_ref().map_or_else(|| tree.to_owned(), |into| tree.join(into));
+            unpack(path, &spec, &dest).map_err(|source| CliError::Unpack { path: path.clone(), source })?;
+        }
+        Ok(())
+    }
+}
+
+/// Compares the licence texts, and writes their digests.
+fn licenses(
+    recipe: &Recipe,
+    edit: &mut Edit,
+    tree: &Path,
+    old: Option<&Path>,
+    said: &mut Vec<String>,
+    open: &mut Vec<String>,
+) -> Result<(), CliError> {
+    for (file, digest) in &recipe.license.files {
+        let Ok(text) = fs::read(tree.join(file)) else {
+            open.push(format!("the licence text `{file}` is not in the new version: name the one that is"));
+            continue;
+        };
+        let new = Sha256::of(&text);
+        if new == *digest {
+            said.push(format!("licence text {file}: the same"));
+            continue;
+        }
+        edit.license(file, &new)?;
+        open.push(format!(
+            "the licence text `{file}` has changed: read it, and whether `spdx` still says what it does"
+        ));
+        match old.and_then(|old| fs::read(old.join(file)).ok()) {
+            Some(before) => {
+                let (before, text) = (String::from_utf8_lossy(&before), String::from_utf8_lossy(&text));
+                said.push(format!("licence text {file}:\n{}", diffy::create_patch(&before, &text)));
+            }
+            None => said.push(format!("licence text {file}: changed; the old one could not be had")),
+        }
+    }
+    Ok(())
+}
+
+/// Says which patches still apply.
+fn patches(recipe: &Recipe, tree: &Path, said: &mut Vec<String>, open: &mut Vec<String>) {
+    for source in &recipe.sources {
+        let tree = source.into.as_ref().map_or_else(|| tree.to_owned(), |into| tree.join(into));
+        for patch in &source.patches {
+            match apply_patch(&tree, &patch.name, &patch.text) {
+                Ok(()) => said.push(format!("patch {}: applies", patch.name)),
+                Err(error) => open.push(format!("{error}\nif upstream has taken it, remove it")),
+            }
+        }
+    }
+}
+
+fn wanted(label: &str, archives: &[&Archive]) -> Vec<fetch::Archive> {
+    let archive = |archive: &&Archive| fetch::Archive {
+        label: label.to_owned(),
+        urls: archive.urls.clone(),
+        digest: archive.digest,
+    };
+    archives.iter().map(archive).collect()
+}

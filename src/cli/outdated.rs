@@ -1,0 +1,162 @@
+//! `k3sroot outdated`: which recipes have newer versions upstream.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use rayon::prelude::*;
+use serde::Serialize;
+
+use super::args::{Global, Outdated};
+use super::error::CliError;
+use super::project::{Project, open_store};
+use super::table::{Paint, Tone, table};
+use super::{colour, means, print, print_json};
+use crate::execute::Stop;
+use crate::fetch::{FetchError, Fetcher};
+use crate::name::{PackageName, Version};
+use crate::recipe::{Origin, Recipe};
+use crate::upkeep::{is_release, listings, newer};
+
+/// How many listings are waited for at once.
+const AT_ONCE: usize = 8;
+
+/// A package as `--json` prints it.
+#[derive(Serialize)]
+struct Listed {
+    package: PackageName,
+    version: Version,
+    /// The latest version that is listed; none if no listing could be had.
+    latest: Option<Version>,
+    /// Whether that is later than the recipe's.
+    outdated: bool,
+    /// Which listing says so, or why there is none.
+    listing: String,
+}
+
+pub(super) fn run(global: &Global, args: &Outdated) -> Result<(), CliError> {
+    let project = Project::load(global)?;
+    let recipes = wanted(&project, &args.packages)?;
+    let listed = if let Some(path) = &args.listing {
+        by_file(&recipes, path)?
+    } else {
+        let store = open_store(global)?;
+        let fetcher = means::fetcher(&args.sources, &store)?;
+        by_upstream(global, &recipes, &fetcher, &means::stop())?
+    };
+    if args.json { print_json(&listed) } else { print(&shown(&listed, Paint(colour(&std::io::stdout())))) }
+}
+
+/// The recipes of packages that come from elsewhere.
+fn wanted<'a>(project: &'a Project, packages: &[PackageName]) -> Result<Vec<&'a Recipe>, CliError> {
+    let elsewhere =
+        |recipe: &&Recipe| recipe.sources.iter().any(|source| matches!(source.origin, Origin::Archives(_)));
+    if packages.is_empty() {
+        return Ok(project.recipes.values().filter(elsewhere).collect());
+    }
+    packages.iter().map(|package| project.recipe(package)).collect()
+}
+
+/// What a file of lines `package version` says.
+fn by_file(recipes: &[&Recipe], path: &Path) -> Result<Vec<Listed>, CliError> {
+    let shown = path.display();
+    let text = fs::read_to_string(path)
+        .map_err(|source| CliError::Io { what: format!("read `{shown}`"), source })?;
+    let mut known: BTreeMap<PackageName, Version> = BTreeMap::new();
+    for (number, line) in text.lines().enumerate() {
+        let line = line.split('#').next().unwrap_or_default().trim();
+        if line.is_empty() {
+            continue;
+        }
+        let entry = line.split_once(char::is_whitespace);
+        let entry =
+            entry.and_then(|(package, version)| Some((package.parse().ok()?, version.trim().parse().ok()?)));
+        let (package, version) =
+            entry.ok_or_else(|| CliError::ListingLine { path: path.to_owned(), line: number + 1 })?;
+        known.insert(package, version);
+    }
+    let listed = recipes.iter().map(|recipe| {
+        let latest = known.get(&recipe.name).cloned();
+        let listing = if latest.is_some() { shown.to_string() } else { format!("not in {shown}") };
+        listed(recipe, latest, listing)
+    });
+    Ok(listed.collect())
+}
+
+fn by_upstream(
+    global: &Global,
+    recipes: &[&Recipe],
+    fetcher: &Fetcher,
+    stop: &Stop,
+) -> Result<Vec<Listed>, CliError> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(AT_ONCE).build();
+    let pool = pool.map_err(|error| CliError::Io {
+        what: "start threads".to_owned(),
+        source: std::io::Error::other(error),
+    })?;
+    let ask = |recipe: &&Recipe| -> Result<Listed, CliError> {
+        match latest(recipe, fetcher, stop) {
+            Ok(Some((version, listing))) => Ok(listed(recipe, Some(version), listing)),
+            Ok(None) => Ok(listed(recipe, None, "no listing names a version".to_owned())),
+            Err(error @ FetchError::Unobtainable { .. }) => {
+                global.say(&format!("{}: {error}", recipe.name));
+                Ok(listed(recipe, None, "no listing could be had".to_owned()))
+            }
+            Err(error) => Err(error.into()),
+        }
+    };
+    pool.install(|| recipes.par_iter().map(ask).collect())
+}
+
+/// The latest version that the first listing with any names, and the listing. A version on the way to a release counts only
+/// if the recipe has one.
+pub(super) fn latest(
+    recipe: &Recipe,
+    fetcher: &Fetcher,
+    stop: &Stop,
+) -> Result<Option<(Version, String)>, FetchError> {
+    let mut failed = None;
+    for listing in listings(recipe) {
+        match fetcher.beside(recipe.name.as_str(), &listing.url, &stop.downloads) {
+            Ok((place, text)) => {
+                let counts = |version: &Version| is_release(version) || !is_release(&recipe.version);
+                if let Some(version) = listing.versions(&text).into_iter().find(counts) {
+                    return Ok(Some((version, place)));
+                }
+            }
+            Err(error @ FetchError::Unobtainable { .. }) => failed = failed.or(Some(error)),
+            Err(error) => return Err(error),
+        }
+    }
+    failed.map_or(Ok(None), Err)
+}
+
+fn listed(recipe: &Recipe, latest: Option<Version>, listing: String) -> Listed {
+    Listed {
+        package: recipe.name.clone(),
+        version: recipe.version.clone(),
+        outdated: latest.as_ref().is_some_and(|latest| newer(latest, &recipe.version)),
+        latest,
+        listing,
+    }
+}
+
+fn shown(listed: &[Listed], paint: Paint) -> String {
+    let rows: Vec<Vec<(String, Tone)>> = listed
+        .iter()
+        .map(|Listed { package, version, latest, outdated, listing }| {
+            let (word, tone) = match latest {
+                Some(latest) if *outdated => (latest.to_string(), Tone::Odd),
+                Some(_) => ("current".to_owned(), Tone::Good),
+                None => ("unknown".to_owned(), Tone::Plain),
+            };
+            vec![
+                (package.to_string(), Tone::Plain),
+                (version.to_string(), Tone::Plain),
+                (word, tone),
+                (listing.clone(), Tone::Plain),
+            ]
+        })
+        .collect();
+    table(&[("package", false), ("version", false), ("latest", false), ("listed by", false)], &rows, paint)
+}

@@ -1,0 +1,120 @@
+//! Where versions are listed, and which versions a listing names.
+
+use super::order::compare;
+use crate::name::Version;
+use crate::recipe::{Origin, Recipe};
+
+/// A place that lists versions of a package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing {
+    /// A URL of a file: what lies beside it is looked at.
+    pub url: String,
+    /// What stands before a version in the listing.
+    before: String,
+    /// What stands after it.
+    after: String,
+}
+
+/// Where the versions of a package are listed: beside the archives of its first source, in the recipe's order, each place
+/// once. Where a git host has releases, its feed of them.
+pub fn listings(recipe: &Recipe) -> Vec<Listing> {
+    let mut found: Vec<Listing> = Vec::new();
+    let Some(Origin::Archives(archives)) = recipe.sources.first().map(|source| &source.origin) else {
+        return found;
+    };
+    for url in archives.iter().flat_map(|archive| &archive.urls) {
+        if let Some(listing) = Listing::of(url, &recipe.version)
+            && !found.contains(&listing)
+        {
+            found.push(listing);
+        }
+    }
+    found
+}
+
+impl Listing {
+    /// The listing that would name the file of `url`; none if the file's name does not have the version.
+    fn of(url: &str, version: &Version) -> Option<Self> {
+        let version = version.as_str();
+        if let Some(project) = url.strip_prefix("https://github.com/") {
+            let mut parts = project.splitn(3, '/');
+            let (owner, name, rest) = (parts.next()?, parts.next()?, parts.next()?);
+            let tag = rest.split('/').find(|part| part.contains(version))?;
+            return Some(Self {
+                url: format!("https://github.com/{owner}/{name}/releases.atom"),
+                before: format!("/releases/tag/{}", tag.split(version).next()?),
+                after: "\"".to_owned(),
+            });
+        }
+        let file = url.rsplit(['/', ':']).next()?;
+        let (before, after) = file.split_once(version)?;
+        Some(Self { url: url.to_owned(), before: before.to_owned(), after: after.to_owned() })
+    }
+
+    /// The versions that `text` names, the latest first.
+    pub fn versions(&self, text: &str) -> Vec<Version> {
+        // Pages write `+` in links as `%2B`, and in what people see as it is.
+        let text = text.replace("%2B", "+").replace("%2b", "+");
+        let mut found: Vec<Version> = Vec::new();
+        // Without something before it, a version could be the end of anything.
+        for (at, _) in text.match_indices(&self.before) {
+            let in_a_name = |c: char| c.is_ascii_alphanumeric() || "-_.+".contains(c);
+            let starts = !(text[..at].ends_with(in_a_name) && self.before.starts_with(in_a_name));
+            let rest = &text[at + self.before.len()..];
+            let Some(version) = rest.find(&self.after).map(|end| &rest[..end]) else { continue };
+            let plain = version.starts_with(|c: char| c.is_ascii_digit())
+                && version.chars().all(|c| c.is_ascii_alphanumeric() || ".-_+~".contains(c));
+            if let Some(version) = version.parse().ok().filter(|_| starts && plain)
+                && !found.contains(&version)
+            {
+                found.push(version);
+            }
+        }
+        found.sort_by(|a, b| compare(b.as_str(), a.as_str()));
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listing(url: &str, version: &str) -> Listing {
+        Listing::of(url, &version.parse().unwrap()).unwrap()
+    }
+
+    fn versions(listing: &Listing, text: &str) -> Vec<String> {
+        listing.versions(text).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn files_beside_the_archive_are_versions() {
+        let listing = listing("https://x.example/pub/pigz-2.8.tar.gz", "2.8");
+        let page = "<a href=\"pigz-2.8.tar.gz\">pigz-2.8.tar.gz</a> <a href=\"pigz-2.10.tar.gz\">..</a>
+            <a href=\"pigz-2.9.tar.gz.asc\"> <a href=\"pigz-2.9.tar.xz\"> <a href=\"libpigz-3.0.tar.gz\">
+            <a href=\"/pub/pigz-2.4.tar.gz\"> pigz-latest.tar.gz";
+        assert_eq!(versions(&listing, page), ["2.10", "2.9", "2.8", "2.4"]);
+    }
+
+    #[test]
+    fn a_distributions_additions_to_the_version_stay_outside() {
+        let listing = listing("debian:zlib/zlib_1.3.dfsg+really1.3.2.orig.tar.gz", "1.3.2");
+        let page = "zlib_1.3.dfsg%2Breally1.3.2.orig.tar.gz zlib_1.3.dfsg+really1.3.3.orig.tar.gz zlib_1.2.13.dfsg.orig.tar.gz";
+        assert_eq!(versions(&listing, page), ["1.3.3", "1.3.2"]);
+    }
+
+    #[test]
+    fn git_hosts_have_a_feed() {
+        let listing =
+            listing("https://github.com/madler/zlib/releases/download/v1.3.2/zlib-1.3.2.tar.xz", "1.3.2");
+        assert_eq!(listing.url, "https://github.com/madler/zlib/releases.atom");
+        let feed = "<link href=\"https://github.com/madler/zlib/releases/tag/v1.3.2\"/><link href=\"https://github.com/madler/zlib/releases/tag/v1.4\"/>
+            <link href=\"https://github.com/madler/zlib/releases/tag/test-5\"/>";
+        assert_eq!(versions(&listing, feed), ["1.4", "1.3.2"]);
+    }
+
+    #[test]
+    fn a_name_without_the_version_lists_nothing() {
+        assert_eq!(Listing::of("https://x.example/latest.tar.gz", &"1.0".parse().unwrap()), None);
+    }
+}

@@ -1,0 +1,136 @@
+//! What a run of the benchmark found, kept beside this file for the next one to compare with.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::Command;
+use std::{fs, thread};
+
+use indicatif::{BinaryBytes, HumanBytes};
+use serde::{Deserialize, Serialize};
+
+use crate::Result;
+use crate::measure::Figures;
+
+/// From what change on the processor time of a scenario is called worse or better: runs differ by some percent.
+const NOTABLE: f64 = 0.10;
+/// A change of less than this many seconds is noise, whatever part it is.
+const NOISE: f64 = 0.5;
+
+/// One run of the benchmark.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Record {
+    /// The commit's date and short name; `+` if the tree had changes.
+    pub(crate) commit: String,
+    pub(crate) machine: Machine,
+    pub(crate) setting: Setting,
+    pub(crate) scenarios: Vec<Scenario>,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Machine {
+    pub(crate) processor: String,
+    pub(crate) cores: usize,
+    pub(crate) memory: u64,
+}
+
+/// What was built.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Setting {
+    pub(crate) toolchain: String,
+    pub(crate) arch: String,
+    pub(crate) second: String,
+    /// Packages that were left out because their source was not at hand.
+    pub(crate) missing: Vec<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Scenario {
+    pub(crate) name: String,
+    #[serde(flatten)]
+    pub(crate) figures: Figures,
+}
+
+impl Machine {
+    pub(crate) fn this() -> Result<Self> {
+        let value = |path: &str, key: &str| -> Result<String> {
+            let text = fs::read_to_string(path)?;
+            let line = text.lines().find_map(|line| line.strip_prefix(key)?.split_once(':'));
+            Ok(line.map_or_else(String::new, |(_, value)| value.trim().to_owned()))
+        };
+        let memory = value("/proc/meminfo", "MemTotal")?;
+        Ok(Self {
+            processor: value("/proc/cpuinfo", "model name")?,
+            cores: thread::available_parallelism()?.get(),
+            memory: memory.trim_end_matches(" kB").parse::<u64>()? << 10,
+        })
+    }
+}
+
+/// The commit's date and short name.
+pub(crate) fn commit() -> Result<String> {
+    let git = |args: &[&str]| -> Result<String> {
+        let output = Command::new("git").args(args).output()?;
+        Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+    };
+    let changed = if git(&["status", "--porcelain"])?.is_empty() { "" } else { "+" };
+    Ok(git(&["log", "-1", "--format=%cs-%h"])? + changed)
+}
+
+impl Record {
+    /// The newest record in `folder` of the same work on the same machine.
+    pub(crate) fn comparable(&self, folder: &Path) -> Result<Option<Self>> {
+        let mut paths: Vec<_> = fs::read_dir(folder)?.flatten().map(|entry| entry.path()).collect();
+        paths.sort();
+        for path in
+            paths.iter().rev().filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        {
+            let text = fs::read_to_string(path)?;
+            let other: Self =
+                serde_json::from_str(&text).map_err(|error| format!("`{}`: {error}", path.display()))?;
+            if other.machine == self.machine && other.setting == self.setting && other.commit != self.commit {
+                return Ok(Some(other));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A line for each scenario, with what changed since `before`.
+    pub(crate) fn table(&self, before: Option<&Self>) -> String {
+        let mut text = format!(
+            "{:<24}{:>9}{:>10}{:>7}{:>12}{:>12}{:>12}",
+            "scenario", "CPU s", "wall s", "used", "peak memory", "read", "written"
+        );
+        if let Some(before) = before {
+            let _ = write!(text, "  CPU s since {}", before.commit);
+        }
+        text.push('\n');
+        for Scenario { name, figures } in &self.scenarios {
+            let _ = write!(
+                text,
+                "{name:<24}{:>9.2}{:>10.2}{:>6.0}%{:>12}{:>12}{:>12}",
+                figures.cpu_seconds,
+                figures.wall_seconds,
+                100.0 * figures.utilisation,
+                BinaryBytes(figures.peak_memory).to_string(),
+                HumanBytes(figures.read).to_string(),
+                HumanBytes(figures.written).to_string(),
+            );
+            let old = before.and_then(|before| before.scenarios.iter().find(|old| old.name == *name));
+            if let Some(old) = old {
+                let _ = write!(text, "  {}", change(old.figures.cpu_seconds, figures.cpu_seconds));
+            }
+            text.push('\n');
+        }
+        text
+    }
+}
+
+fn change(before: f64, now: f64) -> String {
+    let part = (now - before) / before.max(f64::EPSILON);
+    let verdict = match () {
+        () if part.abs() < NOTABLE || (now - before).abs() < NOISE => "",
+        () if part > 0.0 => "  WORSE",
+        () => "  better",
+    };
+    format!("{:+.0} %{verdict}", 100.0 * part)
+}
