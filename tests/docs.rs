@@ -49,8 +49,8 @@ fn readme_names_every_package_that_the_tests_install() {
         let from = setup.find(start).unwrap() + start.len();
         setup[from..].split(end).next().unwrap().to_owned()
     };
-    let lists =
-        ["everywhere", "compilers", "emulators", "variers"].map(|list| value(&format!("\n{list}='"), '\''));
+    let lists = ["everywhere", "compilers", "emulators", "variers", "browser"]
+        .map(|list| value(&format!("\n{list}='"), '\''));
     let debian = value("--no-install-recommends $everywhere", '"');
     let mut packages: Vec<&str> =
         lists.iter().chain([&debian]).flat_map(|list| list.split_whitespace()).collect();

@@ -2,12 +2,14 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
 mod apart;
+mod browser;
 mod check;
 mod damage;
 mod failures;
 mod full;
 mod input;
 mod killed;
+mod manual;
 mod report;
 mod reuse;
 mod runaway;
