@@ -643,3 +643,70 @@ fn passwords_in_urls_are_not_shown() {
     assert!(!error.to_string().contains("secret"), "{error}");
     assert!(!format!("{:?}", setup.events.lock().unwrap()).contains("secret"));
 }
+
+#[test]
+fn an_archive_that_nobody_knows_is_kept_under_what_it_turns_out_to_be() {
+    let server = Server::start(|request, stream| match request.path.as_str() {
+        "/page.tar" => ok(stream, b"<!DOCTYPE html><p>Not found, said nicely"),
+        "/empty.tar" => ok(stream, b""),
+        "/busy.tar" if request.number == 0 => send(stream, "503 Service Unavailable", "", b""),
+        "/busy.tar" | "/good.tar" => ok(stream, &body()),
+        _ => send(stream, "404 Not Found", "", b""),
+    });
+    let setup = Setup::new();
+    let discover = |files: &[&str], like: &SourceDigest| {
+        let urls: Vec<String> = files.iter().map(|file| server.url(file)).collect();
+        setup.fetcher().discover("thing 2", &urls, like, &|_| (), &AtomicBool::new(false))
+    };
+    let (sha256, sha512) = (Sha256::of(&body()), Sha512::of(&body()));
+    let (path, digest) = discover(&["busy.tar"], &SourceDigest::Sha256(Sha256::of(b""))).unwrap();
+    assert_eq!(digest, SourceDigest::Sha256(sha256));
+    assert_contents(&path, &body());
+    let (_, digest) =
+        discover(&["none.tar", "page.tar", "good.tar"], &SourceDigest::Sha512(Sha512::of(b""))).unwrap();
+    assert_eq!(digest, SourceDigest::Sha512(sha512));
+    let kept = [format!("sha256-{sha256}"), format!("sha512-{sha512}")];
+    assert_eq!(setup.kept(), kept);
+
+    let error = discover(&["page.tar", "empty.tar", "none.tar"], &digest).unwrap_err();
+    let text = error.to_string();
+    for expected in ["not an archive: a web page", "not an archive: nothing came", "404 Not Found"] {
+        assert!(text.contains(expected), "{text}");
+    }
+    assert_eq!(error.hints(), Vec::<String>::new(), "there is no digest to look for");
+    assert_eq!(setup.kept(), kept, "what is refused leaves nothing");
+}
+
+#[test]
+fn what_lies_beside_a_file_is_told_by_pages_pools_and_folders() {
+    let server = Server::start(|request, stream| match request.path.as_str() {
+        "/pub/" => ok(stream, b"thing-1.0.tar thing-1.1.tar"),
+        "/debian/pool/main/t/thing/" => ok(stream, b"thing_1.2.orig.tar.gz"),
+        "/simple/thing/" => ok(stream, b"<a href=\"thing-1.3.tar.gz\">"),
+        _ => send(stream, "404 Not Found", "", b""),
+    });
+    let mut setup = Setup::new();
+    setup.options.debian_mirrors = Some(vec![server.url("gone"), server.url("debian")]);
+    setup.options.pypi_index = Some(server.url("simple"));
+    fs::write(setup.folder.path().join("thing-1.4.tar"), "").unwrap();
+    let here = format!("file://{}", setup.folder.path().join("thing-1.0.tar").display());
+    let fetcher = setup.fetcher();
+    let listing = |url: &str| fetcher.listing("thing", url, &AtomicBool::new(false));
+    for (url, place, name) in [
+        (server.url("pub/"), server.url("pub/"), "thing-1.1.tar"),
+        (
+            "debian:thing/thing_1.0.orig.tar.gz".into(),
+            server.url("debian/pool/main/t/thing/"),
+            "thing_1.2.orig.tar.gz",
+        ),
+        ("pypi:thing/thing-1.0.tar.gz".into(), server.url("simple/thing/"), "thing-1.3.tar.gz"),
+        (here.clone(), here, "thing-1.4.tar"),
+    ] {
+        let (shown, text) = listing(&url).unwrap();
+        assert!(shown.contains(&place), "{shown}");
+        assert!(text.contains(name), "{text}");
+    }
+    let error = listing(&server.url("none/")).unwrap_err().to_string();
+    assert!(error.starts_with("nothing says which versions of thing there are\n"), "{error}");
+    assert!(error.contains("404 Not Found"), "{error}");
+}

@@ -98,8 +98,8 @@ fn by_upstream(
         match latest(recipe, fetcher, stop) {
             Ok(Some((version, listing))) => Ok(listed(recipe, Some(version), listing)),
             Ok(None) => Ok(listed(recipe, None, "no listing names a version".to_owned())),
-            Err(error @ FetchError::Unobtainable { .. }) => {
-                global.say(&format!("{}: {error}", recipe.name));
+            Err(error @ FetchError::NoListing { .. }) => {
+                global.say(&format!("note: {error}"));
                 Ok(listed(recipe, None, "no listing could be had".to_owned()))
             }
             Err(error) => Err(error.into()),
@@ -115,20 +115,23 @@ pub(super) fn latest(
     fetcher: &Fetcher,
     stop: &Stop,
 ) -> Result<Option<(Version, String)>, FetchError> {
-    let mut failed = None;
+    let mut asked = Vec::new();
     for listing in listings(recipe) {
-        match fetcher.beside(recipe.name.as_str(), &listing.url, &stop.downloads) {
+        match fetcher.listing(recipe.name.as_str(), &listing.url, &stop.downloads) {
             Ok((place, text)) => {
                 let counts = |version: &Version| is_release(version) || !is_release(&recipe.version);
                 if let Some(version) = listing.versions(&text).into_iter().find(counts) {
                     return Ok(Some((version, place)));
                 }
             }
-            Err(error @ FetchError::Unobtainable { .. }) => failed = failed.or(Some(error)),
+            Err(FetchError::NoListing { attempts, .. }) => asked.extend(attempts),
             Err(error) => return Err(error),
         }
     }
-    failed.map_or(Ok(None), Err)
+    if asked.is_empty() {
+        return Ok(None);
+    }
+    Err(FetchError::NoListing { label: recipe.name.to_string(), attempts: asked })
 }
 
 fn listed(recipe: &Recipe, latest: Option<Version>, listing: String) -> Listed {

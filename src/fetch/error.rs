@@ -23,6 +23,14 @@ pub enum FetchError {
         /// Whether the network was switched off.
         offline: bool,
     },
+    /// No place told what lies in it.
+    #[error("nothing says which versions of {label} there are{}", list(.attempts))]
+    NoListing {
+        /// What was wanted.
+        label: String,
+        /// Every place that was asked, in order.
+        attempts: Vec<Attempt>,
+    },
     /// The user stopped it.
     #[error("fetching {label} was interrupted")]
     Cancelled {

@@ -151,36 +151,40 @@ impl Fetcher {
         Err(search.fruitless(Vec::new()))
     }
 
-    /// What is said of the place where the file lies that `url` names (a server's list of the folder, a package index's page,
-    /// the names in a folder here), and which place that is.
-    pub fn beside(
+    /// What says which versions of something there are, and where: the page at an `https:` URL; for a file in a distribution's
+    /// pool, in a package index or here, what says what lies beside it.
+    pub fn listing(
         &self,
         label: &str,
         url: &str,
         cancel: &AtomicBool,
     ) -> Result<(String, String), FetchError> {
         let mut search = Search::new(self, label, &|_| (), cancel);
+        let places = match self.locator.places(url, &self.options) {
+            Ok(places) if url.starts_with("http") => places,
+            Ok(places) => places.into_iter().map(Place::folder).collect(),
+            Err(problem) => {
+                search.failed(url.to_owned(), problem, false);
+                Vec::new()
+            }
+        };
         for patient in [false, true] {
             if patient && search.slow.is_empty() {
                 break;
             }
-            let places = match self.locator.places(url, &self.options) {
-                Ok(places) => places,
-                Err(problem) => return Err(search.given_up(url, problem)),
-            };
-            for place in places {
+            for place in &places {
                 let shown = place.shown(url);
                 if patient && !search.slow.contains(&shown) {
                     continue;
                 }
-                match search.listing(&place, patient) {
+                match search.listing(place, patient) {
                     Ok(text) => return Ok((shown, text)),
                     Err(problem @ UrlError::Cancelled) => return Err(search.given_up(url, problem)),
                     Err(problem) => search.failed(shown, problem, patient),
                 }
             }
         }
-        Err(search.fruitless(Vec::new()))
+        Err(FetchError::NoListing { label: label.to_owned(), attempts: search.attempts })
     }
 
     fn look_up(&self, label: &str, archive: &Archive, events: &dyn Fn(Event)) -> Option<PathBuf> {
@@ -314,8 +318,7 @@ impl<'a> Search<'a> {
 
     /// What a place says of the files in it.
     fn listing(&self, place: &Place, patient: bool) -> Result<String, UrlError> {
-        if let Place::File(path) = place {
-            let folder = path.parent().unwrap_or(path);
+        if let Place::File(folder) = place {
             let failed = |source| UrlError::Io { path: folder.to_owned(), source };
             let mut names = String::new();
             for entry in fs::read_dir(folder).map_err(failed)? {
@@ -325,13 +328,10 @@ impl<'a> Search<'a> {
             return Ok(names);
         }
         let page = match place {
-            Place::Remote(url) => {
-                url.join(".").map_err(|_| UrlError::Malformed { rule: "a file is missing" })?
-            }
-            Place::Listed { page, .. } => page.clone(),
+            Place::Remote(page) | Place::Listed { page, .. } => page,
             Place::File(_) => unreachable!("it is here"),
         };
-        Ok(self.download(patient)?.page(&page, "*/*")?.1)
+        Ok(self.download(patient)?.page(page, "*/*")?.1)
     }
 
     /// A `file:` URL: copied, so that what was verified is what stays.

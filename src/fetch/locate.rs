@@ -95,6 +95,15 @@ impl Place {
         }
     }
 
+    /// The folder that a file lies in; a package index's page says what lies in it already.
+    pub(super) fn folder(self) -> Self {
+        match self {
+            Self::File(path) => Self::File(path.parent().unwrap_or(&path).to_owned()),
+            Self::Remote(url) => Self::Remote(url.join(".").unwrap_or(url)),
+            listed @ Self::Listed { .. } => listed,
+        }
+    }
+
     /// The URL to download, once a package index has been asked.
     pub(super) fn remote(&self, download: &Download<'_>) -> Result<Url, UrlError> {
         match self {

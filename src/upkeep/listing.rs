@@ -7,7 +7,7 @@ use crate::recipe::{Origin, Recipe};
 /// A place that lists versions of a package.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listing {
-    /// A URL of a file: what lies beside it is looked at.
+    /// An `https:` URL of a page, or the URL of a file beside which others lie.
     pub url: String,
     /// What stands before a version in the listing.
     before: String,
@@ -48,7 +48,8 @@ impl Listing {
         }
         let file = url.rsplit(['/', ':']).next()?;
         let (before, after) = file.split_once(version)?;
-        Some(Self { url: url.to_owned(), before: before.to_owned(), after: after.to_owned() })
+        let page = if url.starts_with("http") { url.strip_suffix(file)? } else { url };
+        Some(Self { url: page.to_owned(), before: before.to_owned(), after: after.to_owned() })
     }
 
     /// The versions that `text` names, the latest first.
@@ -90,6 +91,7 @@ mod tests {
     #[test]
     fn files_beside_the_archive_are_versions() {
         let listing = listing("https://x.example/pub/pigz-2.8.tar.gz", "2.8");
+        assert_eq!(listing.url, "https://x.example/pub/");
         let page = "<a href=\"pigz-2.8.tar.gz\">pigz-2.8.tar.gz</a> <a href=\"pigz-2.10.tar.gz\">..</a>
             <a href=\"pigz-2.9.tar.gz.asc\"> <a href=\"pigz-2.9.tar.xz\"> <a href=\"libpigz-3.0.tar.gz\">
             <a href=\"/pub/pigz-2.4.tar.gz\"> pigz-latest.tar.gz";
