@@ -111,7 +111,7 @@ pub(super) enum CliError {
     Unfinished { our_own: bool },
     #[error("the command in the sandbox failed")]
     ShellCommand,
-    #[error("{count} findings; `k3sroot lint --rules` says why there are the rules")]
+    #[error("{count} finding{}; `k3sroot lint --rules` says why there are the rules", if *.count == 1 { "" } else { "s" })]
     Findings { count: usize },
     #[error("no recipe describes `{package}`")]
     NoRecipe { package: PackageName },

@@ -90,7 +90,11 @@ impl Scaffold {
         line(format!("files = {{ {} }}", files.collect::<Vec<_>>().join(", ")));
         line("\n[identity]".to_owned());
         line(format!("purl = {}", quoted(&format!("pkg:generic/{}", self.name))));
-        line("\n[[source]]".to_owned());
+        line(String::new());
+        if !self.url.starts_with("https:") {
+            line("# Nobody has compared this with upstream's archive yet.".to_owned());
+        }
+        line("[[source]]".to_owned());
         line(format!("urls   = [{}]", quoted(&self.url.replace(self.version.as_str(), "{version}"))));
         line(format!("{} = \"{}\"", self.digest.algorithm(), self.digest.hex()));
         for rest in self.system.lines() {
