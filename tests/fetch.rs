@@ -710,3 +710,38 @@ fn what_lies_beside_a_file_is_told_by_pages_pools_and_folders() {
     assert!(error.starts_with("nothing says which versions of thing there are\n"), "{error}");
     assert!(error.contains("404 Not Found"), "{error}");
 }
+
+#[test]
+fn bytes_of_two_archives_never_become_one() {
+    let other: Vec<u8> = body().iter().map(|byte| !byte).collect();
+    let second = other.clone();
+    let server = Server::start(move |request, stream| match (request.path.as_str(), request.from) {
+        // It breaks off in the middle, each time.
+        ("/first.tar", _) => {
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 400000\r\n\r\n");
+            let _ = stream.write_all(&body()[..200_000]);
+        }
+        (_, None) => ok(stream, &second),
+        (_, Some(from)) => {
+            let range = format!("Content-Range: bytes {from}-399999/400000\r\n");
+            send(stream, "206 Partial Content", &range, &second[from..]);
+        }
+    });
+    let setup = Setup::new();
+    let urls = ["first.tar", "second.tar"].map(|file| server.url(file));
+    let like = SourceDigest::Sha256(Sha256::of(b""));
+    let found = setup.fetcher().discover("thing 2", &urls, &like, &|_| (), &AtomicBool::new(false));
+    let (path, digest) = found.unwrap();
+    assert_eq!(digest, SourceDigest::Sha256(Sha256::of(&other)));
+    assert_contents(&path, &other);
+}
+
+#[test]
+fn what_a_killed_download_left_without_a_digest_is_removed() {
+    let setup = Setup::new();
+    let _ = setup.fetcher();
+    fs::write(setup.cache().join("partial/new-abc"), "half").unwrap();
+    fs::write(setup.cache().join("partial/sha256-abc"), "half").unwrap();
+    let _ = setup.fetcher();
+    assert_eq!(setup.kept(), ["partial/sha256-abc"], "the one with a digest can be resumed");
+}

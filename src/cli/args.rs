@@ -193,7 +193,7 @@ pub(super) struct Running {
     /// Processes at once [default: the number of cores, or what there is memory for].
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) jobs: Option<u16>,
-    /// Start no further processes while the machine's load average is above this, but always keep one going.
+    /// Hold processes back, one more each second, while the machine's load average is above this; one always goes on.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) load: Option<u16>,
     /// After a failure, go on with what does not depend on it.
@@ -298,7 +298,8 @@ pub(super) struct New {
     k3sroot outdated\n  \
     k3sroot outdated --listing versions.txt\n\n\
     Each recipe's own places are asked, in their order: the folder that the archive lies in, a git host's feed of\n\
-    releases, the pool of a Debian mirror, a package index. The first that names a version counts.")]
+    releases, the pool of a Debian mirror, a package index. The first that names a version counts. A folder for a\n\
+    series of versions names those of the series only.")]
 pub(super) struct Outdated {
     /// Packages [default: all].
     #[arg(value_name = "PACKAGE")]

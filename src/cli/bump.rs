@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::args::{Bump, Global};
 use super::error::CliError;
@@ -12,7 +12,7 @@ use super::project::{Project, open_store};
 use super::{means, print};
 use crate::digest::Sha256;
 use crate::execute::{Event, Stop};
-use crate::fetch::{self, Fetcher, UnpackSpec, apply_patch, unpack};
+use crate::fetch::{self, FetchError, Fetcher, Obtained, UnpackSpec, apply_patch, unpack};
 use crate::name::Version;
 use crate::plan::policy::SOURCE_DATE_EPOCH;
 use crate::recipe::{Archive, Origin, Recipe, Source};
@@ -45,14 +45,18 @@ pub(super) fn run(global: &Global, args: &Bump) -> Result<(), CliError> {
     let archives = work.archives(&mut edit, &version, args.leave_out)?;
     let folder = store.temp_dir("bump")?;
     let tree = folder.path().join("new");
-    work.unpack(&archives, &tree)?;
+    work.unpack(&version, &archives, &tree)?;
     let old = folder.path().join("old");
     // Without it there is no comparison, which is said where it is missed.
-    let old = work.earlier().and_then(|archives| work.unpack(&archives, &old)).map(|()| old);
+    let unpacked = work.earlier().and_then(|archives| work.unpack(&recipe.version, &archives, &old));
+    let old = unpacked.is_ok().then_some(old);
     drop(printer);
+    if stop.is_thrown() {
+        return Err(CliError::Stopped);
+    }
     let mut open = Vec::new();
     let mut said = Vec::new();
-    licenses(recipe, &mut edit, &tree, old.as_deref().ok(), &mut said, &mut open)?;
+    licenses(recipe, &mut edit, &tree, old.as_deref(), &mut said, &mut open)?;
     patches(recipe, &tree, &mut said, &mut open);
     let changed = edit.finish();
     let shown = diffy::create_patch(&text, &changed).to_string();
@@ -102,7 +106,7 @@ impl Work<'_> {
         edit: &mut Edit,
         version: &Version,
         leave_out: bool,
-    ) -> Result<Vec<Option<PathBuf>>, CliError> {
+    ) -> Result<Vec<Option<Obtained>>, CliError> {
         let label = format!("{} {version}", self.recipe.name);
         let mut paths = Vec::new();
         for (number, source) in self.recipe.sources.iter().enumerate() {
@@ -113,25 +117,33 @@ impl Work<'_> {
             let mut first = None;
             let mut gone = Vec::new();
             for (at, archive) in archives.iter().enumerate() {
-                let urls = edit.urls(number, at)?;
-                if !urls.iter().any(|url| url.contains("{version}")) {
-                    // It does not follow the package's version.
-                    first = first.or(Some(
-                        self.fetcher
-                            .obtain(&wanted(&label, &[archive]), self.events, &self.stop.downloads)?
-                            .path,
-                    ));
+                // What has no placeholder names the same bytes whatever the version.
+                let urls: Vec<String> = edit
+                    .urls(number, at)?
+                    .iter()
+                    .filter(|url| url.contains("{version}"))
+                    .map(|url| url.replace("{version}", version.as_str()))
+                    .collect();
+                if urls.is_empty() {
+                    let wanted = wanted(&label, &[archive]);
+                    let Obtained { path, .. } =
+                        self.fetcher.obtain(&wanted, self.events, &self.stop.downloads)?;
+                    first = first.or(Some(Obtained { index: at, path }));
                     continue;
                 }
-                let urls: Vec<String> =
-                    urls.iter().map(|url| url.replace("{version}", version.as_str())).collect();
                 match self.fetcher.discover(&label, &urls, &archive.digest, self.events, &self.stop.downloads)
                 {
+                    Ok((path, digest)) if digest == archive.digest => {
+                        let version = version.clone();
+                        return Err(CliError::SameBytes { package: self.recipe.name.clone(), version, path });
+                    }
                     Ok((path, digest)) => {
                         edit.digest(number, at, &digest)?;
-                        first = first.or(Some(path));
+                        first = first.or(Some(Obtained { index: at, path }));
                     }
-                    Err(_) if leave_out && archives.len() > gone.len() + 1 => gone.push(at),
+                    Err(FetchError::Unobtainable { .. }) if leave_out && archives.len() > gone.len() + 1 => {
+                        gone.push(at);
+                    }
                     Err(error) => return Err(error.into()),
                 }
             }
@@ -145,24 +157,33 @@ impl Work<'_> {
     }
 
     /// The archives of the recipe as it is.
-    fn earlier(&self) -> Result<Vec<Option<PathBuf>>, CliError> {
+    fn earlier(&self) -> Result<Vec<Option<Obtained>>, CliError> {
         let label = format!("{} {}", self.recipe.name, self.recipe.version);
         let path = |source: &Source| match &source.origin {
             Origin::Local(_) => Ok(None),
             Origin::Archives(archives) => {
                 let wanted = wanted(&label, &archives.iter().collect::<Vec<_>>());
-                Ok(Some(self.fetcher.obtain(&wanted, self.events, &self.stop.downloads)?.path))
+                Ok(Some(self.fetcher.obtain(&wanted, self.events, &self.stop.downloads)?))
             }
         };
         self.recipe.sources.iter().map(path).collect()
     }
 
-    /// Makes the tree that is built, without its patches and our own files.
-    fn unpack(&self, archives: &[Option<PathBuf>], tree: &Path) -> Result<(), CliError> {
+    /// Makes the tree of a version that is built, without its patches and our own files.
+    fn unpack(&self, version: &Version, archives: &[Option<Obtained>], tree: &Path) -> Result<(), CliError> {
         for (source, archive) in self.recipe.sources.iter().zip(archives) {
-            let (Some(path), Origin::Archives(all)) = (archive, &source.origin) else { continue };
-            let nested = all.iter().find_map(|archive| archive.nested.as_deref());
-            let spec = UnpackSpec { nested, only: &source.only, strip_top: true, mtime: SOURCE_DATE_EPOCH };
+            let (Some(Obtained { index, path }), Origin::Archives(all)) = (archive, &source.origin) else {
+                continue;
+            };
+            // In the recipe as it was read, the version is written out.
+            let nested = all.get(*index).and_then(|archive| archive.nested.as_deref());
+            let nested = nested.map(|glob| glob.replace(self.recipe.version.as_str(), version.as_str()));
+            let spec = UnpackSpec {
+                nested: nested.as_deref(),
+                only: &source.only,
+                strip_top: true,
+                mtime: SOURCE_DATE_EPOCH,
+            };
             let dest = source.into.as_ref().map_or_else(|| tree.to_owned(), |into| tree.join(into));
             unpack(path, &spec, &dest).map_err(|source| CliError::Unpack { path: path.clone(), source })?;
         }

@@ -138,6 +138,8 @@ pub(super) enum CliError {
     NoListing { package: PackageName },
     #[error("{package} has version {version} already")]
     SameVersion { package: PackageName, version: Version },
+    #[error("the archive of {package} {version} has the bytes of the version that the recipe has: `{}`", path.display())]
+    SameBytes { package: PackageName, version: Version, path: PathBuf },
     #[error("left to do:\n{}", open.iter().map(|item| format!("- {}", item.replace('\n', "\n  "))).collect::<Vec<_>>().join("\n"))]
     BumpOpen { open: Vec<String> },
     #[error("cannot unpack `{}`", path.display())]

@@ -76,7 +76,8 @@ impl Jobserver {
         let (running, over) = mpsc::channel::<()>();
         thread::Builder::new().name("load".to_owned()).spawn(move || {
             while over.recv_timeout(limit.interval) == Err(RecvTimeoutError::Timeout) {
-                let Some(load) = (limit.measure)() else { return };
+                // What cannot be told is no reason to wait.
+                let load = (limit.measure)().unwrap_or(0.0);
                 let held = withheld.load(Ordering::Relaxed);
                 // A token that is in use comes back when its process ends: then there is one to be had.
                 let changed = if load > limit.load {

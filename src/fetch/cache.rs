@@ -129,7 +129,8 @@ pub(super) struct Cache {
 impl Cache {
     pub(super) fn open(folder: &Path) -> Result<Self, FetchError> {
         let partial = folder.join("partial");
-        fs::create_dir_all(&partial).map_err(|source| FetchError::Cache { path: partial, source })?;
+        fs::create_dir_all(&partial).map_err(|source| FetchError::Cache { path: partial.clone(), source })?;
+        remove_abandoned(&partial);
         Ok(Self { folder: folder.to_owned(), verifier: Verifier::default() })
     }
 
@@ -153,7 +154,7 @@ impl Cache {
     pub(super) fn unknown(&self, like: &SourceDigest) -> Result<Partial<'_>, UrlError> {
         let folder = self.folder.join("partial");
         let failed = |source| UrlError::Cache { path: folder.clone(), source };
-        let made = tempfile::Builder::new().prefix("new-").tempfile_in(&folder).map_err(failed)?;
+        let made = tempfile::Builder::new().prefix(UNKNOWN).tempfile_in(&folder).map_err(failed)?;
         let (file, path) = made.keep().map_err(|error| failed(error.error))?;
         let file = Flock::lock(file, FlockArg::LockExclusiveNonblock);
         Ok(Partial {
@@ -223,6 +224,21 @@ impl Cache {
     }
 }
 
+/// Removes what was of no digest yet when its download was killed.
+fn remove_abandoned(partial: &Path) {
+    for entry in fs::read_dir(partial).into_iter().flatten().flatten() {
+        let unknown = entry.file_name().to_string_lossy().starts_with(UNKNOWN);
+        // Whoever still writes one holds its lock.
+        let file = File::open(entry.path()).ok().filter(|_| unknown);
+        if file.is_some_and(|file| Flock::lock(file, FlockArg::LockExclusiveNonblock).is_ok()) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// How the names of partial files begin that have no digest yet.
+const UNKNOWN: &str = "new-";
+
 fn file_name(digest: &SourceDigest) -> String {
     format!("{}-{}", digest.algorithm(), digest.hex())
 }
@@ -264,6 +280,14 @@ impl Partial<'_> {
         (&*self.file).take(HEAD as u64).read_to_end(&mut self.head)?;
         self.file.seek(SeekFrom::End(0))?;
         Ok(())
+    }
+
+    /// Lets go of what earlier attempts brought, where no digest would tell whether the rest belongs to it.
+    pub(super) fn begin(&mut self) -> Result<(), UrlError> {
+        match self.expected {
+            Expected::Like(_) if self.bytes > 0 => self.restart(),
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn restart(&mut self) -> Result<(), UrlError> {

@@ -116,6 +116,7 @@ impl Download<'_> {
     }
 
     fn try_once(&self, url: &Url, partial: &mut Partial<'_>) -> Result<(), UrlError> {
+        partial.begin()?;
         let mut from = partial.bytes();
         let (mut head, mut transfer) = self.http.get(url, from, None, self.patient, self.cancel)?;
         if head.status == StatusCode::RANGE_NOT_SATISFIABLE {

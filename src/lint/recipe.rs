@@ -76,21 +76,15 @@ fn sources(file: &File<'_>, recipe: &Recipe, findings: &mut Vec<Finding>) {
             let message = "the first archive has no https URL, and nothing says why".to_owned();
             findings.push(file.at(Rule::Upstream, span, message));
         }
-        // As they are written: in the recipe the version stands in them.
-        for url in archives.iter().flat_map(|archive| &archive.urls) {
-            if url.starts_with("file:") {
-                let span = file.word(&keys, "file:");
-                findings.push(file.at(Rule::FileUrl, span, "a URL begins with `file:`".to_owned()));
-            }
-            let version = recipe.version.as_str();
-            if version.len() > 2 && url.contains(version) && file.text.contains(url.as_str()) {
-                let span = file.word(&keys, url);
-                findings.push(file.at(
-                    Rule::UrlVersion,
-                    span,
-                    format!("the URL has `{version}` written out"),
-                ));
-            }
+    }
+    let version = recipe.version.as_str();
+    for (url, span) in file.urls() {
+        if url.starts_with("file:") {
+            findings.push(file.at(Rule::FileUrl, span.clone(), "a URL begins with `file:`".to_owned()));
+        }
+        // A short one may stand for something else.
+        if version.len() > 2 && url.contains(version) {
+            findings.push(file.at(Rule::UrlVersion, span, format!("the URL has `{version}` written out")));
         }
     }
 }

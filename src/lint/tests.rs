@@ -97,6 +97,12 @@ fn every_rule_finds_what_breaks_it_and_where() {
         ("\"good:good\"", "\"good\"", Rule::Identity, "cpe  = \"good\""),
         ("https://good.example/good", "debian:good/good", Rule::Upstream, "[[source]]"),
         (
+            "https://good.example/good-",
+            "https://good.example/1.2.3/good-",
+            Rule::UrlVersion,
+            "urls    = [\"https://good.example/1.2.3/good-{version}.tar.xz\", \"debian:good/good_{version}.orig.tar.xz\"]",
+        ),
+        (
             "good-{version}.tar.xz",
             "good-1.2.3.tar.xz",
             Rule::UrlVersion,

@@ -29,6 +29,23 @@ impl<'a> File<'a> {
         Finding { rule, path: self.path.to_owned(), text: self.text.to_owned(), span, message }
     }
 
+    /// The URLs of its sources as they are written, and where they stand.
+    pub(super) fn urls(&self) -> Vec<(&str, Range<usize>)> {
+        fn of<'t>(tables: &'t Spanned<DeValue<'_>>, urls: &mut Vec<(&'t str, Range<usize>)>) {
+            for table in tables.get_ref().as_array().into_iter().flatten() {
+                let list = table.get_ref().get("urls").and_then(|urls| urls.get_ref().as_array());
+                let list = list.into_iter().flatten();
+                urls.extend(list.filter_map(|url| Some((url.get_ref().as_str()?, url.span()))));
+                table.get_ref().get("archive").into_iter().for_each(|archives| of(archives, urls));
+            }
+        }
+        let mut urls = Vec::new();
+        if let Some(sources) = self.table.as_ref().and_then(|table| table.get_ref().get("source")) {
+            of(sources, &mut urls);
+        }
+        urls
+    }
+
     /// Whether there is a comment on the line of a place, or on the one above or below.
     pub(super) fn explained(&self, span: &Range<usize>) -> bool {
         let number = self.text[..span.start].matches('\n').count();

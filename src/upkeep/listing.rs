@@ -47,6 +47,14 @@ impl Listing {
             });
         }
         let file = url.rsplit(['/', ':']).next()?;
+        // A folder for each version says nothing of the others: what lists the folders does.
+        let parts: Vec<&str> = url.split('/').collect();
+        let folder = parts.iter().take(parts.len() - 1).position(|part| part.contains(version));
+        if let Some(at) = folder.filter(|_| url.starts_with("http")) {
+            let (before, after) = parts[at].split_once(version)?;
+            let url = parts[..at].join("/") + "/";
+            return Some(Self { url, before: before.to_owned(), after: format!("{after}/") });
+        }
         let (before, after) = file.split_once(version)?;
         let page = if url.starts_with("http") { url.strip_suffix(file)? } else { url };
         Some(Self { url: page.to_owned(), before: before.to_owned(), after: after.to_owned() })
@@ -57,10 +65,11 @@ impl Listing {
         // Pages write `+` in links as `%2B`, and in what people see as it is.
         let text = text.replace("%2B", "+").replace("%2b", "+");
         let mut found: Vec<Version> = Vec::new();
-        // Without something before it, a version could be the end of anything.
+        // In the middle of a name it could be the end of anything.
         for (at, _) in text.match_indices(&self.before) {
             let in_a_name = |c: char| c.is_ascii_alphanumeric() || "-_.+".contains(c);
-            let starts = !(text[..at].ends_with(in_a_name) && self.before.starts_with(in_a_name));
+            let continues = self.before.is_empty() || self.before.starts_with(in_a_name);
+            let starts = !(continues && text[..at].ends_with(in_a_name));
             let rest = &text[at + self.before.len()..];
             let Some(version) = rest.find(&self.after).map(|end| &rest[..end]) else { continue };
             let plain = version.starts_with(|c: char| c.is_ascii_digit())
@@ -103,6 +112,25 @@ mod tests {
         let listing = listing("debian:zlib/zlib_1.3.dfsg+really1.3.2.orig.tar.gz", "1.3.2");
         let page = "zlib_1.3.dfsg%2Breally1.3.2.orig.tar.gz zlib_1.3.dfsg+really1.3.3.orig.tar.gz zlib_1.2.13.dfsg.orig.tar.gz";
         assert_eq!(versions(&listing, page), ["1.3.3", "1.3.2"]);
+    }
+
+    #[test]
+    fn folders_of_versions_are_listed_by_the_one_above() {
+        let listing = listing("https://x.example/gnu/gcc/gcc-14.3.0/gcc-14.3.0.tar.xz", "14.3.0");
+        assert_eq!(listing.url, "https://x.example/gnu/gcc/");
+        assert_eq!(
+            versions(&listing, "<a href=\"gcc-14.3.0/\"> <a href=\"gcc-15.1.0/\"> gcc-16.tar"),
+            ["15.1.0", "14.3.0"]
+        );
+    }
+
+    #[test]
+    fn a_name_that_begins_with_the_version_has_no_versions_inside() {
+        let listing = listing("https://x.example/archive/1.10.tar.gz", "1.10");
+        assert_eq!(
+            versions(&listing, "<a href=\"1.10.tar.gz\"> <a href=\"1.9.tar.gz\"> old-3.0.tar.gz"),
+            ["1.10", "1.9"]
+        );
     }
 
     #[test]

@@ -66,14 +66,17 @@ impl Machine {
     }
 }
 
-/// The commit's date and short name.
+/// The commit's time and short name, so that records are in order of time.
 pub(crate) fn commit() -> Result<String> {
     let git = |args: &[&str]| -> Result<String> {
         let output = Command::new("git").args(args).output()?;
+        if !output.status.success() {
+            return Err(format!("git {args:?}: {}", output.status).into());
+        }
         Ok(String::from_utf8(output.stdout)?.trim().to_owned())
     };
     let changed = if git(&["status", "--porcelain"])?.is_empty() { "" } else { "+" };
-    Ok(git(&["log", "-1", "--format=%cs-%h"])? + changed)
+    Ok(git(&["log", "-1", "--date=format:%Y-%m-%dT%H%M", "--format=%cd-%h"])? + changed)
 }
 
 impl Record {

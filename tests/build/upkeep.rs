@@ -129,6 +129,47 @@ fn a_version_that_cannot_be_had_changes_nothing() {
 }
 
 #[test]
+fn archives_that_cannot_be_had_stay_unless_they_may_be_left_out() {
+    let workspace = upstream();
+    let folder = workspace.path("upstream").display().to_string();
+    let source = |file: &str, digest: &str| {
+        format!("[[source.archive]]\nurls = [\"file://{folder}/{file}\"]\nsha256 = \"{digest}\"\n\n")
+    };
+    let recipe = workspace.read("recipes/libword.toml");
+    let (start, end) = (recipe.find("urls ").unwrap(), recipe.find("patches ").unwrap());
+    let archives = [
+        source("libword-{version}.tar.gz", workspace.digest()),
+        source("libword_{version}.orig.tar.gz", &"1".repeat(64)),
+    ];
+    workspace.edit("recipes/libword.toml", &recipe[start..end], "");
+    workspace.edit("recipes/libword.toml", "[needs]", &(archives.concat() + "[needs]"));
+    let recipe = workspace.read("recipes/libword.toml");
+    let run = workspace.run("bump", &["libword", "1.3"]);
+    assert_eq!(run.code, Some(1));
+    assert!(run.stderr.contains("upstream/libword_1.3.orig.tar.gz"), "{}", run.stderr);
+    assert_eq!(
+        workspace.read("recipes/libword.toml"),
+        recipe,
+        "the first archive was had, and nothing is written"
+    );
+
+    let run = workspace.run("bump", &["libword", "1.3", "--leave-out"]);
+    assert!(run.stderr.starts_with("libword 1.3: "), "{}", run.stderr);
+    let recipe = workspace.read("recipes/libword.toml");
+    assert!(recipe.contains("version  = \"1.3\"") && !recipe.contains(".orig"), "{recipe}");
+    let run = workspace.build(&["libword"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+
+    // The new archive is the old one under another name.
+    fs::copy(workspace.path("upstream/libword-1.3.tar.gz"), workspace.path("upstream/libword-1.5.tar.gz"))
+        .unwrap();
+    let run = workspace.run("bump", &["libword", "1.5"]);
+    assert_eq!(run.code, Some(1));
+    assert!(run.stderr.contains("has the bytes of the version that the recipe has"), "{}", run.stderr);
+    assert_eq!(workspace.read("recipes/libword.toml"), recipe);
+}
+
+#[test]
 fn versions_may_come_from_a_file() {
     let workspace = Workspace::new();
     fs::write(workspace.path("versions"), "# ours\nlibword 1.10\nother 3 # unknown\n\n").unwrap();
