@@ -299,7 +299,8 @@ pub(super) struct New {
     k3sroot outdated --listing versions.txt\n\n\
     Each recipe's own places are asked, in their order: the folder that the archive lies in, a git host's feed of\n\
     releases, the pool of a Debian mirror, a package index. The first that names a version counts. A folder for a\n\
-    series of versions names those of the series only.")]
+    series of versions names those of the series only.\n\n\
+    Exit status: 0 the latest version of each is known, 1 of some it is not.")]
 pub(super) struct Outdated {
     /// Packages [default: all].
     #[arg(value_name = "PACKAGE")]

@@ -16,7 +16,7 @@ use crate::fetch::{self, FetchError, Fetcher, Obtained, UnpackSpec, apply_patch,
 use crate::name::Version;
 use crate::plan::policy::SOURCE_DATE_EPOCH;
 use crate::recipe::{Archive, Origin, Recipe, Source};
-use crate::upkeep::Edit;
+use crate::upkeep::{Edit, newer};
 
 /// What everything here goes by.
 struct Work<'a> {
@@ -68,6 +68,9 @@ pub(super) fn run(global: &Global, args: &Bump) -> Result<(), CliError> {
     for line in said {
         global.say(line.trim_end());
     }
+    if newer(&recipe.version, &version) {
+        global.say(&format!("note: {version} is older than {}", recipe.version));
+    }
     if !args.dry_run {
         // Whole or not at all.
         let folder = recipe.path.parent().unwrap_or(Path::new("."));
@@ -77,6 +80,11 @@ pub(super) fn run(global: &Global, args: &Bump) -> Result<(), CliError> {
         let mode = fs::metadata(&recipe.path).map_err(failed("write"))?.permissions();
         file.as_file().set_permissions(mode).map_err(failed("write"))?;
         file.persist(&recipe.path).map_err(|error| failed("write")(error.error))?;
+        global.say(&format!(
+            "wrote {}\nnext: compare the digests with what upstream publishes, `k3sroot build --arch amd64 {}`, `make digests`",
+            recipe.path.display(),
+            recipe.name
+        ));
     }
     if open.is_empty() { Ok(()) } else { Err(CliError::BumpOpen { open }) }
 }
@@ -87,7 +95,7 @@ impl Work<'_> {
         let version = match &args.version {
             Some(version) => version.clone(),
             None => match latest(recipe, self.fetcher, self.stop)? {
-                Some((version, _)) if crate::upkeep::newer(&version, &recipe.version) => version,
+                Some((version, _)) if newer(&version, &recipe.version) => version,
                 Some((_, listing)) => {
                     return Err(CliError::NothingNewer { package: recipe.name.clone(), listing });
                 }
@@ -115,7 +123,7 @@ impl Work<'_> {
                 continue;
             };
             let mut first = None;
-            let mut gone = Vec::new();
+            let (mut gone, mut tried) = (Vec::new(), Vec::new());
             for (at, archive) in archives.iter().enumerate() {
                 // What has no placeholder names the same bytes whatever the version.
                 let urls: Vec<String> = edit
@@ -141,11 +149,19 @@ impl Work<'_> {
                         edit.digest(number, at, &digest)?;
                         first = first.or(Some(Obtained { index: at, path }));
                     }
-                    Err(FetchError::Unobtainable { .. }) if leave_out && archives.len() > gone.len() + 1 => {
+                    Err(FetchError::Unobtainable { attempts, .. }) => {
                         gone.push(at);
+                        tried.extend(attempts);
                     }
                     Err(error) => return Err(error.into()),
                 }
+            }
+            if !gone.is_empty() && (first.is_none() || !leave_out) {
+                return Err(CliError::ArchivesGone {
+                    label,
+                    others: first.is_some(),
+                    source: FetchError::NoArchive { attempts: tried },
+                });
             }
             // From the end, so that the numbers of the others stay.
             for at in gone.into_iter().rev() {

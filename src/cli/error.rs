@@ -136,10 +136,19 @@ pub(super) enum CliError {
     NothingNewer { package: PackageName, listing: String },
     #[error("no listing names a version of {package}: give the version")]
     NoListing { package: PackageName },
+    #[error("of {unknown} of {all} packages the latest version is not known: see `unknown` above")]
+    LatestUnknown { unknown: usize, all: usize },
+    #[error("`{text}` is no SPDX expression: {reason}")]
+    NoExpression { text: String, reason: String },
     #[error("{package} has version {version} already")]
     SameVersion { package: PackageName, version: Version },
     #[error("the archive of {package} {version} has the bytes of the version that the recipe has: `{}`", path.display())]
     SameBytes { package: PackageName, version: Version, path: PathBuf },
+    #[error(
+        "not every archive of {label} could be had{}",
+        if *others { "; `--leave-out` takes those out of the recipe that could not" } else { "" }
+    )]
+    ArchivesGone { label: String, others: bool, source: FetchError },
     #[error("left to do:\n{}", open.iter().map(|item| format!("- {}", item.replace('\n', "\n  "))).collect::<Vec<_>>().join("\n"))]
     BumpOpen { open: Vec<String> },
     #[error("cannot unpack `{}`", path.display())]

@@ -1,6 +1,21 @@
 //! The command line: clap types, one file per verb, the printer. The only code that prints, reads the environment or
 //! exits. stdout is data, stderr is talk.
 
+// What cannot be said, because nobody listens any more or a disk is full, must not end a build: the standard library's
+// macros of these names panic.
+macro_rules! eprint {
+    ($($words:tt)*) => {{
+        use std::io::Write as _;
+        let _ = write!(std::io::stderr(), $($words)*);
+    }};
+}
+macro_rules! eprintln {
+    ($($words:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($words)*);
+    }};
+}
+
 mod args;
 mod build;
 mod bump;

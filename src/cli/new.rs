@@ -30,6 +30,12 @@ pub(super) fn run(global: &Global, args: &New) -> Result<(), CliError> {
         Some(version) => version.clone(),
         None => named_by(&args.url).map(|(_, version)| version).ok_or_else(|| CliError::NoVersion)?,
     };
+    if let Some(license) = &args.license {
+        spdx::Expression::parse(license).map_err(|error| CliError::NoExpression {
+            text: license.clone(),
+            reason: error.reason.to_string(),
+        })?;
+    }
     let homepage = match &args.homepage {
         Some(homepage) => homepage.clone(),
         None => homepage(&args.url).ok_or(CliError::NoHomepage)?,

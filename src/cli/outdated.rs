@@ -28,23 +28,29 @@ struct Listed {
     version: Version,
     /// The latest version that is listed; none if no listing could be had.
     latest: Option<Version>,
-    /// Whether that is later than the recipe's.
-    outdated: bool,
-    /// Which listing says so, or why there is none.
-    listing: String,
+    /// Whether that is later than the recipe's, if it is known.
+    outdated: Option<bool>,
+    /// Which listing says so.
+    listing: Option<String>,
 }
 
 pub(super) fn run(global: &Global, args: &Outdated) -> Result<(), CliError> {
     let project = Project::load(global)?;
     let recipes = wanted(&project, &args.packages)?;
     let listed = if let Some(path) = &args.listing {
-        by_file(&recipes, path)?
+        by_file(&recipes, args.packages.is_empty(), path)?
     } else {
         let store = open_store(global)?;
         let fetcher = means::fetcher(&args.sources, &store)?;
         by_upstream(global, &recipes, &fetcher, &means::stop())?
     };
-    if args.json { print_json(&listed) } else { print(&shown(&listed, Paint(colour(&std::io::stdout())))) }
+    if args.json {
+        print_json(&listed)?;
+    } else {
+        print(&shown(&listed, Paint(colour(&std::io::stdout()))))?;
+    }
+    let unknown = listed.iter().filter(|listed| listed.latest.is_none()).count();
+    if unknown == 0 { Ok(()) } else { Err(CliError::LatestUnknown { unknown, all: listed.len() }) }
 }
 
 /// The recipes of packages that come from elsewhere.
@@ -58,7 +64,7 @@ fn wanted<'a>(project: &'a Project, packages: &[PackageName]) -> Result<Vec<&'a 
 }
 
 /// What a file of lines `package version` says.
-fn by_file(recipes: &[&Recipe], path: &Path) -> Result<Vec<Listed>, CliError> {
+fn by_file(recipes: &[&Recipe], all: bool, path: &Path) -> Result<Vec<Listed>, CliError> {
     let shown = path.display();
     let text = fs::read_to_string(path)
         .map_err(|source| CliError::Io { what: format!("read `{shown}`"), source })?;
@@ -70,17 +76,27 @@ fn by_file(recipes: &[&Recipe], path: &Path) -> Result<Vec<Listed>, CliError> {
         }
         let entry = line.split_once(char::is_whitespace);
         let entry =
-            entry.and_then(|(package, version)| Some((package.parse().ok()?, version.trim().parse().ok()?)));
+            entry.and_then(|(package, version)| Some((package.parse().ok()?, numbered(version.trim())?)));
         let (package, version) =
             entry.ok_or_else(|| CliError::ListingLine { path: path.to_owned(), line: number + 1 })?;
         known.insert(package, version);
     }
     let listed = recipes.iter().map(|recipe| {
-        let latest = known.get(&recipe.name).cloned();
-        let listing = if latest.is_some() { shown.to_string() } else { format!("not in {shown}") };
-        listed(recipe, latest, listing)
+        let latest = known.remove(&recipe.name);
+        listed(recipe, latest.map(|latest| (latest, shown.to_string())))
     });
-    Ok(listed.collect())
+    let listed: Vec<Listed> = listed.collect();
+    if !known.is_empty() && all {
+        let names: Vec<&str> = known.keys().map(PackageName::as_str).collect();
+        eprintln!("warning: no recipe describes what {shown} also names: {}", names.join(", "));
+    }
+    Ok(listed)
+}
+
+/// A version as a tag may write it, with a `v` before the number.
+fn numbered(text: &str) -> Option<Version> {
+    let version = text.strip_prefix('v').unwrap_or(text);
+    version.parse().ok().filter(|_| version.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 fn by_upstream(
@@ -96,11 +112,10 @@ fn by_upstream(
     })?;
     let ask = |recipe: &&Recipe| -> Result<Listed, CliError> {
         match latest(recipe, fetcher, stop) {
-            Ok(Some((version, listing))) => Ok(listed(recipe, Some(version), listing)),
-            Ok(None) => Ok(listed(recipe, None, "no listing names a version".to_owned())),
+            Ok(found) => Ok(listed(recipe, found)),
             Err(error @ FetchError::NoListing { .. }) => {
                 global.say(&format!("note: {error}"));
-                Ok(listed(recipe, None, "no listing could be had".to_owned()))
+                Ok(listed(recipe, None))
             }
             Err(error) => Err(error.into()),
         }
@@ -134,11 +149,12 @@ pub(super) fn latest(
     Err(FetchError::NoListing { label: recipe.name.to_string(), attempts: asked })
 }
 
-fn listed(recipe: &Recipe, latest: Option<Version>, listing: String) -> Listed {
+fn listed(recipe: &Recipe, found: Option<(Version, String)>) -> Listed {
+    let (latest, listing) = found.unzip();
     Listed {
         package: recipe.name.clone(),
         version: recipe.version.clone(),
-        outdated: latest.as_ref().is_some_and(|latest| newer(latest, &recipe.version)),
+        outdated: latest.as_ref().map(|latest| newer(latest, &recipe.version)),
         latest,
         listing,
     }
@@ -149,15 +165,16 @@ fn shown(listed: &[Listed], paint: Paint) -> String {
         .iter()
         .map(|Listed { package, version, latest, outdated, listing }| {
             let (word, tone) = match latest {
-                Some(latest) if *outdated => (latest.to_string(), Tone::Odd),
-                Some(_) => ("current".to_owned(), Tone::Good),
+                Some(latest) if *outdated == Some(true) => (latest.to_string(), Tone::Odd),
+                Some(latest) if latest == version => ("current".to_owned(), Tone::Good),
+                Some(latest) => (format!("{latest}, older"), Tone::Plain),
                 None => ("unknown".to_owned(), Tone::Plain),
             };
             vec![
                 (package.to_string(), Tone::Plain),
                 (version.to_string(), Tone::Plain),
                 (word, tone),
-                (listing.clone(), Tone::Plain),
+                (listing.clone().unwrap_or_default(), Tone::Plain),
             ]
         })
         .collect();

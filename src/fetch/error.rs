@@ -23,6 +23,12 @@ pub enum FetchError {
         /// Whether the network was switched off.
         offline: bool,
     },
+    /// Not every archive of a version whose digests nobody knows yet could be had.
+    #[error("these places were tried{}", list(.attempts))]
+    NoArchive {
+        /// Every URL that was tried, in order.
+        attempts: Vec<Attempt>,
+    },
     /// No place told what lies in it.
     #[error("nothing says which versions of {label} there are{}", list(.attempts))]
     NoListing {

@@ -76,6 +76,8 @@ fn a_newer_version_is_found_and_taken_over() {
     -The fixtures are under k3sroot's own licence.
     +The fixtures are under k3sroot's own terms.
     patch 0001-say-that-it-is-patched.patch: applies
+    wrote recipes/libword.toml
+    next: compare the digests with what upstream publishes, `k3sroot build --arch [arch] libword`, `make digests`
     error: left to do:
     - the licence text `COPYING` has changed: read it, and whether `spdx` still says what it does
     ");
@@ -101,6 +103,8 @@ fn a_patch_that_no_longer_applies_is_named() {
     assert_eq!(run.code, Some(1), "{}", run.stderr);
     insta::assert_snapshot!(said(&run), @r"
     licence text COPYING: the same
+    wrote recipes/libword.toml
+    next: compare the digests with what upstream publishes, `k3sroot build --arch [arch] libword`, `make digests`
     error: left to do:
     - patch `0001-say-that-it-is-patched.patch`, line 3: there is no file `place.c` to change
       if upstream has taken it, remove it
@@ -146,7 +150,12 @@ fn archives_that_cannot_be_had_stay_unless_they_may_be_left_out() {
     let recipe = workspace.read("recipes/libword.toml");
     let run = workspace.run("bump", &["libword", "1.3"]);
     assert_eq!(run.code, Some(1));
-    assert!(run.stderr.contains("upstream/libword_1.3.orig.tar.gz"), "{}", run.stderr);
+    insta::assert_snapshot!(run.error(), @r"
+    error: not every archive of libword 1.3 could be had; `--leave-out` takes those out of the recipe that could not
+      ╰─ these places were tried
+           file://upstream/libword_1.3.orig.tar.gz
+             cannot use `upstream/libword_1.3.orig.tar.gz`: No such file or directory (os error 2)
+    ");
     assert_eq!(
         workspace.read("recipes/libword.toml"),
         recipe,
@@ -159,6 +168,11 @@ fn archives_that_cannot_be_had_stay_unless_they_may_be_left_out() {
     assert!(recipe.contains("version  = \"1.3\"") && !recipe.contains(".orig"), "{recipe}");
     let run = workspace.build(&["libword"]);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
+
+    let none = workspace.run("bump", &["libword", "7", "--leave-out"]);
+    assert_eq!(none.code, Some(1));
+    assert!(none.stderr.contains("error: not every archive of libword 7 could be had\n"), "{}", none.stderr);
+    assert_eq!(workspace.read("recipes/libword.toml"), recipe, "one must stay");
 
     // The new archive is the old one under another name.
     fs::copy(workspace.path("upstream/libword-1.3.tar.gz"), workspace.path("upstream/libword-1.5.tar.gz"))
@@ -186,7 +200,15 @@ fn versions_may_come_from_a_file() {
       }
     ]
     "#);
-    fs::write(workspace.path("versions"), "libword 1.10\nlibword\n").unwrap();
+    assert_eq!(run.stderr, "warning: no recipe describes what versions also names: other\n");
+    for (line, shown) in [("libword v1.2", "current"), ("libword 1.1", "1.1, older"), ("other 3", "unknown")]
+    {
+        fs::write(workspace.path("versions"), line).unwrap();
+        let run = workspace.run("outdated", &["--listing", "versions"]);
+        assert_eq!(run.code, Some(i32::from(shown == "unknown")), "{line}: {}", run.stderr);
+        assert!(run.stdout.contains(shown), "{line}: {}", run.stdout);
+    }
+    fs::write(workspace.path("versions"), "libword 1.10\nlibword new\n").unwrap();
     let run = workspace.run("outdated", &["--listing", "versions"]);
     assert_eq!(run.code, Some(1));
     insta::assert_snapshot!(run.error(), @"error: `versions`, line 2: write a package's name, a blank and a version");
@@ -233,6 +255,10 @@ fn what_a_new_recipe_cannot_know_is_asked_for() {
         (vec!["--url", &url("libword-1.3.tar.gz")], "give `--homepage`"),
         (vec!["--url", &url("libword-1.3.tar.gz"), home], "which licence is `COPYING`? read it"),
         (vec!["--url", &url("libword-7.tar.gz"), home], "libword-7.tar.gz"),
+        (
+            vec!["--url", &url("libword-1.3.tar.gz"), home, "--license", "Foo Bar"],
+            "`Foo Bar` is no SPDX expression",
+        ),
     ] {
         let run = workspace.run("new", &[&["word"], &words[..]].concat());
         assert_eq!(run.code, Some(1), "{words:?}: {}", run.stderr);
@@ -274,4 +300,12 @@ fn lint_shows_the_place_and_the_rule() {
         "{}",
         run.stderr
     );
+}
+
+#[test]
+fn nobody_listening_is_no_reason_to_fail() {
+    let workspace = Workspace::new();
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = workspace.command("bump", &["nothing"]);
+    assert_eq!(command.stderr(full).status().unwrap().code(), Some(1), "101 is a panic");
 }
