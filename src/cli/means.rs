@@ -41,7 +41,7 @@ pub(super) fn sandbox(global: &Global, running: &Running, store: &Store) -> Resu
     if mode == Mode::None {
         global.say(NOT_APART);
     }
-    Ok(Sandbox::new(mode, helper).scratch_in(store.root().join("tmp")))
+    Ok(Sandbox::new(mode, helper).scratch_in(store.session_folder().to_owned()))
 }
 
 /// What the tools that are made here with these options are kept under.

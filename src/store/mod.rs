@@ -141,6 +141,12 @@ impl Store {
         &self.inner.root
     }
 
+    /// A folder of this handle and its clones alone, for files of helpers: it goes when the last of them does, and no other
+    /// process sweeps it as long as this one lives. What else is in it is the store's.
+    pub fn session_folder(&self) -> &Path {
+        self.inner.session.path()
+    }
+
     /// Where source archives are kept.
     pub fn distfiles(&self) -> PathBuf {
         self.path(DISTFILES)

@@ -5,6 +5,7 @@
 //!     lock                     flocked as long as the session lives
 //!     <label>.<random>/        temporary folders
 //!     <random>                 files on their way into the store
+//!     k3sroot-sandbox-<random> what running sandboxes keep beside the build's own folders
 //!     swept.<n>/               what another session's death left, being removed
 //! ```
 //!
@@ -77,6 +78,11 @@ impl Session {
             }
         }
         Ok(swept)
+    }
+
+    /// Where its files are.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// A new file of this session.
