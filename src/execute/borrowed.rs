@@ -17,8 +17,9 @@ use crate::store::Store;
 /// Where programs are looked for on the build machine.
 const PLACES: [&str; 4] = ["/usr/bin", "/bin", "/usr/sbin", "/sbin"];
 
-/// The programs, by what they come with on most machines. One that is absent is not linked; `k3sroot doctor` names those
-/// without which nothing can be built.
+/// The programs, by what they come with. They are those that even a small Debian 13 has beside a compiler, make, perl and
+/// python3: a program that some machines have and others have not would be found on some. `k3sroot doctor` names those
+/// that are absent; they are not linked.
 const PROGRAMS: [&[&str]; 7] = [
     // the compilers, and the binutils that they call
     &["c++", "c++filt", "cc", "cpp", "g++", "gcc", "gcc-ar", "gcc-nm", "gcc-ranlib"],
@@ -27,11 +28,8 @@ const PROGRAMS: [&[&str]; 7] = [
         "strip",
     ],
     &["bash", "dash", "getconf", "make", "perl", "python3", "sh"],
-    &[
-        "awk", "cmp", "diff", "egrep", "fgrep", "file", "find", "gawk", "grep", "hostname", "ldd", "mawk",
-        "patch", "sed", "xargs",
-    ],
-    &["bunzip2", "bzip2", "gunzip", "gzip", "tar", "unxz", "xz", "xzcat", "zcat"],
+    &["awk", "cmp", "diff", "egrep", "fgrep", "find", "grep", "hostname", "ldd", "sed", "xargs"],
+    &["gunzip", "gzip", "tar", "zcat"],
     // coreutils
     &[
         "[",
@@ -119,7 +117,7 @@ const PROGRAMS: [&[&str]; 7] = [
         "whoami",
         "yes",
     ],
-    &["clear", "kill", "ps", "which"],
+    &["clear", "which"],
 ];
 
 /// A program of the build machine, by its name.
@@ -176,9 +174,19 @@ pub(super) fn prepare(store: &Store) -> io::Result<()> {
     link(&folder(store).join("bin"))
 }
 
-/// Fills the folder `bin` with links to the borrowed programs, as far as they are not there.
+/// Makes of the folder `bin` one with links to the borrowed programs and nothing else.
 fn link(bin: &Path) -> io::Result<()> {
     fs::create_dir_all(bin)?;
+    for entry in fs::read_dir(bin)? {
+        let name = entry?.file_name();
+        if !PROGRAMS.into_iter().flatten().any(|program| name == **program) {
+            // An earlier k3sroot's; another one may remove it as well.
+            match fs::remove_file(bin.join(name)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+    }
     for name in PROGRAMS.into_iter().flatten() {
         if let Some(program) = find(name) {
             match symlink(program, bin.join(name)) {
@@ -202,6 +210,8 @@ mod tests {
         names.dedup();
         assert_eq!(names.len(), count);
         let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("bin")).unwrap();
+        symlink("/usr/bin/bzip2", folder.path().join("bin/bzip2")).unwrap();
         link(&folder.path().join("bin")).unwrap();
         for entry in fs::read_dir(folder.path().join("bin")).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();
