@@ -61,6 +61,11 @@ fn diagnose(step: &str, error: &io::Error, switch: impl Fn(&str) -> Option<u64>)
             "this kernel was built without them",
             "use one with CONFIG_USER_NS, CONFIG_PID_NS and CONFIG_NET_NS",
         )
+    } else if errno == Errno::EINVAL && step == "change the mount `/`" {
+        say(
+            "`/` is no mount point, as after `chroot DIR`",
+            "as root, `mount --rbind DIR DIR` before `chroot DIR`",
+        )
     } else if forbidden && step.contains("fresh proc") {
         say(
             "a container around this one covers parts of `/proc`",
@@ -74,7 +79,7 @@ fn diagnose(step: &str, error: &io::Error, switch: impl Fn(&str) -> Option<u64>)
     } else if forbidden {
         say("a security policy forbids what a sandbox needs", "look for the refusal in the kernel's log")
     } else {
-        say("it could not be made to work", "see the cause")
+        say(&format!("it could not {step}: {error}"), "look for the refusal in the kernel's log")
     }
 }
 
@@ -105,9 +110,10 @@ mod tests {
             ),
             (unshare, Errno::EINVAL, &[], "kernel was built without"),
             (unshare, Errno::EPERM, &[("user/max_user_namespaces", 9)], "seccomp"),
+            ("change the mount `/`", Errno::EINVAL, &[], "`/` is no mount point"),
             ("mount a fresh proc", Errno::EPERM, &[], "covers parts of `/proc`"),
             ("change the mount `/`", Errno::EPERM, &[], "security policy"),
-            ("set the host name", Errno::EIO, &[], "could not be made to work"),
+            ("set the host name", Errno::EIO, &[], "could not set the host name: Input/output"),
         ] {
             assert!(reason(step, errno, switches).contains(expected), "{step} {errno} {switches:?}");
         }
