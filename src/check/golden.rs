@@ -36,14 +36,12 @@ pub struct Golden {
     pub tarballs: BTreeMap<String, Sha256>,
 }
 
-/// Raised when a file of golden digests cannot be read or written.
+/// Raised when a file of golden digests cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum GoldenError {
     /// The disk.
-    #[error("cannot {action} `{}`", path.display())]
+    #[error("cannot read `{}`", path.display())]
     Io {
-        /// `read` or `write`.
-        action: &'static str,
         /// The file.
         path: PathBuf,
         /// Why.
@@ -71,24 +69,12 @@ impl Golden {
             Ok(text) => toml::from_str(&text)
                 .map_err(|error| GoldenError::Invalid { path: path.to_owned(), source: Box::new(error) }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
-            Err(source) => Err(GoldenError::Io { action: "read", path: path.to_owned(), source }),
+            Err(source) => Err(GoldenError::Io { path: path.to_owned(), source }),
         }
     }
 
-    /// Writes the digests to a file, in place of what it has.
-    pub fn write(&self, path: &Path) -> Result<(), GoldenError> {
-        let failed = |source| GoldenError::Io { action: "write", path: path.to_owned(), source };
-        let folder = path.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(folder).map_err(failed)?;
-        let mut file = tempfile::Builder::new().tempfile_in(folder).map_err(failed)?;
-        io::Write::write_all(&mut file, self.text().as_bytes()).map_err(failed)?;
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-        file.as_file().set_permissions(mode).map_err(failed)?;
-        file.persist(path).map_err(|error| failed(error.error))?;
-        Ok(())
-    }
-
-    fn text(&self) -> String {
+    /// The text of a file that has them.
+    pub fn text(&self) -> String {
         format!("{HEAD}\n{}", toml::to_string(self).expect("digests under names are TOML"))
     }
 }
@@ -106,10 +92,10 @@ mod tests {
             packages: [("pigz".parse().unwrap(), TreeDigest::from_bytes([1; 32]))].into(),
             tarballs: [("k3s-root-amd64.tar".to_owned(), Sha256::of(b""))].into(),
         };
-        golden.write(&path).unwrap();
-        golden.write(&path).unwrap();
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, golden.text()).unwrap();
         assert_eq!(Golden::read(&path).unwrap(), golden);
-        insta::assert_snapshot!(fs::read_to_string(&path).unwrap(), @r#"
+        insta::assert_snapshot!(golden.text(), @r#"
         # What a build with `--toolchain source` and no override gives, on every machine. `k3sroot verify --golden` compares, and
         # writes this file with `--update`. A commit that changes it says why the bits change.
 

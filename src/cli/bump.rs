@@ -1,7 +1,6 @@
 //! `k3sroot bump`: another version of a package: its archives, licence texts and patches.
 
 use std::fs;
-use std::io::Write as _;
 use std::path::Path;
 
 use super::args::{Bump, Global};
@@ -9,7 +8,7 @@ use super::error::CliError;
 use super::outdated::latest;
 use super::printer::Printer;
 use super::project::{Project, open_store};
-use super::{means, print};
+use super::{means, print, whole};
 use crate::digest::Sha256;
 use crate::execute::{Event, Stop};
 use crate::fetch::{self, FetchError, Fetcher, Obtained, UnpackSpec, apply_patch, unpack};
@@ -35,11 +34,8 @@ pub(super) fn run(global: &Global, args: &Bump) -> Result<(), CliError> {
     let events = |event: fetch::Event| printer.event(&Event::Fetch(&event));
     let work = Work { recipe, fetcher: &fetcher, stop: &stop, events: &events };
     let version = work.version(args)?;
-    let failed = |what: &str| {
-        let what = format!("{what} `{}`", recipe.path.display());
-        |source| CliError::Io { what, source }
-    };
-    let text = fs::read_to_string(&recipe.path).map_err(failed("read"))?;
+    let text = fs::read_to_string(&recipe.path)
+        .map_err(|source| CliError::Io { what: format!("read `{}`", recipe.path.display()), source })?;
     let mut edit = Edit::new(&text)?;
     edit.version(&version)?;
     let archives = work.archives(&mut edit, &version, args.leave_out)?;
@@ -72,14 +68,7 @@ pub(super) fn run(global: &Global, args: &Bump) -> Result<(), CliError> {
         global.say(&format!("note: {version} is older than {}", recipe.version));
     }
     if !args.dry_run {
-        // Whole or not at all.
-        let folder = recipe.path.parent().unwrap_or(Path::new("."));
-        let mut file =
-            tempfile::Builder::new().prefix(".bump").tempfile_in(folder).map_err(failed("write"))?;
-        file.write_all(changed.as_bytes()).map_err(failed("write"))?;
-        let mode = fs::metadata(&recipe.path).map_err(failed("write"))?.permissions();
-        file.as_file().set_permissions(mode).map_err(failed("write"))?;
-        file.persist(&recipe.path).map_err(|error| failed("write")(error.error))?;
+        whole::replace(&recipe.path, &changed)?;
         global.say(&format!(
             "wrote {}\nnext: compare the digests with what upstream publishes, `k3sroot build --arch amd64 {}`, `make digests`",
             recipe.path.display(),

@@ -13,7 +13,7 @@ use super::build::{missing_note, overrides_note};
 use super::error::CliError;
 use super::project::{Project, open_store, recipes_folder};
 use super::table::{Paint, Tone, table};
-use super::{colour, print, print_json};
+use super::{colour, print, print_json, whole};
 use crate::check::Golden;
 use crate::digest::Sha256;
 use crate::execute::{identity, key};
@@ -127,7 +127,7 @@ fn look(global: &Global, args: &Verify) -> Result<Vec<Held>, CliError> {
             golden.packages.retain(|package, _| packages.contains_key(package));
             golden.packages.extend(packages.iter().filter_map(|(name, tree)| Some((name.clone(), (*tree)?))));
             golden.tarballs.extend(tarballs.iter().cloned());
-            golden.write(&path)?;
+            whole::replace(&path, &golden.text())?;
             global.say(&format!("wrote {}", path.display()));
         }
         for (package, found) in packages {

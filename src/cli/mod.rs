@@ -41,6 +41,7 @@ mod report;
 mod shell;
 mod table;
 mod verify;
+mod whole;
 mod why;
 
 use std::io::{self, Write as _};

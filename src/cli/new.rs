@@ -2,15 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use super::args::{Global, New};
 use super::error::CliError;
 use super::printer::Printer;
 use super::project::{Project, open_store, recipes_folder};
-use super::{means, print};
+use super::{means, print, whole};
 use crate::digest::{Sha256, SourceDigest};
 use crate::execute::Event;
 use crate::fetch::{UnpackSpec, unpack};
@@ -79,16 +77,7 @@ pub(super) fn run(global: &Global, args: &New) -> Result<(), CliError> {
         system: system_of(&files),
     };
     let text = scaffold.text();
-    let failed = |source| CliError::Io { what: format!("write `{}`", path.display()), source };
-    // Whole or not at all.
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new()
-        .prefix(".new")
-        .permissions(fs::Permissions::from_mode(0o644))
-        .tempfile_in(folder)
-        .map_err(failed)?;
-    file.write_all(text.as_bytes()).map_err(failed)?;
-    file.persist_noclobber(&path).map_err(|error| failed(error.error))?;
+    whole::create(&path, &text)?;
     global.say(&format!(
         "wrote {}\nnext: its summary and needs, `k3sroot lint {name}`, `k3sroot build --arch amd64 {name}`, and what of it goes into \
          the root: recipes/root.toml",

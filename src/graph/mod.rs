@@ -4,7 +4,7 @@
 //! for itself. It knows names and order, nothing of commands, digests or files.
 
 mod error;
-mod place;
+mod picture;
 mod render;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -19,7 +19,7 @@ use crate::name::{ArchName, Machine, PackageName, Unit};
 use crate::recipe::{Recipe, Recipes, Toolchain};
 
 pub use error::GraphError;
-pub use place::{Place, place, without_shortcuts};
+pub use picture::{Frame, Line, Picture};
 pub use render::{Edge, render_dot, render_svg, render_text};
 
 /// The packages that make up the target toolchain, which ordinary recipes need without naming them.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::place::{place, without_shortcuts};
+use super::picture::{Frame, Picture};
 use super::{Graph, Need};
 use crate::name::Unit;
 
@@ -80,24 +80,13 @@ pub fn render_dot(graph: &Graph) -> String {
 /// The graph as a picture, from what is needed at the left to the goals at the right. Needs that others bring along are
 /// not drawn; what runs while building is dashed. It is readable on light and dark paper.
 pub fn render_svg(graph: &Graph) -> String {
-    const BOX: usize = 190;
-    const ROW: usize = 24;
-    const COLUMN: usize = 260;
-    const MARGIN: usize = 12;
     let units = graph.ordered();
     let numbers: BTreeMap<&Unit, usize> =
         units.iter().enumerate().map(|(number, unit)| (unit, number)).collect();
     let edges: BTreeMap<(usize, usize), &str> =
         graph.edges().iter().map(|edge| ((numbers[&edge.on], numbers[&edge.unit]), edge.need)).collect();
-    let drawn = without_shortcuts(units.len(), &edges.keys().copied().collect::<Vec<_>>());
-    let places = place(units.len(), &drawn);
-    let left = |node: usize| MARGIN + places[node].column * COLUMN;
-    let middle = |node: usize| MARGIN + (places[node].half_row + 1) * (ROW + 8) / 2;
-    let (mut width, mut height) = (0, 0);
-    for node in 0..units.len() {
-        (width, height) = (width.max(left(node) + BOX), height.max(middle(node) + ROW / 2));
-    }
-    let (width, height) = (width + MARGIN, height + MARGIN);
+    let picture = Picture::new(units.len(), &edges.keys().copied().collect::<Vec<_>>());
+    let Picture { width, height, .. } = picture;
     let mut text = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
          height=\"{height}\" font-family=\"sans-serif\" font-size=\"12\">\n<style>\n\
@@ -106,22 +95,19 @@ pub fn render_svg(graph: &Graph) -> String {
          @media (prefers-color-scheme: dark) {{ rect {{ fill: #222; stroke: #aaa }} text {{ fill: #eee }} }}\n\
          </style>\n"
     );
-    for &(before, after) in &drawn {
-        let (from, to) = (left(before) + BOX, left(after));
-        let (bend, above, below) = (from.midpoint(to), middle(before), middle(after));
-        let runs = [Need::Tool.key(), Need::Run.key()].contains(&edges[&(before, after)]);
+    for line in &picture.lines {
+        let runs = [Need::Tool.key(), Need::Run.key()].contains(&edges[&(line.from, line.to)]);
         let class = if runs { " class=\"runs\"" } else { "" };
-        let _ =
-            writeln!(text, "<path{class} d=\"M{from} {above}C{bend} {above} {bend} {below} {to} {below}\"/>");
+        let _ = writeln!(text, "<path{class} d=\"{}\"/>", line.course);
     }
-    for (node, unit) in units.iter().enumerate() {
-        let (x, y) = (left(node), middle(node) - ROW / 2);
+    for (unit, Frame { x, y, width, height }) in units.iter().zip(&picture.boxes) {
         let class = if graph.goals().contains(unit) { " class=\"goal\"" } else { "" };
-        let (label, below) = (x + 8, middle(node) + 4);
         let _ = writeln!(
             text,
-            "<rect{class} x=\"{x}\" y=\"{y}\" width=\"{BOX}\" height=\"{ROW}\" rx=\"5\"/>\
-             <text x=\"{label}\" y=\"{below}\">{unit}</text>"
+            "<rect{class} x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" rx=\"5\"/>\
+             <text x=\"{}\" y=\"{}\">{unit}</text>",
+            x + 8,
+            y + 16
         );
     }
     text.push_str("</svg>\n");

@@ -1,6 +1,6 @@
 "use strict";
 const view = JSON.parse(document.getElementById("data").textContent);
-const { record, lanes, critical, places, edges } = view;
+const { record, lanes, critical, picture } = view;
 const units = record.units;
 const index = new Map(units.map((unit, number) => [unit.unit, number]));
 units.forEach((unit) => {
@@ -168,34 +168,27 @@ byId("zoom").addEventListener("input", (event) => { byId("lanes").style.width = 
 timeline();
 
 // The graph.
-const box = { width: 190, height: 24, column: 260, row: 16, margin: 12 };
-const left = (number) => box.margin + places[number].column * box.column;
-const middle = (number) => box.margin + (places[number].half_row + 1) * box.row;
-function picture() {
+function draw() {
   const svg = byId("picture");
-  const width = Math.max(0, ...units.map((_, number) => left(number))) + box.width + box.margin;
-  const height = Math.max(0, ...units.map((_, number) => middle(number))) + box.height + box.margin;
-  svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-  svg.setAttribute("width", width);
-  svg.setAttribute("height", height);
-  for (const [from, to] of edges) {
-    const [x, y, u, v] = [left(from) + box.width, middle(from), left(to), middle(to)];
-    const bend = (x + u) / 2;
-    svg.append(element("path", { "data-from": from, "data-to": to, d: `M${x} ${y}C${bend} ${y} ${bend} ${v} ${u} ${v}` }));
+  svg.setAttribute("viewBox", `0 0 ${picture.width} ${picture.height}`);
+  svg.setAttribute("width", picture.width);
+  svg.setAttribute("height", picture.height);
+  for (const { from, to, course } of picture.lines) {
+    svg.append(element("path", { "data-from": from, "data-to": to, d: course }));
   }
   units.forEach((unit, number) => {
+    const frame = picture.boxes[number];
     const node = element("g", {
       class: unit.state, tabindex: 0, role: "button", "data-unit": number,
       "aria-label": `${unit.unit}, ${states[unit.state]}`, onclick: () => choose(number),
-    }, element("rect", { x: left(number), y: middle(number) - box.height / 2, width: box.width, height: box.height, rx: 5 }),
-    element("text", { x: left(number) + 8, y: middle(number) + 4 }, unit.unit));
+    }, element("rect", { ...frame, rx: 5 }), element("text", { x: frame.x + 8, y: frame.y + 16 }, unit.unit));
     node.addEventListener("keydown", (event) => {
       if (event.key === "Enter" || event.key === " ") { event.preventDefault(); choose(number); }
     });
     svg.append(node);
   });
 }
-picture();
+draw();
 byId("find").addEventListener("input", (event) => {
   const wanted = event.target.value.trim().toLowerCase();
   const hits = [...document.querySelectorAll("#picture g")].filter((node) => {

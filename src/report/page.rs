@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::record::{Record, Span, UnitRecord};
-use crate::graph::{Place, place, without_shortcuts};
+use crate::graph::Picture;
 use crate::name::Unit;
 
 const PAGE: &str = include_str!("page.html");
@@ -20,10 +20,8 @@ struct View<'a> {
     lanes: Vec<Vec<usize>>,
     /// The units that the run is as long as.
     critical: Vec<&'a Unit>,
-    /// Where each unit stands in the picture of the graph.
-    places: Vec<Place>,
-    /// The needs that are drawn, from what is needed to what needs it.
-    edges: Vec<(usize, usize)>,
+    /// The graph, whose nodes are the units.
+    picture: Picture,
 }
 
 /// The page that shows `record`.
@@ -39,13 +37,11 @@ pub fn page(record: &Record) -> Result<String, serde_json::Error> {
             needs.map(move |&before| (before, after))
         })
         .collect();
-    let edges = without_shortcuts(units.len(), &edges);
     let view = View {
         record,
         lanes: lanes(units),
         critical: critical_path(units),
-        places: place(units.len(), &edges),
-        edges,
+        picture: Picture::new(units.len(), &edges),
     };
     // No `<` in the data can end the element that it is in.
     let data = serde_json::to_string(&view)?.replace('<', "\\u003c");
@@ -178,6 +174,6 @@ mod tests {
         let (_, data) = page.split_once("type=\"application/json\">").unwrap();
         let data: serde_json::Value = serde_json::from_str(data.split_once("</script>").unwrap().0).unwrap();
         assert_eq!(data["record"]["words"][1], record.words[1]);
-        assert_eq!(data["edges"].as_array().unwrap().len(), 5);
+        assert_eq!(data["picture"]["lines"].as_array().unwrap().len(), 5);
     }
 }

@@ -1,4 +1,4 @@
-//! Where the nodes of a picture stand: in columns, each node to the right of what it needs, with few crossings.
+//! A picture of a graph: boxes in columns, each to the right of what it needs, with few crossings, and the lines between them.
 //!
 //! Sugiyama's method without its auxiliary nodes: columns by longest path, rows by the mean row of the neighbours. Pure and
 //! deterministic; nodes are numbers.
@@ -10,18 +10,101 @@ use serde::Serialize;
 /// How often the rows are ordered anew; more changes next to nothing.
 const SWEEPS: usize = 12;
 
-/// Where a node stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Place {
-    /// Its column, from the left.
-    pub column: usize,
-    /// Its row in the column, in half rows from the top of the picture: columns are centred.
-    pub half_row: usize,
+/// From the left edge of a column to that of the next, in pixels, as all that follows.
+const COLUMN: usize = 260;
+/// Half of what is between the middles of two rows.
+const HALF_ROW: usize = 16;
+const WIDTH: usize = 190;
+const HEIGHT: usize = 24;
+const MARGIN: usize = 12;
+
+/// What there is to draw, in pixels from the left and the top.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Picture {
+    /// The whole picture's width.
+    pub width: usize,
+    /// The whole picture's height.
+    pub height: usize,
+    /// A box for every node.
+    pub boxes: Vec<Frame>,
+    /// A line for every edge that no longer way stands for.
+    pub lines: Vec<Line>,
 }
 
-/// The places of `count` nodes in build order, whose `edges` lead from what is needed, which has the smaller number, to
-/// what needs it.
-pub fn place(count: usize, edges: &[(usize, usize)]) -> Vec<Place> {
+/// The box of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Frame {
+    /// Its left edge.
+    pub x: usize,
+    /// Its upper edge.
+    pub y: usize,
+    /// How wide it is: all are the same.
+    pub width: usize,
+    /// How high it is: all are the same.
+    pub height: usize,
+}
+
+impl Frame {
+    fn right(self) -> usize {
+        self.x + self.width
+    }
+
+    fn middle(self) -> usize {
+        self.y + self.height / 2
+    }
+}
+
+/// A line from what is needed to what needs it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Line {
+    /// The node that is needed.
+    pub from: usize,
+    /// The node that needs it.
+    pub to: usize,
+    /// Its course, as the `d` of an SVG `path`.
+    pub course: String,
+}
+
+impl Picture {
+    /// The picture of `count` nodes in build order, whose `edges` lead from what is needed, which has the smaller number,
+    /// to what needs it.
+    pub fn new(count: usize, edges: &[(usize, usize)]) -> Self {
+        let edges = without_shortcuts(count, edges);
+        let boxes: Vec<Frame> = place(count, &edges)
+            .into_iter()
+            .map(|place| Frame {
+                x: MARGIN + place.column * COLUMN,
+                y: MARGIN + (place.half_row + 1) * HALF_ROW - HEIGHT / 2,
+                width: WIDTH,
+                height: HEIGHT,
+            })
+            .collect();
+        let line = |(from, to): (usize, usize)| {
+            let (left, right) = (boxes[from].right(), boxes[to].x);
+            let (bend, above, below) = (left.midpoint(right), boxes[from].middle(), boxes[to].middle());
+            let course = format!("M{left} {above}C{bend} {above} {bend} {below} {right} {below}");
+            Line { from, to, course }
+        };
+        Self {
+            width: boxes.iter().map(|one| one.right()).max().unwrap_or(0) + MARGIN,
+            height: boxes.iter().map(|one| one.y + one.height).max().unwrap_or(0) + MARGIN,
+            lines: edges.into_iter().map(line).collect(),
+            boxes,
+        }
+    }
+}
+
+/// Where a node stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Place {
+    /// Its column, from the left.
+    column: usize,
+    /// Its row in the column, in half rows from the top of the picture: columns are centred.
+    half_row: usize,
+}
+
+/// The places of the nodes.
+fn place(count: usize, edges: &[(usize, usize)]) -> Vec<Place> {
     let columns = columns(count, edges);
     let width = columns.iter().map(|column| column + 1).max().unwrap_or(0);
     let mut ordered: Vec<Vec<usize>> = vec![Vec::new(); width];
@@ -81,7 +164,7 @@ fn columns(count: usize, edges: &[(usize, usize)]) -> Vec<usize> {
 }
 
 /// The edges without those that a longer way stands for.
-pub fn without_shortcuts(count: usize, edges: &[(usize, usize)]) -> Vec<(usize, usize)> {
+fn without_shortcuts(count: usize, edges: &[(usize, usize)]) -> Vec<(usize, usize)> {
     let mut after: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); count];
     for &(from, to) in edges {
         after[from].insert(to);
