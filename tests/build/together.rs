@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::scripts::{self, UNITS, assert_sound, build_words, insert, set, traces};
-use super::workspace::{Conditions, Count, USUAL, Workspace};
+use super::workspace::{ARCH, Count, USUAL, Workspace};
 
 const NOTHING: Count = Count { built: 0, cut_off: 0 };
 
@@ -79,20 +79,20 @@ fn gc_leaves_a_store_alone_in_which_a_build_is_at_work() {
 #[test]
 fn whoever_opens_the_store_leaves_a_running_build_its_private_files() {
     for sandbox in ["auto", "none"] {
-        let workspace = scripts::workspace(Conditions { sandbox, ..USUAL });
+        let workspace = scripts::workspace(USUAL);
         insert(
             &workspace,
             "last",
             "mine=${TMPDIR:-/tmp}/mine; echo ready; echo kept >$mine; sleep 2; cat $mine",
         );
-        let child = start(&workspace, &["--arch", "amd64", "--offline", "--out", "dist"]);
+        let child = start(&workspace, &[&build_words(sandbox)[..], &["--out", "dist"]].concat());
         let deadline = Instant::now() + Duration::from_secs(20);
-        let log = workspace.path("cache/logs/last@amd64.log");
+        let log = workspace.path(&format!("cache/logs/last@{ARCH}.log"));
         while !fs::read_to_string(&log).is_ok_and(|log| log.contains("\nready\n")) {
             assert!(Instant::now() < deadline, "{sandbox}: the build does not start");
             thread::sleep(Duration::from_millis(10));
         }
-        let other = workspace.run("plan", &["--arch", "amd64"]);
+        let other = workspace.run("plan", &["--arch", ARCH]);
         assert_eq!(other.code, Some(0), "{sandbox}: {}", other.stderr);
         let run = workspace.ended(child.wait_with_output().unwrap());
         assert_eq!((run.code, run.count().built), (Some(0), UNITS), "{sandbox}: {}", run.stderr);
