@@ -7,28 +7,27 @@ const GUEST_FOLDERS: [&str; 7] =
 /// Most that is shown of a path.
 const SHOWN: usize = 80;
 
-/// The first place of each build path in `bytes`, as offset and text: the guest folders where a path begins, so that
-/// `/usr/src/linux` is none, and `forbidden` texts anywhere.
-pub(super) fn build_paths(bytes: &[u8], forbidden: &[String]) -> Vec<(usize, String)> {
-    let guests = GUEST_FOLDERS.iter().map(|folder| (folder.as_bytes(), true));
-    let others = forbidden.iter().filter(|text| !text.is_empty()).map(|text| (text.as_bytes(), false));
-    let mut found: Vec<(usize, String)> = guests
-        .chain(others)
-        .filter_map(|(needle, at_boundary)| {
-            find(bytes, needle, |at| !at_boundary || begins_path(&bytes[..at]))
-                .map(|at| (at, text_at(&bytes[at..])))
-        })
+/// The first place of each build path in `bytes`, as offset and text. `real` are folders that stood in for those that an
+/// action sees. A path is one only where it begins, so that `/usr/src/linux` is none, and only as a whole name: with a
+/// folder `/cache`, `/cache.c` is none.
+pub(super) fn build_paths(bytes: &[u8], real: &[String]) -> Vec<(usize, String)> {
+    let real = real.iter().filter(|folder| !folder.is_empty()).map(|folder| format!("{folder}/"));
+    let mut found: Vec<(usize, String)> = GUEST_FOLDERS
+        .iter()
+        .map(ToString::to_string)
+        .chain(real)
+        .filter_map(|folder| find(bytes, folder.as_bytes()).map(|at| (at, text_at(&bytes[at..]))))
         .collect();
     found.sort();
     found.dedup();
     found
 }
 
-fn find(bytes: &[u8], needle: &[u8], fits: impl Fn(usize) -> bool) -> Option<usize> {
+fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
     let mut from = 0;
     while let Some(step) = bytes[from..].iter().position(|byte| *byte == needle[0]) {
         let at = from + step;
-        if bytes[at..].starts_with(needle) && fits(at) {
+        if bytes[at..].starts_with(needle) && begins_path(&bytes[..at]) {
             return Some(at);
         }
         from = at + 1;
@@ -36,11 +35,13 @@ fn find(bytes: &[u8], needle: &[u8], fits: impl Fn(usize) -> bool) -> Option<usi
     None
 }
 
-/// Whether a path can begin after `before`: not inside a longer one, but right after an option such as `-I`.
+/// Whether a path can begin after `before`: not inside a longer one, but right after an option such as `-isystem`.
 fn begins_path(before: &[u8]) -> bool {
-    match before {
-        [] | [.., b'-', b'I' | b'L' | b'B'] => true,
-        [.., last] => !(last.is_ascii_alphanumeric() || b"/._-+~$%}*".contains(last)),
+    let within = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+~$%}*".contains(byte);
+    let letters = before.iter().rev().take_while(|byte| byte.is_ascii_alphabetic()).count();
+    match before.split_at(before.len() - letters) {
+        ([earlier @ .., b'-'], [_, ..]) => !earlier.last().is_some_and(within),
+        _ => !before.last().is_some_and(within),
     }
 }
 
@@ -53,9 +54,9 @@ fn text_at(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    fn texts(bytes: &[u8], forbidden: &[&str]) -> Vec<String> {
-        let forbidden: Vec<String> = forbidden.iter().map(ToString::to_string).collect();
-        build_paths(bytes, &forbidden).into_iter().map(|(_, text)| text).collect()
+    fn texts(bytes: &[u8], real: &[&str]) -> Vec<String> {
+        let real: Vec<String> = real.iter().map(ToString::to_string).collect();
+        build_paths(bytes, &real).into_iter().map(|(_, text)| text).collect()
     }
 
     #[test]
@@ -86,11 +87,14 @@ mod tests {
     }
 
     #[test]
-    fn real_folders_are_found_anywhere() {
-        assert_eq!(
-            texts(b"x/home/u/k3sroot/tmp/1/a.c\0", &["/home/u/k3sroot"]),
-            ["/home/u/k3sroot/tmp/1/a.c"]
-        );
-        assert!(texts(b"/home/other", &["/home/u/", ""]).is_empty());
+    fn real_folders_are_found_as_whole_names() {
+        let path = "/home/u/k3sroot/tmp/1/a.c";
+        for found in ["\0/home/u/k3sroot/tmp/1/a.c\0", "gcc -isystem/home/u/k3sroot/tmp/1/a.c"] {
+            assert_eq!(texts(found.as_bytes(), &["/home/u/k3sroot"]), [path], "{found}");
+        }
+        assert!(texts(b"/home/other", &["/home/u", ""]).is_empty());
+        for harmless in [&b"\0/cache.c\0"[..], b"/var/cache/apt", b"in-cache/cache/x", b"\0/cache\0"] {
+            assert!(texts(harmless, &["/cache"]).is_empty(), "{}", String::from_utf8_lossy(harmless));
+        }
     }
 }

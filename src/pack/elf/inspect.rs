@@ -42,20 +42,19 @@ impl fmt::Display for ElfFinding {
 
 impl std::error::Error for ElfFinding {}
 
-/// Inspects every regular file of `root`; `forbidden` are the real folders of the build that no file may mention.
+/// Inspects every regular file of `root`; `real_folders` are those of the build machine that no file may mention.
 pub fn inspect_root<C: AsRef<[u8]>>(
     arch: &Arch,
     root: &Root<C>,
-    forbidden: &[String],
+    real_folders: &[String],
 ) -> Result<Vec<ElfReport>, Vec<ElfFinding>> {
     let mut reports = Vec::new();
     let mut findings = Vec::new();
     for (member, contents, kind) in root.files() {
         let outcome = match kind {
-            FileKind::Program => {
-                inspect(arch, &member.name, contents.as_ref(), forbidden).map(|report| reports.push(report))
-            }
-            FileKind::Script => inspect_script(&member.name, contents.as_ref(), forbidden),
+            FileKind::Program => inspect(arch, &member.name, contents.as_ref(), real_folders)
+                .map(|report| reports.push(report)),
+            FileKind::Script => inspect_script(&member.name, contents.as_ref(), real_folders),
         };
         let package = member.origin.as_ref().map(|origin| &origin.package);
         let found = outcome.err().into_iter().flatten();
@@ -65,8 +64,8 @@ pub fn inspect_root<C: AsRef<[u8]>>(
 }
 
 /// Inspects a script.
-pub fn inspect_script(name: &str, bytes: &[u8], forbidden: &[String]) -> Result<(), Vec<ElfFinding>> {
-    let problems = script_problems(bytes, forbidden);
+pub fn inspect_script(name: &str, bytes: &[u8], real_folders: &[String]) -> Result<(), Vec<ElfFinding>> {
+    let problems = script_problems(bytes, real_folders);
     if problems.is_empty() { Ok(()) } else { Err(findings(name, problems)) }
 }
 
@@ -75,9 +74,9 @@ pub fn inspect(
     arch: &Arch,
     name: &str,
     bytes: &[u8],
-    forbidden: &[String],
+    real_folders: &[String],
 ) -> Result<ElfReport, Vec<ElfFinding>> {
-    let mentioned = mentions(bytes, forbidden);
+    let mentioned = mentions(bytes, real_folders);
     match ElfFacts::read(bytes) {
         Ok(facts) => {
             let problems = [judge(arch, &facts), mentioned].concat();
@@ -96,13 +95,13 @@ fn findings(name: &str, problems: Vec<ElfProblem>) -> Vec<ElfFinding> {
 }
 
 /// What is wrong with a script.
-pub(in crate::pack) fn script_problems(bytes: &[u8], forbidden: &[String]) -> Vec<ElfProblem> {
+pub(in crate::pack) fn script_problems(bytes: &[u8], real_folders: &[String]) -> Vec<ElfProblem> {
     let no_script = (!bytes.starts_with(b"#!")).then_some(ElfProblem::NotScript);
-    no_script.into_iter().chain(mentions(bytes, forbidden)).collect()
+    no_script.into_iter().chain(mentions(bytes, real_folders)).collect()
 }
 
 /// Where a file mentions the build.
-pub(in crate::pack) fn mentions(bytes: &[u8], forbidden: &[String]) -> Vec<ElfProblem> {
-    let paths = build_paths(bytes, forbidden).into_iter();
+pub(in crate::pack) fn mentions(bytes: &[u8], real_folders: &[String]) -> Vec<ElfProblem> {
+    let paths = build_paths(bytes, real_folders).into_iter();
     paths.map(|(offset, text)| ElfProblem::BuildPath { offset, text }).collect()
 }
