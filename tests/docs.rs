@@ -5,6 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use k3sroot::check::Variation;
+
 fn read(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
@@ -80,4 +82,12 @@ fn every_verb_has_a_manual_page_with_its_options() {
         assert!(page.contains(".SH SYNOPSIS") && page.contains("\\-\\-recipes"), "{verb}: {page}");
     }
     assert!(fs::read_to_string(pages.join("k3sroot.1")).unwrap().contains("k3sroot\\-build(1)"));
+}
+
+#[test]
+fn the_page_of_bits_lists_every_variation() {
+    let page = read("docs/reproducibility.md");
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
+    let listed: Vec<&str> = rows.map(|(name, _)| name).take_while(|name| !name.ends_with(".tar")).collect();
+    assert_eq!(listed, Variation::ALL.map(Variation::as_str));
 }
