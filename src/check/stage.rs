@@ -22,6 +22,7 @@ use nix::sched::{CloneFlags, CpuSet, sched_getaffinity, sched_setaffinity, unsha
 use nix::sys::personality::{self, Persona};
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::stat::{Mode as FileMode, umask};
 use nix::unistd::{
     Gid, Pid, Uid, chdir, getegid, geteuid, getppid, setgroups, sethostname, setresgid, setresuid,
@@ -35,6 +36,9 @@ use super::variation::Variation;
 const HIDDEN_WORD: &str = "__check";
 const SET_UP: &str = "stage";
 const STEP: &str = "step";
+const DAEMON: &str = "daemon";
+/// Where programs are that a stage needs.
+const FOLDERS: [&str; 4] = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 /// The file of `/etc` that names libraries which every program loads.
 const PRELOAD: &str = "ld.so.preload";
 /// How long disorderfs may take to mount.
@@ -148,7 +152,7 @@ pub fn helper_main() -> Option<io::Result<()>> {
             set_up(&stage, Path::new(&path))
         } else {
             let words: Vec<String> = args.map(|word| word.to_string_lossy().into_owned()).collect();
-            Err(step(&stage, &words))
+            Err(if part == DAEMON { daemon(&words) } else { step(&stage, &words) })
         }
     }))
 }
@@ -166,9 +170,11 @@ fn set_up(stage: &Stage, spec: &Path) -> io::Result<()> {
     mask.thread_block()?;
     let mut scene = Scene { stage, spec, shuffler: None };
     let mut report = Report { obstacles: scene.set_up(), status: None };
+    // The group is told to end, this process too, for which that waits here.
+    let end = SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
     for command in &stage.commands {
         report.status = scene.step(command)?.wait()?.code();
-        if report.status.is_none_or(|status| status > 1) {
+        if report.status.is_none_or(|status| status > 1) || end.read_signal()?.is_some() {
             break;
         }
     }
@@ -280,22 +286,25 @@ impl Scene<'_> {
             "--reverse-dirents=yes",
             "--sort-dirents=yes",
         ];
-        let mut child = Command::new(&shuffle.program)
+        let program = FOLDERS.iter().map(|folder| Path::new(folder).join(&shuffle.program));
+        let Some(program) = program.into_iter().find(|path| path.exists()) else {
+            let what = format!("`{}` is not installed", shuffle.program.display());
+            return Err(io::Error::new(io::ErrorKind::NotFound, what));
+        };
+        let mut child = Command::new("/proc/self/exe")
+            .args([OsStr::new(HIDDEN_WORD), OsStr::new(DAEMON), self.spec.as_os_str()])
+            .arg(program)
             .args(words)
             .args([&shuffle.backing, &shuffle.mount])
             .env_clear()
-            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("PATH", FOLDERS.join(":"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             // It wonders aloud about processes that are gone.
             .stderr(Stdio::null())
             // It must outlive what uses it, and does not listen when the group is told to end.
             .process_group(0)
-            .spawn()
-            .map_err(|error| match error.kind() {
-                io::ErrorKind::NotFound => absent(&shuffle.program),
-                _ => error,
-            })?;
+            .spawn()?;
         let started = Instant::now();
         while fs::metadata(&shuffle.mount)?.dev() == before {
             if child.try_wait()?.is_some() || started.elapsed() > PATIENCE {
@@ -328,8 +337,19 @@ impl Scene<'_> {
     }
 }
 
-fn absent(path: &Path) -> io::Error {
-    io::Error::new(io::ErrorKind::NotFound, format!("`{}` is not installed", path.display()))
+/// Becomes a program that ends when the stage does, however that ends; only comes back with what went wrong.
+fn daemon(command: &[String]) -> io::Error {
+    let parent = getppid();
+    if let Err(error) = prctl::set_pdeathsig(Signal::SIGKILL) {
+        return error.into();
+    }
+    match command.split_first() {
+        // The stage may have gone before it was asked for.
+        Some((program, args)) if getppid() == parent && parent.as_raw() != 1 => {
+            Command::new(program).args(args).exec()
+        }
+        _ => Errno::EINVAL.into(),
+    }
 }
 
 /// Becomes the command; only comes back with what went wrong.

@@ -90,13 +90,10 @@ impl Variation {
         }
     }
 
-    /// Whether the commands of a build in namespaces meet it as well, and not only k3sroot itself: those have an
-    /// environment, a user, a host name and paths that are always the same.
-    pub fn reaches_into_namespaces(self) -> bool {
-        matches!(
-            self,
-            V::Fileordering | V::NumCpus | V::Aslr | V::Kernel | V::Sandbox | V::Archives | V::Cache
-        )
+    /// Whether it is namespaces that keep it from the commands of a build, which have a user, a host name, a clock and paths
+    /// that are always the same. An environment of their own they have in any case: that k3sroot alone meets.
+    pub fn is_kept_out_by_namespaces(self) -> bool {
+        matches!(self, V::BuildPath | V::UserGroup | V::Time | V::DomainHost)
     }
 }
 

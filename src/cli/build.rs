@@ -164,7 +164,9 @@ fn write_tars(
     let mut missing: BTreeSet<PackageName> = BTreeSet::new();
     for package in project.layout.packages() {
         let unit = Unit { package: package.clone(), machine: Machine::Target(arch.clone()) };
-        match report.outcomes.get(&unit) {
+        // Of needs that nobody asked for only those are here that had to be looked at: the store's contents must not show.
+        let is_wanted = !planned.named || planned.plan.goals().contains(&unit);
+        match report.outcomes.get(&unit).filter(|_| is_wanted) {
             Some((outcome, _)) => {
                 trees.insert(package, tree(store, &outcome.tree)?);
             }

@@ -117,6 +117,15 @@ impl Checker<'_> {
             self.drop_variation(Variation::Sandbox, &format!("there are no namespaces: {error}"));
             self.first_mode = Mode::None;
         }
+        if let Some(folder) = self.work.closed_to_others() {
+            self.drop_variation(
+                Variation::UserGroup,
+                &format!(
+                    "other users cannot pass `{}`: give `--work DIR` that they can reach",
+                    folder.display()
+                ),
+            );
+        }
         if !has_choice {
             self.drop_variation(Variation::Archives, "no source is here in more than one archive");
         }
@@ -170,6 +179,9 @@ impl Checker<'_> {
         let io = |source| CliError::Io { what: "look at a build's conditions".to_owned(), source };
         let file = std::fs::File::create(&output).map_err(io)?;
         let report = self.stage(side, conditions, vec![seen::command()], file.into())?;
+        if report.status != Some(0) {
+            return Err(CliError::CheckBuild { side });
+        }
         let seen = seen::read(&std::fs::read_to_string(&output).map_err(io)?);
         self.work.clear(side)?;
         Ok((report, seen))
@@ -192,7 +204,7 @@ impl Checker<'_> {
         let hidden: Vec<&str> = varied
             .iter()
             .map(|seen| seen.variation)
-            .filter(|variation| !variation.reaches_into_namespaces())
+            .filter(|variation| variation.is_kept_out_by_namespaces())
             .map(Variation::as_str)
             .collect();
         if !self.wanted.contains(&Variation::Sandbox)
@@ -208,19 +220,25 @@ impl Checker<'_> {
 
     /// Builds twice, and compares what every package installs.
     fn both(&self) -> Result<Vec<Compared>, CliError> {
-        let first = self.build("first", &BTreeSet::new())?;
-        let second = self.build("second", &self.wanted)?;
+        let (first, first_done) = self.build("first", &BTreeSet::new())?;
+        let (second, second_done) = self.build("second", &self.wanted)?;
         // What tools are made of belongs to the machine and the mode; what is built for a target does not.
         let machine = identity(Mode::Namespaces)?;
-        self.targets()
+        let compared: Vec<Compared> = self
+            .targets()
             .map(|action| {
                 compare::packages(&self.work, &first, &second, action.unit(), &key(action, &machine))
             })
-            .collect()
+            .collect::<Result<_, _>>()?;
+        // Where every package was built, it was not for want of a source that a build failed.
+        if compared.iter().all(|one| one.is_built() && one.is_alike()) && !(first_done && second_done) {
+            return Err(CliError::CheckBuild { side: if first_done { "second" } else { "first" } });
+        }
+        Ok(compared)
     }
 
-    /// Builds one side under these variations; the store that this left.
-    fn build(&self, side: &'static str, variations: &BTreeSet<Variation>) -> Result<Store, CliError> {
+    /// Builds one side under these variations; the store that this left, and whether all was done.
+    fn build(&self, side: &'static str, variations: &BTreeSet<Variation>) -> Result<(Store, bool), CliError> {
         let mode = if variations.contains(&Variation::Sandbox) { Mode::None } else { self.first_mode };
         self.seed(side, variations, mode)?;
         let conditions = self.work.conditions(side, variations);
@@ -245,7 +263,7 @@ impl Checker<'_> {
         if report.status.is_none_or(|status| status > 1) {
             return Err(CliError::CheckBuild { side });
         }
-        Ok(Store::open(&self.work.settle(side)?)?)
+        Ok((Store::open(&self.work.settle(side)?)?, report.status == Some(0)))
     }
 
     /// Puts into a side's store what `--reuse` takes from the cache.
@@ -276,7 +294,7 @@ impl Checker<'_> {
     /// The first half of the packages, for a first run; none if there is nothing to halve.
     fn halves(&self) -> Option<Vec<String>> {
         let mut names: Vec<String> = Vec::new();
-        for action in self.targets() {
+        for action in self.targets().filter(|action| !self.args.reuse || self.is_checked(action)) {
             let name = action.unit().package.to_string();
             if !names.contains(&name) {
                 names.push(name);

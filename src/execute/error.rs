@@ -91,6 +91,12 @@ pub enum ActionError {
         /// What is wrong with it.
         reason: Refusal,
     },
+    /// Something that a build made stands where k3sroot reads or writes, and leads elsewhere.
+    #[error("`{path}` is neither a file nor a folder: a build made a link or something stranger of it")]
+    Stranger {
+        /// Its guest path.
+        path: String,
+    },
     /// Nothing was installed.
     #[error("nothing was installed under `{folder}`")]
     NothingInstalled {

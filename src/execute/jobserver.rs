@@ -15,6 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
@@ -104,8 +105,13 @@ impl Jobserver {
         (&self.pipe).write_all(&TOKEN)
     }
 
-    /// Puts all tokens back, when nobody can hold one but whoever waits for one.
+    /// Puts all tokens back if none is left, when nobody can hold one but whoever waits for one: if some are, that one is
+    /// merely slow.
     pub(super) fn refill(&self) -> io::Result<()> {
+        let mut there = [PollFd::new(self.pipe.as_fd(), PollFlags::POLLIN)];
+        if poll(&mut there, PollTimeout::ZERO)? > 0 {
+            return Ok(());
+        }
         (&self.pipe).write_all(&TOKEN.repeat(self.jobs - self.withheld.load(Ordering::Relaxed)))
     }
 
@@ -146,6 +152,22 @@ mod tests {
         assert!(granted.recv_timeout(Duration::from_millis(50)).is_err());
         jobserver.release().unwrap();
         granted.recv_timeout(Duration::from_secs(5)).unwrap();
+    }
+
+    #[test]
+    fn tokens_are_put_back_only_if_all_are_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        let (sender, granted) = mpsc::channel();
+        let jobserver = Jobserver::new(folder.path(), 2, move || sender.send(()).unwrap()).unwrap();
+        jobserver.refill().unwrap();
+        let granted_of_three = || {
+            (0..3).for_each(|_| jobserver.request());
+            std::iter::from_fn(|| granted.recv_timeout(Duration::from_millis(100)).ok()).count()
+        };
+        assert_eq!(granted_of_three(), 2, "none was lost");
+        // Whoever had both is dead; the third request is still there.
+        jobserver.refill().unwrap();
+        assert_eq!(std::iter::from_fn(|| granted.recv_timeout(Duration::from_millis(100)).ok()).count(), 1);
     }
 
     #[test]

@@ -172,7 +172,7 @@ impl Job<'_> {
     /// Takes what the action installed into the store.
     fn take_in(&self, work: &WorkDir) -> Result<TreeDigest, ActionError> {
         let under = self.action.installed_under();
-        let folder = work.host(OUT).join(under);
+        let folder = work.plain(&format!("{OUT}/{under}"))?;
         let nothing = || ActionError::NothingInstalled { folder: format!("{OUT}/{under}") };
         let capture = |keep: &(dyn Fn(&str) -> bool + Sync)| {
             self.shared.executor.store.capture(&folder, keep).map_err(|error| match error {
@@ -248,17 +248,17 @@ impl Running<'_> {
             }
             Step::Write { path, contents } => {
                 let text = self.work.translated(executor.sandbox.mode(), &self.borrowed, contents)?;
-                let path = self.work.host(path);
+                let path = self.work.plain(path)?;
                 io_step(fs::write(&path, text), &format!("write `{}`", path.display()))
             }
             Step::SetSymbols { path, symbols } => {
-                let path = self.work.host(path);
+                let path = self.work.plain(path)?;
                 let set =
                     fs::read_to_string(&path).and_then(|text| fs::write(&path, symbols::set(&text, symbols)));
                 io_step(set, &format!("set symbols in `{}`", path.display()))
             }
             Step::RequireSymbols { path, symbols } => {
-                let path = self.work.host(path);
+                let path = self.work.plain(path)?;
                 let text = io_step(fs::read_to_string(&path), &format!("read `{}`", path.display()))?;
                 let lost = symbols::lost(&text, symbols);
                 if lost.is_empty() { Ok(()) } else { Err(ActionError::Symbols { lost }) }

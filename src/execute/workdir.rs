@@ -114,6 +114,25 @@ impl WorkDir {
         self.root.join(guest.trim_start_matches('/'))
     }
 
+    /// Where a guest path is on the build machine, for k3sroot itself to read or write after a command has run: nothing on
+    /// the way is a link, which a build could have made to lead out of its folders, and nothing there is a device or pipe.
+    pub(super) fn plain(&self, guest: &str) -> Result<PathBuf, ActionError> {
+        let mut path = self.root.clone();
+        for part in guest.split('/').filter(|part| !part.is_empty()) {
+            path.push(part);
+            match fs::symlink_metadata(&path) {
+                Ok(there) if !there.is_file() && !there.is_dir() => {
+                    return Err(ActionError::Stranger { path: guest.to_owned() });
+                }
+                Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                    return Err(ActionError::Io { what: format!("look at `{}`", path.display()), source });
+                }
+                _ => {}
+            }
+        }
+        Ok(path)
+    }
+
     /// The folders as the sandbox mounts them, with what is borrowed from the build machine.
     pub(super) fn mounts(&self, borrowed: &Borrowed) -> Result<Vec<Mount>, ActionError> {
         let mut mounts = borrowed.mounts()?;
@@ -222,6 +241,25 @@ fn set_times(folder: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_build_made_leads_k3sroot_nowhere() {
+        let folder = tempfile::tempdir().unwrap();
+        let work = WorkDir { root: folder.path().join("work"), _temporary: None };
+        let victim = folder.path().join("victim");
+        fs::create_dir_all(work.root.join("build/sub")).unwrap();
+        fs::create_dir(&victim).unwrap();
+        fs::write(work.root.join("build/.config"), "").unwrap();
+        for fine in ["/build", "/build/.config", "/build/sub/new", "/out/tools"] {
+            assert_eq!(work.plain(fine).unwrap(), work.host(fine));
+        }
+        std::os::unix::fs::symlink(&victim, work.root.join("build/link")).unwrap();
+        nix::unistd::mkfifo(&work.root.join("build/pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        for strange in ["/build/link", "/build/link/new", "/build/pipe"] {
+            let error = work.plain(strange).unwrap_err();
+            assert!(matches!(&error, ActionError::Stranger { path } if path == strange), "{error}");
+        }
+    }
 
     #[test]
     fn what_comes_from_the_store_is_as_old_as_what_was_unpacked() {

@@ -10,6 +10,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
 use super::error::{Item, Refusal, StoreError, at};
@@ -111,8 +112,10 @@ impl Store {
         let mut file = match open_plain(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Check::Absent),
-            // A link or a file that its owner may not read is nothing that this program wrote.
-            Err(_) => return Ok(Check::Damaged(self.set_aside(&path)?)),
+            // A link, a socket or a file that its owner may not read is nothing that this program wrote. Any other
+            // failure says nothing of the blob.
+            Err(error) if is_strange(&error) => return Ok(Check::Damaged(self.set_aside(&path)?)),
+            Err(error) => return Err(at("open", &path)(error)),
         };
         let meta = file.metadata().map_err(at("look at", &path))?;
         if meta.is_file() && hash(&mut file).map_err(at("read", &path))?.0 == name.digest {
@@ -201,6 +204,13 @@ pub(super) fn stat(path: &Path) -> Result<Option<Metadata>, StoreError> {
 pub(super) fn open_plain(path: &Path) -> io::Result<File> {
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
     OpenOptions::new().read(true).custom_flags(flags.bits()).open(path)
+}
+
+/// Whether a failure to open or read a file means that it is nothing that this program wrote: a link, a socket, a folder, or
+/// not to be read by its owner. Others (too many open files, a disk's error) say nothing of what is there.
+pub(super) fn is_strange(error: &io::Error) -> bool {
+    let strange = [Errno::ELOOP, Errno::ENXIO, Errno::EISDIR, Errno::ENOTDIR, Errno::EACCES, Errno::EPERM];
+    error.raw_os_error().is_some_and(|errno| strange.contains(&Errno::from_raw(errno)))
 }
 
 fn is_pristine(name: BlobName, meta: &Metadata) -> bool {

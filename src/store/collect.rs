@@ -8,14 +8,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::TryLockError;
 
-use super::blob::BlobName;
+use super::blob::{BlobName, is_strange};
 use super::error::{StoreError, at};
 use super::inventory::{FileFound, Inventory, file_name};
 use super::listing::{Entry, Tree, digest_of};
 use super::lock::FileLock;
 use super::outcome::decode;
 use super::session::remove_tree;
-use super::{DAMAGED, DESCRIPTIONS, DISTFILES, FAILED, LOCKS, LOGS, Store, held};
+use super::{DAMAGED, DESCRIPTIONS, DISTFILES, FAILED, LOCKS, LOGS, Store, held, read_if_there};
 use crate::digest::TreeDigest;
 
 /// Locks that stay when those of actions are removed.
@@ -85,15 +85,19 @@ impl Store {
         let mut references = References::new(&inventory);
         let mut left = of_failed + others().sum::<u64>();
         for digest in &in_use {
-            if let Some(tree) = self.readable_tree(digest) {
+            if let Some(tree) = self.readable_tree(digest)? {
                 left += references.add(*digest, &tree);
             }
         }
         let (mut doomed, mut outcomes) = (Vec::new(), Vec::new());
         for file in &inventory.outcomes {
             let name = file_name(&file.path).unwrap_or_default();
-            let outcome = fs::read(&file.path).ok().and_then(|entry| decode(name, &entry).ok());
-            match outcome.and_then(|outcome| Some((outcome.tree, self.readable_tree(&outcome.tree)?))) {
+            let outcome = read(&file.path)?.and_then(|entry| decode(name, &entry).ok());
+            let tree = match &outcome {
+                Some(outcome) => self.readable_tree(&outcome.tree)?.map(|tree| (outcome.tree, tree)),
+                None => None,
+            };
+            match tree {
                 Some((digest, tree)) => {
                     left += file.bytes + references.add(digest, &tree);
                     outcomes.push((file, digest));
@@ -163,10 +167,10 @@ impl Store {
         Ok(builds.into_values().collect())
     }
 
-    fn readable_tree(&self, digest: &TreeDigest) -> Option<Tree> {
-        let listing = fs::read(self.tree_path(digest)).ok()?;
-        let tree = Tree::parse(&listing).ok()?;
-        (digest_of(&listing) == *digest).then_some(tree)
+    fn readable_tree(&self, digest: &TreeDigest) -> Result<Option<Tree>, StoreError> {
+        let Some(listing) = read(&self.tree_path(digest))? else { return Ok(None) };
+        let tree = Tree::parse(&listing).ok();
+        Ok(tree.filter(|_| digest_of(&listing) == *digest))
     }
 
     /// Removes the locks of actions that nobody works on.
@@ -259,6 +263,14 @@ fn remove_all<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> Result<u64,
         count += 1;
     }
     Ok(count)
+}
+
+/// What is in a file; nothing if it is not there or no file. Nothing is removed because it could not be read just now.
+fn read(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
+    match read_if_there(path) {
+        Err(StoreError::Io { source, .. }) if is_strange(&source) => Ok(None),
+        result => result,
+    }
 }
 
 #[cfg(test)]

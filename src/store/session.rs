@@ -64,7 +64,15 @@ impl Session {
                 continue;
             }
             let lock = path.join(LOCK);
-            let alive = lock.exists() && FileLock::try_exclusive(&lock)?.is_none();
+            let alive = lock.exists()
+                && match FileLock::try_exclusive(&lock) {
+                    Ok(held) => held.is_none(),
+                    // A session that ended by itself meanwhile.
+                    Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                };
             if !alive {
                 let target = self.path.join(format!("swept.{}", swept.len()));
                 match fs::rename(&path, &target) {

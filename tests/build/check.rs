@@ -194,3 +194,17 @@ fn golden_digests_are_written_held_and_missed() {
     assert_eq!(run.code, Some(2));
     assert!(run.stderr.contains("is not made from pinned sources alone"), "{}", run.stderr);
 }
+
+#[test]
+fn a_build_that_gives_no_tarball_is_not_called_alike() {
+    let workspace = Workspace::new();
+    workspace.edit("recipes/box.toml", "[build]", "[build]\nldflags = ['-no-pie', '-Wl,-z,norelro']");
+    let run = check(&workspace, &["--vary", "umask", "box"]);
+    assert_eq!(run.code, Some(2), "{}{}", run.stdout, run.stderr);
+    assert!(
+        run.stderr.contains("error: the first build could not be carried out: see above"),
+        "{}",
+        run.stderr
+    );
+    assert!(!run.stdout.contains("alike"), "{}", run.stdout);
+}

@@ -160,3 +160,23 @@ fn one_that_leaves_what_nobody_may_read() {
     }
     assert_sound(&workspace, "after failures");
 }
+
+#[test]
+fn one_that_leads_k3sroot_out_of_its_folders() {
+    for sandbox in ["auto", "none"] {
+        let workspace = scripts::workspace(USUAL);
+        std::fs::create_dir_all(workspace.path("victim/bin")).unwrap();
+        std::fs::write(workspace.path("victim/bin/precious"), "mine").unwrap();
+        let victim = workspace.path("victim");
+        insert(&workspace, "maker", &format!("ln -s {} /out/tools; exit 0", victim.display()));
+        let run = workspace.run("build", &[&build_words(sandbox)[..], &["--out", "dist"]].concat());
+        assert_eq!(run.code, Some(1), "{sandbox}: {}", run.stderr);
+        assert!(
+            run.stderr.contains("`/out/tools` is neither a file nor a folder"),
+            "{sandbox}: {}",
+            run.stderr
+        );
+        assert_eq!(std::fs::read_to_string(victim.join("bin/precious")).unwrap(), "mine", "{sandbox}");
+        assert_sound(&workspace, sandbox);
+    }
+}

@@ -94,6 +94,13 @@ impl Work {
         }
     }
 
+    /// The folder above this one, if there is one, through which the other user of a varied build cannot go.
+    pub(super) fn closed_to_others(&self) -> Option<&Path> {
+        // Without root it is a namespace that gives another number to the same user.
+        let is_closed = |folder: &&Path| fs::metadata(folder).is_ok_and(|folder| folder.mode() & 0o001 == 0);
+        self.path().ancestors().filter(|_| geteuid().is_root()).find(is_closed)
+    }
+
     /// k3sroot, where another user can run it.
     pub(super) fn program(&self) -> PathBuf {
         self.path().join("k3sroot")
