@@ -5,6 +5,9 @@
 
 #![allow(clippy::unwrap_used)] // The exception for tests does not know that helper functions here are tests too.
 
+#[path = "common/skipped.rs"]
+mod skipped;
+
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{Read, Seek, Write};
@@ -19,6 +22,8 @@ use k3sroot::sandbox::{
     Access, Cancel, Exit, Invocation, Mode, Mount, Output, Sandbox, SandboxError, Shim, Status,
 };
 
+use skipped::skipped;
+
 fn helper() -> PathBuf {
     env!("CARGO_BIN_EXE_k3sroot").into()
 }
@@ -29,7 +34,7 @@ fn namespaces() -> bool {
     match Sandbox::probe(&helper()) {
         Ok(()) => true,
         Err(error) if std::env::var_os("K3SROOT_REQUIRE_SANDBOX").is_none() => {
-            eprintln!("skipped, no namespaces here: {error}");
+            skipped("namespaces", &error.to_string());
             false
         }
         Err(error) => panic!("K3SROOT_REQUIRE_SANDBOX is set, but: {error:?}"),

@@ -16,9 +16,12 @@ use node::Kernel::{
     NftLoadable, NftLoaded, NoSymbols,
 };
 use node::{Layout, NAMES, SCRIPTS, finish, on_every_node, on_path, replace_once, start, write};
+use skipped::skipped;
 
 #[path = "scripts/node.rs"]
 mod node;
+#[path = "common/skipped.rs"]
+mod skipped;
 
 const HINT: &str = "*mangle\n:PREROUTING ACCEPT [0:0]\n:KUBE-IPTABLES-HINT - [0:0]\nCOMMIT\n";
 const CANARY: &str = "*mangle\n:PREROUTING ACCEPT [0:0]\n:KUBE-KUBELET-CANARY - [0:0]\nCOMMIT\n";
@@ -524,7 +527,7 @@ fn scripts_are_clean() {
         assert_eq!(fs::metadata(script).unwrap().permissions().mode() & 0o777, 0o755, "{}", script.display());
     }
     if on_path("shellcheck").is_none() {
-        eprintln!("SKIPPED: no shellcheck on PATH");
+        skipped("shellcheck of scripts", "not on PATH");
         return;
     }
     let outcome = finish(

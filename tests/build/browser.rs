@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use super::skipped::skipped;
 use super::workspace::Workspace;
 
 /// Chromium without a window, if this machine has it.
@@ -12,7 +13,7 @@ fn chromium() -> Option<Command> {
         ["/usr/bin", "/usr/local/bin"].iter().any(|folder| Path::new(folder).join(name).exists())
     });
     if found.is_none() {
-        eprintln!("SKIPPED the page of a run in a browser: chromium is not installed");
+        skipped("the page of a run in a browser", "chromium is not installed");
     }
     // Root has no sandbox there; the page is our own.
     let mut command = Command::new(found?);

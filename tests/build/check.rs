@@ -1,10 +1,19 @@
 //! `k3sroot check` and `verify --golden` on the tiny packages.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Child, ChildStderr, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use serde_json::Value;
 
-use super::workspace::{ARCH, Run, Workspace};
+use super::scripts::{self, assert_sound, insert, traces};
+use super::skipped::skipped;
+use super::workspace::{ARCH, Run, USUAL, Workspace};
 
 /// What cannot be varied on every machine: where it is not, the answer says why.
 const OPTIONAL: [&str; 8] =
@@ -47,7 +56,7 @@ fn everything_varied_makes_no_difference() {
     for (variation, why) in answer["not_varied"].as_object().unwrap() {
         assert!(OPTIONAL.contains(&&**variation) || NEVER.contains(&&**variation), "{variation}: {why}");
         if OPTIONAL.contains(&&**variation) {
-            eprintln!("SKIPPED: {variation} is not varied: {why}");
+            skipped(&format!("{variation}, which is not varied"), why.as_str().unwrap());
         }
     }
     assert_eq!(varied.len() + answer["not_varied"].as_object().unwrap().len(), 17, "{answer:#}");
@@ -70,7 +79,7 @@ fn the_first_package_file_and_place_that_differ_are_named() {
     );
     let run = check(&workspace, &["--vary", "kernel", "greet"]);
     if run.stderr.contains("not varied: kernel: ") {
-        eprintln!("SKIPPED: {}", run.stderr);
+        skipped("a leak of the kernel's version", &run.stderr);
         return;
     }
     assert_eq!(run.code, Some(1), "{}\n{}", run.stdout, run.stderr);
@@ -207,4 +216,48 @@ fn a_build_that_gives_no_tarball_is_not_called_alike() {
         run.stderr
     );
     assert!(!run.stdout.contains("alike"), "{}", run.stdout);
+}
+
+/// A check in progress, of packages whose second build takes a while: from the moment when that begins.
+fn in_its_second_build(workspace: &Workspace, vary: &str) -> (Child, BufReader<ChildStderr>) {
+    let words = ["--arch", ARCH, "--offline", "--distfiles", "distfiles", "--vary", vary];
+    let mut child =
+        workspace.command("check", &words).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    let mut second = false;
+    while !(second && line.contains(": building")) {
+        second |= line.starts_with("second build");
+        line.clear();
+        assert_ne!(lines.read_line(&mut line).unwrap(), 0, "it ended before its second build");
+    }
+    (child, lines)
+}
+
+#[test]
+fn a_stopped_check_begins_nothing_more() {
+    let workspace = scripts::workspace(USUAL);
+    insert(&workspace, "seed", "sleep 1");
+    let (mut child, mut lines) = in_its_second_build(&workspace, "cache");
+    kill(Pid::from_raw(child.id().try_into().unwrap()), Signal::SIGINT).unwrap();
+    let mut rest = String::new();
+    lines.read_to_string(&mut rest).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1), "{rest}");
+    // Of the first of the two runs that `cache` makes of the second build.
+    assert!(rest.matches(" units: ").count() <= 1 && rest.contains("error: stopped"), "{rest}");
+    assert_sound(&workspace, "after a stopped check");
+}
+
+#[test]
+fn a_killed_check_leaves_no_process_and_no_mount() {
+    let workspace = scripts::workspace(USUAL);
+    insert(&workspace, "seed", "sleep 2");
+    let (mut child, _lines) = in_its_second_build(&workspace, "fileordering,umask");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !traces(&workspace).is_empty() {
+        assert!(Instant::now() < deadline, "left: {:#?}", traces(&workspace));
+        thread::sleep(Duration::from_millis(20));
+    }
 }

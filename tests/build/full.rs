@@ -4,6 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use super::scripts::{self, insert};
+use super::skipped::skipped;
 use super::workspace::{ARCH, Run, USUAL, Workspace};
 
 /// The options of `unshare` with which a small disk can be mounted where nobody else sees it.
@@ -17,7 +18,7 @@ fn unshare() -> Option<&'static str> {
     };
     let found = ["-m", "-rm"].into_iter().find(works);
     if found.is_none() {
-        eprintln!("SKIPPED: no small disk can be mounted here");
+        skipped("full disks", "no small one can be mounted here");
     }
     found
 }

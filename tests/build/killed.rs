@@ -9,6 +9,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::scripts::{self, UNITS, assert_sound, build_words, set};
+use super::skipped::skipped;
 use super::workspace::{Conditions, USUAL, Workspace};
 
 const KILLS: usize = 100;
@@ -105,7 +106,8 @@ fn kills(sandbox: &'static str, count: usize, whole_trees: bool) {
             assert!(workspace.dist() == undisturbed, "{context}: {:?}", workspace.dist_names());
             assert_sound(&workspace, &context);
             if started.elapsed() > ENOUGH {
-                eprintln!("SKIPPED: after {} kills of {count}, as this machine is slow", round + 1);
+                let what = format!("{} of {count} kills, --sandbox {sandbox}", count - round - 1);
+                skipped(&what, "this machine is slow");
                 break;
             }
         }

@@ -15,6 +15,8 @@ mod reuse;
 mod runaway;
 mod scripts;
 mod shown;
+#[path = "../common/skipped.rs"]
+mod skipped;
 mod together;
 mod upkeep;
 mod why;
@@ -24,13 +26,14 @@ use std::fs;
 use std::net::TcpListener;
 use std::process::Command;
 
+use skipped::skipped;
 use workspace::{ARCH, Conditions, USUAL, Workspace};
 
 /// Whether this machine gives namespaces; says so if not.
 fn namespaces() -> bool {
     let given = Command::new("unshare").args(["-Ur", "true"]).status().is_ok_and(|status| status.success());
     if !given {
-        eprintln!("SKIPPED: this machine gives no namespaces");
+        skipped("what takes namespaces", "this machine gives none");
     }
     given
 }

@@ -5,6 +5,7 @@ use std::os::unix::process::CommandExt as _;
 use std::time::{Duration, Instant};
 
 use super::scripts::{self, assert_sound, build_words, insert, names};
+use super::skipped::skipped;
 use super::workspace::{ARCH, Conditions, Run, USUAL, Workspace};
 
 /// A workspace in which the build of `three` runs this first.
@@ -142,7 +143,7 @@ fn one_that_leaves_what_nobody_may_read() {
     };
     let first = run(&["three"]);
     if nobody && first.stderr.contains("Permission denied") && !workspace.path("cache/version").exists() {
-        eprintln!("SKIPPED: another user cannot run k3sroot here: {}", first.stderr);
+        skipped("builds of another user", &first.stderr);
         return;
     }
     assert_eq!((first.code, first.count().built), (Some(0), 2), "{}", first.stderr);

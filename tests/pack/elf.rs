@@ -3,6 +3,7 @@
 use k3sroot::pack::{ElfFacts, ElfProblem, ElfType, Protector, inspect, inspect_script};
 
 use crate::fake::{DYNAMIC, FakeElf, INTERP, LOAD, RELRO, STACK, arch};
+use crate::skipped::skipped;
 
 fn problems(arch_name: &str, bytes: &[u8]) -> Vec<ElfProblem> {
     match inspect(&arch(arch_name), "x", bytes, &[]) {
@@ -261,7 +262,7 @@ fn linker_knows(option: &str) -> bool {
     let help = std::process::Command::new("ld").arg("--help").output().unwrap();
     let knows = String::from_utf8_lossy(&help.stdout).contains(option);
     if !knows {
-        eprintln!("SKIPPED: this machine's linker does not know `{option}`");
+        skipped(&format!("what `{option}` makes of a program"), "this machine's linker does not know it");
     }
     knows
 }

@@ -8,6 +8,8 @@ mod elf;
 mod fake;
 mod inventory;
 mod layout;
+#[path = "../common/skipped.rs"]
+mod skipped;
 mod tar;
 mod verbs;
 mod verify;

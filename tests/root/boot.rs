@@ -17,7 +17,8 @@ use crate::case::{self, Case, Outcome, Way};
 use crate::cpio::Archive;
 use crate::here::{machine_arch, on_path, qemu_arch};
 use crate::modules::Modules;
-use crate::rootfs::{Root, skipped};
+use crate::rootfs::Root;
+use crate::skipped::skipped;
 
 /// How long the machine may run: emulation is slow, and slower beside other tests.
 const LIMIT: Duration = Duration::from_secs(20 * 60);

@@ -9,7 +9,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::rootfs::{Root, skipped};
+use crate::rootfs::Root;
+use crate::skipped::skipped;
 
 const PRELUDE: &str = include_str!("prelude.sh");
 

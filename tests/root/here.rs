@@ -11,7 +11,8 @@ use tempfile::TempDir;
 use walkdir::WalkDir;
 
 use crate::case::{Case, Outcome, Way};
-use crate::rootfs::{Root, skipped};
+use crate::rootfs::Root;
+use crate::skipped::skipped;
 
 /// Seconds that a case may take.
 const LIMIT: &str = "300";

@@ -17,4 +17,6 @@ mod here;
 mod k3s;
 mod modules;
 mod rootfs;
+#[path = "../common/skipped.rs"]
+mod skipped;
 mod tarball;

@@ -1,12 +1,12 @@
 //! The root under test, extracted once, and what is said of tests that cannot run.
 
-use std::collections::BTreeSet;
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock};
+use std::sync::OnceLock;
 
 use tempfile::TempDir;
+
+use super::skipped::skipped;
 
 /// An extracted root.
 pub(crate) struct Root {
@@ -71,14 +71,5 @@ impl Root {
     /// The folder that the root is in.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
-    }
-}
-
-/// Says that `what` was not tested, once; also when cargo keeps what a test prints to itself.
-pub(crate) fn skipped(what: &str, why: &str) {
-    static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-    let line = format!("SKIPPED {what}: {why}\n");
-    if SAID.lock().unwrap().insert(line.clone()) {
-        std::io::stderr().write_all(line.as_bytes()).unwrap();
     }
 }

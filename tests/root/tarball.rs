@@ -12,7 +12,8 @@ use k3sroot::pack::{Check, ExpectedType, Layout, Program, Protector, TarballKind
 use k3sroot::recipe;
 use walkdir::WalkDir;
 
-use crate::rootfs::{Root, root, skipped};
+use crate::rootfs::{Root, root};
+use crate::skipped::skipped;
 
 /// Members by name: the type and, for links, the target.
 pub(crate) fn members(tar: &Path) -> BTreeMap<String, (char, String)> {

@@ -14,6 +14,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::RwLock;
 use std::time::{Duration, Instant};
 
+use super::skipped::skipped;
+
 use tempfile::TempDir;
 
 pub(crate) const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/recipes/files/k3s-scripts");
@@ -52,7 +54,7 @@ fn shells() -> Vec<Shell> {
             tools: TOOLS.map(|tool| (tool, busybox.clone())).to_vec(),
         }),
         None => {
-            eprintln!("SKIPPED under busybox ash: no busybox on PATH and K3SROOT_TEST_BUSYBOX is not set");
+            skipped("scripts under busybox ash", "no busybox on PATH and K3SROOT_TEST_BUSYBOX is not set");
         }
     }
     for (name, program, argument) in [("dash", "dash", ""), ("bash", "bash", " --posix"), ("sh", "sh", "")] {
@@ -67,7 +69,7 @@ fn shells() -> Vec<Shell> {
                     .map(|tool| (tool, on_path(tool).expect("the machine has the usual tools")))
                     .to_vec(),
             }),
-            None => eprintln!("SKIPPED under {name}: not on PATH"),
+            None => skipped(&format!("scripts under {name}"), "not on PATH"),
         }
     }
     assert!(!found.is_empty(), "no shell at all");
