@@ -5,7 +5,7 @@
 use super::super::action::{ENCODING, Parts};
 use super::super::*;
 use super::example_plan;
-use crate::digest::{Sha256, SourceDigest};
+use crate::digest::{Sha256, Sha512, SourceDigest};
 use crate::recipe::{Archive, LocalFile, Patch, Source};
 
 /// Which digests a field changes.
@@ -92,13 +92,33 @@ fn table() -> Vec<(String, Parts, Counts)> {
     }
     let over = Input::Override { path: "a".into(), tree: TreeDigest::from_bytes([1; 32]) };
     rows.push(("Override for Source".to_owned(), Parts { inputs: vec![over], ..Parts::sample() }, Both));
+    rows.extend(names().into_iter().map(|(name, changed)| (name.to_owned(), changed, Both)));
     rows
+}
+
+/// What stands before a value in a map, each changed alone, and the kind of a digest.
+fn names() -> Vec<(&'static str, Parts)> {
+    let sample = Parts::sample();
+    let [source, _] = Parts::sample().inputs.try_into().unwrap();
+    let renamed = Origin::Local([("other.c".to_owned(), LocalFile::sample())].into());
+    let renamed = Source { origin: renamed, into: None, only: Vec::new(), patches: Vec::new() };
+    let tool = [("m5@build".parse().unwrap(), ActionDigest::from_bytes([1; 32]))];
+    let long = Archive { digest: SourceDigest::Sha512(Sha512::of(b"a")), ..Archive::sample() };
+    vec![
+        ("a local file's path", Parts { inputs: vec![source, Input::Source(renamed)], ..Parts::sample() }),
+        ("a variable's name", Parts { env: [("CPPFLAGS".to_owned(), "-Os -g".to_owned())].into(), ..sample }),
+        ("a tool's name", Parts { tools: tool.into(), ..Parts::sample() }),
+        ("an archive's kind of digest", with_archive(long)),
+    ]
 }
 
 /// Every field of a step.
 fn changed_steps(step: &Step) -> Vec<(&'static str, Step)> {
     let symbols = |symbols: &BTreeMap<String, String>| {
         symbols.keys().map(|name| (name.clone(), "other".to_owned())).collect::<BTreeMap<_, _>>()
+    };
+    let other_names = |symbols: &BTreeMap<String, String>| {
+        symbols.iter().map(|(name, value)| (format!("{name}_TOO"), value.clone())).collect::<BTreeMap<_, _>>()
     };
     let other = |text: &str| format!("{text}/other");
     match step.clone() {
@@ -113,6 +133,7 @@ fn changed_steps(step: &Step) -> Vec<(&'static str, Step)> {
         Step::SetSymbols { path, symbols: set } => vec![
             ("SetSymbols.path", Step::SetSymbols { path: other(&path), symbols: set.clone() }),
             ("SetSymbols.symbols", Step::SetSymbols { path: path.clone(), symbols: symbols(&set) }),
+            ("a symbol's name", Step::SetSymbols { path: path.clone(), symbols: other_names(&set) }),
             ("SetSymbols for RequireSymbols", Step::RequireSymbols { path, symbols: set }),
         ],
         Step::RequireSymbols { path, symbols: set } => vec![
@@ -302,6 +323,34 @@ fn every_field_counts_as_the_table_says() {
             No => (false, false),
         };
         assert_eq!(follows, expected, "{field}: (action digest changed, resolved digest changed)");
+    }
+}
+
+#[test]
+fn the_order_of_what_is_done_counts() {
+    let patches = || vec![Patch::sample(), Patch::other()];
+    let phases = || vec![Phase::sample(), Phase { name: "install", ..Phase::sample() }];
+    let archives = || vec![Archive::sample(), Archive::other()];
+    let reversed = |phase: Phase| Phase { steps: phase.steps.into_iter().rev().collect(), ..phase };
+    let of = |patches, archives| {
+        with_source(Source { patches, origin: Origin::Archives(archives), ..Source::sample() })
+    };
+    let backwards = |mut parts: Parts| {
+        parts.inputs.reverse();
+        parts
+    };
+    for (what, one, other) in [
+        ("inputs", Parts::sample(), backwards(Parts::sample())),
+        ("patches", of(patches(), archives()), of(patches().into_iter().rev().collect(), archives())),
+        ("archives", of(patches(), archives()), of(patches(), archives().into_iter().rev().collect())),
+        ("steps", with_phase(Phase::sample()), with_phase(reversed(Phase::sample()))),
+        (
+            "phases",
+            Parts { phases: phases(), ..Parts::sample() },
+            Parts { phases: phases().into_iter().rev().collect(), ..Parts::sample() },
+        ),
+    ] {
+        assert_ne!(one.digest(ENCODING), other.digest(ENCODING), "the order of {what}");
     }
 }
 
