@@ -48,8 +48,10 @@ pub(super) fn run(global: &Global, args: &Check) -> Result<(), CliError> {
     let planned = project.plan(&args.selection, &store)?;
     let stop = means::stop();
     let work = Work::new(args, &store, wanted.contains(&Variation::BuildPath))?;
-    let all_archives = wanted.contains(&Variation::Archives);
-    let has_choice = work.fill(global, &planned, &store, args, all_archives, &stop)?;
+    let all_of = |action: &Action| {
+        wanted.contains(&Variation::Archives) && (!args.reuse || is_checked(&planned, action))
+    };
+    let has_choice = work.fill(global, &planned, &store, args, &all_of, &stop)?;
     if stop.is_thrown() {
         return Err(CliError::Stopped);
     }
@@ -273,18 +275,12 @@ impl Checker<'_> {
             let store = Store::open(&path)?;
             let machine = identity(mode)?;
             for action in self.planned.plan.actions() {
-                if side == "first" || !self.is_checked(action) {
+                if side == "first" || !is_checked(self.planned, action) {
                     store.import(self.store, &key(action, &machine))?;
                 }
             }
         }
         self.work.hand_over(side, variations)
-    }
-
-    /// Whether a unit is built again with `--reuse`: the packages that were named, or all that is built for an arch.
-    fn is_checked(&self, action: &Action) -> bool {
-        let is_named = !self.planned.named || self.planned.plan.goals().contains(action.unit());
-        is_named && is_target(action)
     }
 
     fn targets(&self) -> impl Iterator<Item = &Action> {
@@ -294,7 +290,7 @@ impl Checker<'_> {
     /// The first half of the packages, for a first run; none if there is nothing to halve.
     fn halves(&self) -> Option<Vec<String>> {
         let mut names: Vec<String> = Vec::new();
-        for action in self.targets().filter(|action| !self.args.reuse || self.is_checked(action)) {
+        for action in self.targets().filter(|action| !self.args.reuse || is_checked(self.planned, action)) {
             let name = action.unit().package.to_string();
             if !names.contains(&name) {
                 names.push(name);
@@ -303,6 +299,12 @@ impl Checker<'_> {
         names.truncate(names.len() / 2);
         (!names.is_empty()).then_some(names)
     }
+}
+
+/// Whether a unit is built again with `--reuse`: the packages that were named, or all that is built for an arch.
+fn is_checked(planned: &Planned, action: &Action) -> bool {
+    let is_named = !planned.named || planned.plan.goals().contains(action.unit());
+    is_named && is_target(action)
 }
 
 fn is_target(action: &Action) -> bool {

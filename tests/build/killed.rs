@@ -81,8 +81,8 @@ fn killed_after(workspace: &Workspace, verb: &str, words: &[&str], time: Duratio
 }
 
 /// How many of the units the store has.
-fn stored(workspace: &Workspace) -> usize {
-    let plan = workspace.run("plan", &["--arch", ARCH, "--json"]);
+fn stored(workspace: &Workspace, sandbox: &str) -> usize {
+    let plan = workspace.run("plan", &["--arch", ARCH, "--sandbox", sandbox, "--json"]);
     plan.stdout.matches("\"stored\": true").count()
 }
 
@@ -107,7 +107,7 @@ fn kills(sandbox: &'static str, count: usize, whole_trees: bool) {
         kills += 1;
         if round % CHECK == CHECK - 1 {
             // At once, while what was killed may still be dying.
-            let kept = stored(&workspace);
+            let kept = stored(&workspace, sandbox);
             let run = workspace.build(&[]);
             assert_eq!(run.code, Some(0), "{context}: {}", run.stderr);
             // What had come to its end before the kill is not built again.

@@ -24,6 +24,7 @@ use super::super::project::{Planned, recipes_folder, variable};
 use crate::check::{Conditions, Shuffle, Variation};
 use crate::execute::{Stop, wanted};
 use crate::name::PackageName;
+use crate::plan::Action;
 use crate::sandbox::Mode;
 use crate::store::{self, Placement, Store};
 
@@ -145,15 +146,15 @@ impl Work {
         }
     }
 
-    /// Copies what both builds use, with `all_archives` every source in all its archives. Says whether some source is
-    /// here in more than one.
+    /// Copies what both builds use, the sources of the actions that `all_of` names in all their archives. Says whether one
+    /// of those is here in more than one.
     pub(super) fn fill(
         &self,
         global: &Global,
         planned: &Planned,
         store: &Store,
         args: &Check,
-        all_archives: bool,
+        all_of: &dyn Fn(&Action) -> bool,
         stop: &Stop,
     ) -> Result<bool, CliError> {
         let copied = || -> io::Result<()> {
@@ -181,7 +182,7 @@ impl Work {
             let trees = [(package.to_string(), over.tree)];
             store.materialise(&trees, &self.overridden(package), Placement::Copy { rewrite: None })?;
         }
-        self.sources(global, planned, store, args, all_archives, stop)
+        self.sources(global, planned, store, args, all_of, stop)
     }
 
     /// The local tree that is built in place of a package's source.
@@ -189,20 +190,24 @@ impl Work {
         self.path().join("overrides").join(package.as_str())
     }
 
-    /// Puts every source that can be had into `distfiles`, each in all its archives if `all` is asked for.
+    /// Puts every source that can be had into `distfiles`, those of the actions that `all_of` names in all their archives.
     fn sources(
         &self,
         global: &Global,
         planned: &Planned,
         store: &Store,
         args: &Check,
-        all: bool,
+        all_of: &dyn Fn(&Action) -> bool,
         stop: &Stop,
     ) -> Result<bool, CliError> {
         let fetcher = means::fetcher(&args.sources, store)?;
         let printer = Printer::new(global, store);
         let (mut files, mut has_choice) = (BTreeSet::new(), false);
-        for archives in planned.plan.actions().iter().flat_map(wanted) {
+        let sources = planned.plan.actions().iter().flat_map(|action| {
+            let all = all_of(action);
+            wanted(action).into_iter().map(move |archives| (archives, all))
+        });
+        for (archives, all) in sources {
             let obtain = |archives: &[_]| {
                 fetcher.obtain(
                     archives,
