@@ -21,7 +21,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, CpuSet, sched_getaffinity, sched_setaffinity, unshare};
 use nix::sys::personality::{self, Persona};
 use nix::sys::prctl;
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::stat::{Mode as FileMode, umask};
 use nix::unistd::{
@@ -127,9 +127,9 @@ impl Running {
         while self.child.try_wait().map_err(failed)?.is_none() {
             if stop() && !asked {
                 asked = true;
-                let group = Pid::from_raw(i32::try_from(self.child.id()).unwrap_or_default());
+                let stage = Pid::from_raw(i32::try_from(self.child.id()).unwrap_or_default());
                 // It may have ended just now.
-                let _ = nix::sys::signal::killpg(group, Signal::SIGTERM);
+                let _ = kill(stage, Signal::SIGTERM);
             }
             thread::sleep(Duration::from_millis(20));
         }
@@ -170,11 +170,27 @@ fn set_up(stage: &Stage, spec: &Path) -> io::Result<()> {
     mask.thread_block()?;
     let mut scene = Scene { stage, spec, shuffler: None };
     let mut report = Report { obstacles: scene.set_up(), status: None };
-    // The group is told to end, this process too, for which that waits here.
     let end = SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+    let mut stopped = false;
     for command in &stage.commands {
-        report.status = scene.step(command)?.wait()?.code();
-        if report.status.is_none_or(|status| status > 1) || end.read_signal()?.is_some() {
+        stopped |= end.read_signal()?.is_some();
+        if stopped || report.status.is_some_and(|status| status > 1) {
+            break;
+        }
+        let mut child = scene.step(command)?;
+        let status = loop {
+            if let Some(status) = child.try_wait()? {
+                break status;
+            }
+            if end.read_signal()?.is_some() {
+                stopped = true;
+                // k3sroot alone: it ends what it started.
+                let _ = kill(Pid::from_raw(i32::try_from(child.id()).unwrap_or_default()), Signal::SIGTERM);
+            }
+            thread::sleep(Duration::from_millis(20));
+        };
+        report.status = status.code();
+        if report.status.is_none() {
             break;
         }
     }

@@ -129,7 +129,10 @@ impl Checker<'_> {
             );
         }
         if !has_choice {
-            self.drop_variation(Variation::Archives, "no source is here in more than one archive");
+            self.drop_variation(
+                Variation::Archives,
+                "no source of what is built again is here in more than one archive",
+            );
         }
         if self.wanted.contains(&Variation::Time) {
             if let Err(error) = make_clock(&self.work.clock()) {
@@ -197,8 +200,8 @@ impl Checker<'_> {
         stdout: Stdio,
     ) -> Result<Report, CliError> {
         let stage = Stage::new(conditions, commands, self.work.scratch(side));
-        let report = stage.start(&self.work.program(), stdout)?.wait(|| self.stop.is_thrown())?;
-        if self.stop.is_thrown() { Err(CliError::Stopped) } else { Ok(report) }
+        let report = stage.start(&self.work.program(), stdout)?.wait(|| self.stop.is_thrown());
+        if self.stop.is_thrown() { Err(CliError::Stopped) } else { Ok(report?) }
     }
 
     fn say_what_is_varied(&self, varied: &[Seen]) {

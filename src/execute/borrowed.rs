@@ -18,8 +18,8 @@ use crate::store::Store;
 const PLACES: [&str; 4] = ["/usr/bin", "/bin", "/usr/sbin", "/sbin"];
 
 /// The programs, by what they come with. They are those that even a small Debian 13 has beside a compiler, make, perl and
-/// python3: a program that some machines have and others have not would be found on some. `k3sroot doctor` names those
-/// that are absent; they are not linked.
+/// python3: a program that some machines have and others have not would be found on some. One that is absent is not
+/// linked; `k3sroot doctor` names those without which nothing can be built.
 const PROGRAMS: [&[&str]; 7] = [
     // the compilers, and the binutils that they call
     &["c++", "c++filt", "cc", "cpp", "g++", "gcc", "gcc-ar", "gcc-nm", "gcc-ranlib"],

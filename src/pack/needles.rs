@@ -7,32 +7,43 @@ const GUEST_FOLDERS: [&str; 7] =
 /// Most that is shown of a path.
 const SHOWN: usize = 80;
 
-/// The first place of each build path in `bytes`, as offset and text. `real` are folders that stood in for those that an
-/// action sees. A path is one only where it begins, so that `/usr/src/linux` is none, and only as a whole name: with a
-/// folder `/cache`, `/cache.c` is none.
+/// The first place of each build path in `bytes`, as offset and text: the folders that an action sees where a path begins,
+/// so that `/usr/src/linux` is none, and `real`, the folders that stood in for them, anywhere. Names are whole: with a
+/// folder `/work/cache`, `/work/cache.c` is none. One that is a single name, `/cache`, is the end of others' as well, and
+/// is looked for only where a path begins.
 pub(super) fn build_paths(bytes: &[u8], real: &[String]) -> Vec<(usize, String)> {
-    let real = real.iter().filter(|folder| !folder.is_empty()).map(|folder| format!("{folder}/"));
-    let mut found: Vec<(usize, String)> = GUEST_FOLDERS
-        .iter()
-        .map(ToString::to_string)
-        .chain(real)
-        .filter_map(|folder| find(bytes, folder.as_bytes()).map(|at| (at, text_at(&bytes[at..]))))
-        .collect();
+    let guests =
+        GUEST_FOLDERS.iter().filter_map(|folder| find(bytes, folder.as_bytes(), |at, _| starts(bytes, at)));
+    let real = real.iter().filter(|folder| !folder.is_empty()).filter_map(|folder| {
+        let is_short = folder.matches('/').count() == 1;
+        find(bytes, folder.as_bytes(), |at, end| ends_name(bytes, end) && (!is_short || starts(bytes, at)))
+    });
+    let mut found: Vec<(usize, String)> = guests.chain(real).map(|at| (at, text_at(&bytes[at..]))).collect();
     found.sort();
     found.dedup();
     found
 }
 
-fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
+/// The first place of `needle` for whose beginning and end `fits` says so.
+fn find(bytes: &[u8], needle: &[u8], fits: impl Fn(usize, usize) -> bool) -> Option<usize> {
     let mut from = 0;
     while let Some(step) = bytes[from..].iter().position(|byte| *byte == needle[0]) {
         let at = from + step;
-        if bytes[at..].starts_with(needle) && begins_path(&bytes[..at]) {
+        if bytes[at..].starts_with(needle) && fits(at, at + needle.len()) {
             return Some(at);
         }
         from = at + 1;
     }
     None
+}
+
+fn starts(bytes: &[u8], at: usize) -> bool {
+    begins_path(&bytes[..at])
+}
+
+/// Whether a name that ends here is whole.
+fn ends_name(bytes: &[u8], end: usize) -> bool {
+    !bytes.get(end).is_some_and(|byte| byte.is_ascii_alphanumeric() || b"._-+~".contains(byte))
 }
 
 /// Whether a path can begin after `before`: not inside a longer one, but right after an option such as `-isystem`.
@@ -89,11 +100,18 @@ mod tests {
     #[test]
     fn real_folders_are_found_as_whole_names() {
         let path = "/home/u/k3sroot/tmp/1/a.c";
-        for found in ["\0/home/u/k3sroot/tmp/1/a.c\0", "gcc -isystem/home/u/k3sroot/tmp/1/a.c"] {
+        for found in [
+            "\0/home/u/k3sroot/tmp/1/a.c\0",
+            "gcc -isystem/home/u/k3sroot/tmp/1/a.c",
+            "x/home/u/k3sroot/tmp/1/a.c",
+        ] {
             assert_eq!(texts(found.as_bytes(), &["/home/u/k3sroot"]), [path], "{found}");
         }
         assert!(texts(b"/home/other", &["/home/u", ""]).is_empty());
-        for harmless in [&b"\0/cache.c\0"[..], b"/var/cache/apt", b"in-cache/cache/x", b"\0/cache\0"] {
+        assert!(texts(b"/home/u2/", &["/home/u"]).is_empty());
+        assert_eq!(texts(b"\0/cache\0", &["/cache"]), ["/cache"]);
+        assert_eq!(texts(b"-I/cache/tmp/a", &["/cache"]), ["/cache/tmp/a"]);
+        for harmless in [&b"\0/cache.c\0"[..], b"/var/cache/apt", b"in-cache/cache/x"] {
             assert!(texts(harmless, &["/cache"]).is_empty(), "{}", String::from_utf8_lossy(harmless));
         }
     }
