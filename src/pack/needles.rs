@@ -9,7 +9,7 @@ const SHOWN: usize = 80;
 
 /// The first place of each build path in `bytes`, as offset and text: the folders that an action sees where a path begins,
 /// so that `/usr/src/linux` is none, and `real`, the folders that stood in for them, anywhere. Names are whole: with a
-/// folder `/work/cache`, `/work/cache.c` is none. One that is a single name, `/cache`, is the end of others' as well, and
+/// folder `/home/me/cache`, `/home/me/cache.c` is none. One that is a single name, `/cache`, is the end of others' as well, and
 /// is looked for only where a path begins.
 pub(super) fn build_paths(bytes: &[u8], real: &[String]) -> Vec<(usize, String)> {
     let guests =
