@@ -194,8 +194,8 @@ pub(super) struct Running {
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) jobs: Option<u16>,
     /// Hold processes back, one more each second, while the machine's load average is above this; one always goes on.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    pub(super) load: Option<u16>,
+    #[arg(long, value_name = "LOAD", value_parser = quantity::load)]
+    pub(super) load: Option<f64>,
     /// After a failure, go on with what does not depend on it.
     #[arg(short, long)]
     pub(super) keep_going: bool,
@@ -251,6 +251,9 @@ pub(super) struct Graph {
     /// The form.
     #[arg(long, value_enum, default_value_t = GraphFormat::Text)]
     pub(super) format: GraphFormat,
+    /// The same as `--format svg`.
+    #[arg(long, conflicts_with_all = ["format", "why"])]
+    pub(super) svg: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -298,8 +301,8 @@ pub(super) struct New {
     k3sroot outdated\n  \
     k3sroot outdated --listing versions.txt\n\n\
     Each recipe's own places are asked, in their order: the folder that the archive lies in, a git host's feed of\n\
-    releases, the pool of a Debian mirror, a package index. The first that names a version counts. A folder for a\n\
-    series of versions names those of the series only.\n\n\
+    releases, the pool of a Debian mirror, a package index. The first that names a version counts; where that is\n\
+    a folder for a series, the later of its and the next place's. `current in 2.84`: nobody knew of other series.\n\n\
     Exit status: 0 the latest version of each is known, 1 of some it is not.")]
 pub(super) struct Outdated {
     /// Packages [default: all].
@@ -409,10 +412,10 @@ pub(super) struct Report {
     /// A run that `--list` names [default: the last one].
     #[arg(value_name = "RUN")]
     pub(super) run: Option<String>,
-    /// Where to write the page.
+    /// Where to write the page; `-`: to standard output.
     #[arg(long, value_name = "FILE", default_value = "k3sroot-report.html", conflicts_with_all = ["list", "json"])]
     pub(super) out: PathBuf,
-    /// Print the names of the runs that are remembered, newest first.
+    /// Print the runs that are remembered, newest first: name, how long, how it ended, command line.
     #[arg(long, conflicts_with_all = ["run", "json"])]
     pub(super) list: bool,
     /// Print what the page is made of as JSON.

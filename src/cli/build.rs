@@ -40,18 +40,24 @@ pub(super) fn run(global: &Global, args: &Build) -> Result<(), CliError> {
         stop: &stop,
     };
     let (printer, recorder) = (Printer::new(global, &store), Recorder::default());
-    let report = executor.run(&planned.plan, &|event| {
+    let run = executor.run(&planned.plan, &|event| {
         recorder.event(&event);
         printer.event(&event);
-    })?;
+    });
     drop(printer);
-    for failure in &report.failures {
-        eprintln!("\n{}", render_failure(failure).trim_end());
-    }
-    let tarballs = if report.cancelled {
-        Err(CliError::Stopped)
-    } else {
-        tarballs(global, args, &project, &store, &planned, &report)
+    let (report, tarballs) = match run {
+        Ok(report) => {
+            for failure in &report.failures {
+                eprintln!("\n{}", render_failure(failure).trim_end());
+            }
+            let tarballs = if report.cancelled {
+                Err(CliError::Stopped)
+            } else {
+                tarballs(global, args, &project, &store, &planned, &report)
+            };
+            (report, tarballs)
+        }
+        Err(error) => (Report::default(), Err(error.into())),
     };
     let ending = Ending {
         id: run_name(),
@@ -71,7 +77,7 @@ pub(super) fn run(global: &Global, args: &Build) -> Result<(), CliError> {
         global.say(&format!("note: `k3sroot report` will not know this run: {error}"));
     }
     tarballs?;
-    global.say(&summary(&planned, &report, started));
+    global.say(&summary(&planned, &report, record.saved, started));
     let overrides: Vec<&str> = planned.overrides.keys().map(PackageName::as_str).collect();
     if !overrides.is_empty() {
         global.say(&format!("note: not from pinned sources but from local trees: {}", overrides.join(", ")));
@@ -238,18 +244,13 @@ fn tree(store: &Store, digest: &TreeDigest) -> Result<PackageTree<BlobDigest>, C
 }
 
 /// How everything came to be, in one line.
-fn summary(planned: &Planned, report: &Report, started: Instant) -> String {
+fn summary(planned: &Planned, report: &Report, saved: f64, started: Instant) -> String {
     let count = |wanted: fn(&How) -> bool| report.outcomes.values().filter(|(_, how)| wanted(how)).count();
     let built = count(|how| matches!(how, How::Built { .. }));
     let cut_off = count(|how| matches!(how, How::CutOff));
     let cached = count(|how| matches!(how, How::Cached));
-    let (mut cpu, mut saved) = (0.0, 0.0);
-    for (outcome, how) in report.outcomes.values() {
-        match how {
-            How::Built { cpu: of_unit, .. } => cpu += of_unit.as_secs_f64(),
-            How::Cached | How::CutOff => saved += outcome.cpu_seconds,
-        }
-    }
+    let of_unit = |how: &How| if let How::Built { cpu, .. } = how { cpu.as_secs_f64() } else { 0.0 };
+    let cpu: f64 = report.outcomes.values().map(|(_, how)| of_unit(how)).sum();
     let wall = started.elapsed().as_secs_f64();
     let all = planned.plan.actions().len();
     let (failed, blocked) = (report.failures.len(), report.blocked.len());

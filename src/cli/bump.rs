@@ -1,17 +1,17 @@
 //! `k3sroot bump`: another version of a package: its archives, licence texts and patches.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::args::{Bump, Global};
 use super::error::CliError;
-use super::outdated::latest;
+use super::outdated::{Latest, latest};
 use super::printer::Printer;
 use super::project::{Project, open_store};
 use super::{means, print, whole};
-use crate::digest::Sha256;
+use crate::digest::{Sha256, SourceDigest};
 use crate::execute::{Event, Stop};
-use crate::fetch::{self, FetchError, Fetcher, Obtained, UnpackSpec, apply_patch, unpack};
+use crate::fetch::{self, Attempt, FetchError, Fetcher, Obtained, UnpackSpec, apply_patch, unpack};
 use crate::name::Version;
 use crate::plan::policy::SOURCE_DATE_EPOCH;
 use crate::recipe::{Archive, Origin, Recipe, Source};
@@ -38,7 +38,8 @@ pub(super) fn run(global: &Global, args: &Bump) -> Result<(), CliError> {
         .map_err(|source| CliError::Io { what: format!("read `{}`", recipe.path.display()), source })?;
     let mut edit = Edit::new(&text)?;
     edit.version(&version)?;
-    let archives = work.archives(&mut edit, &version, args.leave_out)?;
+    let mut open = Vec::new();
+    let archives = work.archives(&mut edit, &version, args.leave_out, &mut open)?;
     let folder = store.temp_dir("bump")?;
     let tree = folder.path().join("new");
     work.unpack(&version, &archives, &tree)?;
@@ -50,7 +51,6 @@ pub(super) fn run(global: &Global, args: &Bump) -> Result<(), CliError> {
     if stop.is_thrown() {
         return Err(CliError::Stopped);
     }
-    let mut open = Vec::new();
     let mut said = Vec::new();
     licenses(recipe, &mut edit, &tree, old.as_deref(), &mut said, &mut open)?;
     patches(recipe, &tree, &mut said, &mut open);
@@ -84,8 +84,8 @@ impl Work<'_> {
         let version = match &args.version {
             Some(version) => version.clone(),
             None => match latest(recipe, self.fetcher, self.stop)? {
-                Some((version, _)) if newer(&version, &recipe.version) => version,
-                Some((_, listing)) => {
+                Some(latest) if newer(&latest.version, &recipe.version) => latest.version,
+                Some(Latest { listing, .. }) => {
                     return Err(CliError::NothingNewer { package: recipe.name.clone(), listing });
                 }
                 None => return Err(CliError::NoListing { package: recipe.name.clone() }),
@@ -103,9 +103,10 @@ impl Work<'_> {
         edit: &mut Edit,
         version: &Version,
         leave_out: bool,
+        open: &mut Vec<String>,
     ) -> Result<Vec<Option<Obtained>>, CliError> {
         let label = format!("{} {version}", self.recipe.name);
-        let mut paths = Vec::new();
+        let (mut paths, mut any) = (Vec::new(), false);
         for (number, source) in self.recipe.sources.iter().enumerate() {
             let Origin::Archives(archives) = &source.origin else {
                 paths.push(None);
@@ -128,8 +129,8 @@ impl Work<'_> {
                     first = first.or(Some(Obtained { index: at, path }));
                     continue;
                 }
-                match self.fetcher.discover(&label, &urls, &archive.digest, self.events, &self.stop.downloads)
-                {
+                any = true;
+                match self.discover(&label, &urls, archive, open) {
                     Ok((path, digest)) if digest == archive.digest => {
                         let version = version.clone();
                         return Err(CliError::SameBytes { package: self.recipe.name.clone(), version, path });
@@ -138,7 +139,7 @@ impl Work<'_> {
                         edit.digest(number, at, &digest)?;
                         first = first.or(Some(Obtained { index: at, path }));
                     }
-                    Err(FetchError::Unobtainable { attempts, .. }) => {
+                    Err(FetchError::NoArchive { attempts }) => {
                         gone.push(at);
                         tried.extend(attempts);
                     }
@@ -158,7 +159,41 @@ impl Work<'_> {
             }
             paths.push(first);
         }
-        Ok(paths)
+        if any { Ok(paths) } else { Err(CliError::NoPlaceholder { package: self.recipe.name.clone() }) }
+    }
+
+    /// What the `urls` of an archive's new version give. All of them are asked: a later build may depend on any. What is
+    /// wrong with some is for people to put right.
+    fn discover(
+        &self,
+        label: &str,
+        urls: &[String],
+        archive: &Archive,
+        open: &mut Vec<String>,
+    ) -> Result<(PathBuf, SourceDigest), FetchError> {
+        let mut found: Option<(&String, (PathBuf, SourceDigest))> = None;
+        let mut failed = Vec::new();
+        for url in urls {
+            let one = std::slice::from_ref(url);
+            match self.fetcher.discover(label, one, &archive.digest, self.events, &self.stop.downloads) {
+                Ok(here) => match &found {
+                    Some((first, there)) if there.1 != here.1 => {
+                        open.push(format!("`{url}` gives other bytes than `{first}`: which are upstream's?"));
+                    }
+                    Some(_) => {}
+                    None => found = Some((url, here)),
+                },
+                Err(FetchError::Unobtainable { attempts, .. }) => failed.extend(attempts),
+                Err(error) => return Err(error),
+            }
+        }
+        let Some((_, found)) = found else { return Err(FetchError::NoArchive { attempts: failed }) };
+        open.extend(
+            failed
+                .iter()
+                .map(|Attempt { url, problem }| format!("`{url}` does not give it: {}", problem.explained())),
+        );
+        Ok(found)
     }
 
     /// The archives of the recipe as it is.

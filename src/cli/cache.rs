@@ -9,17 +9,17 @@ use serde::Serialize;
 use super::args::{Cache, CacheVerb, Global};
 use super::error::CliError;
 use super::printer::bytes;
-use super::project::open_store;
+use super::project::existing_store;
 use super::{print, print_json, quantity};
 use crate::store::{GcReport, Stats, Store, Usage, VerifyReport};
 
 pub(super) fn run(global: &Global, args: &Cache) -> Result<(), CliError> {
     match &args.verb {
-        None | Some(CacheVerb::Show) => show(&open_store(global)?, args.json),
-        Some(CacheVerb::Verify) => verify(&open_store(global)?, args.json),
+        None | Some(CacheVerb::Show) => show(&existing_store(global)?, args.json),
+        Some(CacheVerb::Verify) => verify(&existing_store(global)?, args.json),
         Some(CacheVerb::Gc { max_size }) => {
             let max_size = quantity::size(max_size)?;
-            collect(&open_store(global)?, max_size, args.json)
+            collect(&existing_store(global)?, max_size, args.json)
         }
     }
 }

@@ -52,6 +52,8 @@ pub(super) enum CliError {
     OverrideRead { path: PathBuf, source: std::io::Error },
     #[error(transparent)]
     Quantity(#[from] QuantityError),
+    #[error("there is no cache in `{}`: build something first, or say with `--cache` where it is", path.display())]
+    NothingCached { path: PathBuf },
     #[error("there is no log of `{unit}`: it was not built here")]
     NoLog { unit: String },
     #[error("this machine lacks something that every build needs")]
@@ -99,7 +101,9 @@ pub(super) enum CliError {
     Archive { path: PathBuf, source: ArchiveError },
     #[error("building `{unit}` does not involve `{need}`")]
     NotInvolved { unit: String, need: String },
-    #[error("`{text}` is not in this graph: `k3sroot graph` shows what is")]
+    #[error("name two units: there is no way from `{unit}` to itself")]
+    NotTwo { unit: String },
+    #[error("`{text}` is not in this graph: `k3sroot graph`, with the same options, shows what is")]
     NotInGraph { text: String },
     #[error("no run is remembered in this cache: build something first")]
     NoRuns,
@@ -113,12 +117,12 @@ pub(super) enum CliError {
     ShellCommand,
     #[error("{count} finding{}; `k3sroot lint --rules` says why there are the rules", if *.count == 1 { "" } else { "s" })]
     Findings { count: usize },
-    #[error("no recipe describes `{package}`")]
-    NoRecipe { package: PackageName },
     #[error("there is a recipe already: `{}`", path.display())]
     RecipeThere { path: PathBuf },
     #[error("the URL does not end in `NAME-VERSION.tar.xz` or the like: give `--version`")]
     NoVersion,
+    #[error("`{option}`: {reason}, which `k3sroot lint` would refuse")]
+    LintedOption { option: &'static str, reason: String },
     #[error("the URL does not say who publishes it: give `--homepage`")]
     NoHomepage,
     #[error(
@@ -140,6 +144,10 @@ pub(super) enum CliError {
     LatestUnknown { unknown: usize, all: usize },
     #[error("`{text}` is no SPDX expression: {reason}")]
     NoExpression { text: String, reason: String },
+    #[error(
+        "no URL of {package} has `{{version}}` in it, so nothing says where another version is: change the recipe by hand"
+    )]
+    NoPlaceholder { package: PackageName },
     #[error("{package} has version {version} already")]
     SameVersion { package: PackageName, version: Version },
     #[error("the archive of {package} {version} has the bytes of the version that the recipe has: `{}`", path.display())]

@@ -15,7 +15,7 @@ pub(super) fn run(global: &Global, args: &Graph) -> Result<(), CliError> {
     if let [unit, need] = &args.why[..] {
         return why(&graph, unit, need);
     }
-    match args.format {
+    match if args.svg { GraphFormat::Svg } else { args.format } {
         GraphFormat::Text => print(&render_text(&graph)),
         GraphFormat::Dot => print(&render_dot(&graph)),
         GraphFormat::Svg => print(&render_svg(&graph)),
@@ -25,6 +25,9 @@ pub(super) fn run(global: &Global, args: &Graph) -> Result<(), CliError> {
 
 /// Says on what way building `unit` comes to involve `need`.
 fn why(graph: &graph::Graph, unit: &str, need: &str) -> Result<(), CliError> {
+    if unit == need {
+        return Err(CliError::NotTwo { unit: unit.to_owned() });
+    }
     let (units, needs) = (named(graph, unit)?, named(graph, need)?);
     let ways = units.iter().flat_map(|unit| {
         needs

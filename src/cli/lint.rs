@@ -27,9 +27,7 @@ pub(super) fn run(global: &Global, args: &Lint) -> Result<(), CliError> {
     }
     let project = Project::load(global)?;
     for package in &args.packages {
-        if !project.recipes.contains_key(package) {
-            return Err(CliError::NoRecipe { package: package.clone() });
-        }
+        project.recipe(package)?;
     }
     let wanted: Vec<_> = project.layout.packages().into_iter().collect();
     let arches: Vec<_> = project.arches.iter().map(|arch| arch.name.clone()).collect();

@@ -6,13 +6,15 @@ use std::io;
 use super::args::{Global, Log};
 use super::error::CliError;
 use super::print;
-use super::project::{Project, open_store};
+use super::project::{Project, existing_store};
 use crate::execute::log_path;
 use crate::name::{Machine, Unit};
 
 pub(super) fn run(global: &Global, args: &Log) -> Result<(), CliError> {
-    let unit = unit(&Project::load(global)?, &args.package, &args.arch)?;
-    let store = open_store(global)?;
+    let project = Project::load(global)?;
+    let unit = unit(&project, &args.package, &args.arch)?;
+    project.recipe(&unit.package)?;
+    let store = existing_store(global)?;
     let tool = Unit { package: unit.package.clone(), machine: Machine::Build };
     // What only ever runs here has no log for a target.
     let path = [&unit, &tool].map(|unit| log_path(&store, unit)).into_iter().find(|path| path.exists());

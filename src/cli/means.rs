@@ -91,7 +91,7 @@ pub(super) fn options(running: &Running) -> Options {
         timeout: Some(running.timeout),
         // A process that wants more than there is has lost its way.
         memory: running.memory.or_else(memory::memory),
-        load: running.load.map(f64::from),
+        load: running.load,
     }
 }
 

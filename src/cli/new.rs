@@ -12,6 +12,7 @@ use super::{means, print, whole};
 use crate::digest::{Sha256, SourceDigest};
 use crate::execute::Event;
 use crate::fetch::{UnpackSpec, unpack};
+use crate::lint::{homepage_fault, summary_fault};
 use crate::plan::policy::SOURCE_DATE_EPOCH;
 use crate::upkeep::{Scaffold, named_by, system_of};
 
@@ -33,6 +34,15 @@ pub(super) fn run(global: &Global, args: &New) -> Result<(), CliError> {
             text: license.clone(),
             reason: error.reason.to_string(),
         })?;
+    }
+    let faults = [
+        ("--summary", args.summary.as_deref().and_then(summary_fault)),
+        ("--homepage", args.homepage.as_deref().and_then(homepage_fault)),
+    ];
+    for (option, fault) in faults {
+        if let Some(reason) = fault {
+            return Err(CliError::LintedOption { option, reason });
+        }
     }
     let homepage = match &args.homepage {
         Some(homepage) => homepage.clone(),
@@ -80,7 +90,7 @@ pub(super) fn run(global: &Global, args: &New) -> Result<(), CliError> {
     whole::create(&path, &text)?;
     global.say(&format!(
         "wrote {}\nnext: its summary and needs, `k3sroot lint {name}`, `k3sroot build --arch amd64 {name}`, and what of it goes into \
-         the root: recipes/root.toml",
+         the root: recipes/root.toml (until something needs it, `lint` calls it unused)",
         path.display(),
         name = args.name
     ));

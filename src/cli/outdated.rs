@@ -32,6 +32,18 @@ struct Listed {
     outdated: Option<bool>,
     /// Which listing says so.
     listing: Option<String>,
+    /// The series of versions that alone is listed there, if it is one.
+    series: Option<String>,
+}
+
+/// The latest version that is listed.
+#[derive(Debug, Clone)]
+pub(super) struct Latest {
+    pub(super) version: Version,
+    /// Where.
+    pub(super) listing: String,
+    /// The series of versions that alone was looked into, if it was one.
+    series: Option<String>,
 }
 
 pub(super) fn run(global: &Global, args: &Outdated) -> Result<(), CliError> {
@@ -83,7 +95,7 @@ fn by_file(recipes: &[&Recipe], all: bool, path: &Path) -> Result<Vec<Listed>, C
     }
     let listed = recipes.iter().map(|recipe| {
         let latest = known.remove(&recipe.name);
-        listed(recipe, latest.map(|latest| (latest, shown.to_string())))
+        listed(recipe, latest.map(|version| Latest { version, listing: shown.to_string(), series: None }))
     });
     let listed: Vec<Listed> = listed.collect();
     if !known.is_empty() && all {
@@ -123,50 +135,59 @@ fn by_upstream(
     pool.install(|| recipes.par_iter().map(ask).collect())
 }
 
-/// The latest version that the first listing with any names, and the listing. A version on the way to a release counts only
-/// if the recipe has one.
-pub(super) fn latest(
-    recipe: &Recipe,
-    fetcher: &Fetcher,
-    stop: &Stop,
-) -> Result<Option<(Version, String)>, FetchError> {
-    let mut asked = Vec::new();
+/// The latest version that the first listing with any names; what one names that knows a series only has to stand up to the
+/// next one. A version on the way to a release counts only if the recipe has one.
+pub(super) fn latest(recipe: &Recipe, fetcher: &Fetcher, stop: &Stop) -> Result<Option<Latest>, FetchError> {
+    let (mut best, mut asked) = (None::<Latest>, Vec::new());
     for listing in listings(recipe) {
         match fetcher.listing(recipe.name.as_str(), &listing.url, &stop.downloads) {
             Ok((place, text)) => {
                 let counts = |version: &Version| is_release(version) || !is_release(&recipe.version);
-                if let Some(version) = listing.versions(&text).into_iter().find(counts) {
-                    return Ok(Some((version, place)));
+                let Some(version) = listing.versions(&text).into_iter().find(counts) else { continue };
+                let later = best.take().filter(|best| !newer(&version, &best.version));
+                let mut found =
+                    later.unwrap_or(Latest { version, listing: place, series: listing.series.clone() });
+                if listing.series.is_none() {
+                    found.series = None;
+                    return Ok(Some(found));
                 }
+                best = Some(found);
             }
             Err(FetchError::NoListing { attempts, .. }) => asked.extend(attempts),
             Err(error) => return Err(error),
         }
     }
-    if asked.is_empty() {
-        return Ok(None);
+    if best.is_some() || asked.is_empty() {
+        return Ok(best);
     }
     Err(FetchError::NoListing { label: recipe.name.to_string(), attempts: asked })
 }
 
-fn listed(recipe: &Recipe, found: Option<(Version, String)>) -> Listed {
-    let (latest, listing) = found.unzip();
+fn listed(recipe: &Recipe, found: Option<Latest>) -> Listed {
+    let (latest, listing, series) = match found {
+        Some(Latest { version, listing, series }) => (Some(version), Some(listing), series),
+        None => (None, None, None),
+    };
     Listed {
         package: recipe.name.clone(),
         version: recipe.version.clone(),
         outdated: latest.as_ref().map(|latest| newer(latest, &recipe.version)),
         latest,
         listing,
+        series,
     }
 }
 
 fn shown(listed: &[Listed], paint: Paint) -> String {
     let rows: Vec<Vec<(String, Tone)>> = listed
         .iter()
-        .map(|Listed { package, version, latest, outdated, listing }| {
+        .map(|Listed { package, version, latest, outdated, listing, series }| {
             let (word, tone) = match latest {
                 Some(latest) if *outdated == Some(true) => (latest.to_string(), Tone::Odd),
-                Some(latest) if latest == version => ("current".to_owned(), Tone::Good),
+                Some(latest) if latest == version => match series {
+                    Some(series) => (format!("current in {series}"), Tone::Plain),
+                    None => ("current".to_owned(), Tone::Good),
+                },
                 Some(latest) => (format!("{latest}, older"), Tone::Plain),
                 None => ("unknown".to_owned(), Tone::Plain),
             };

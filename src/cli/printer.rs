@@ -49,7 +49,8 @@ pub(super) fn bytes(count: u64) -> String {
     HumanBytes(count).to_string()
 }
 
-fn seconds(time: Duration) -> String {
+/// A time for people.
+pub(super) fn seconds(time: Duration) -> String {
     let seconds = time.as_secs();
     if seconds < 60 {
         format!("{:.1} s", time.as_secs_f64())
@@ -127,8 +128,9 @@ impl Printer {
             Event::WaitingForOther(unit) => {
                 self.form.say(&format!("{unit}: another k3sroot builds it, waiting"));
             }
-            Event::Started(unit) => {
-                self.form.say_without_bars(&format!("{unit}: building"));
+            Event::Started { unit, before } => {
+                let before = before.map(|before| format!(", {}", about(before))).unwrap_or_default();
+                self.form.say_without_bars(&format!("{unit}: building{before}"));
             }
             Event::Done { unit, how } => {
                 self.close(unit);

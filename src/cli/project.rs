@@ -10,7 +10,7 @@ use super::args::{Compiler, Global, Selection, ToolchainChoice};
 use super::error::CliError;
 use crate::arch::Arches;
 use crate::execute::HostCompiler;
-use crate::graph::{CompilerFrom, Graph};
+use crate::graph::{self, CompilerFrom, Graph};
 use crate::name::{ArchName, PackageName};
 use crate::pack::Layout;
 use crate::plan::{Compilers, Override, Overrides, Plan};
@@ -58,7 +58,7 @@ impl Project {
 
     /// The recipe of a package.
     pub(super) fn recipe(&self, package: &PackageName) -> Result<&Recipe, CliError> {
-        self.recipes.get(package).ok_or_else(|| CliError::NoRecipe { package: package.clone() })
+        Ok(graph::recipe(&self.recipes, package)?)
     }
 
     /// The arches that `texts` name, each once; `all` is all of them.
@@ -239,6 +239,12 @@ fn find_recipes(start: &Path) -> Result<PathBuf, CliError> {
 /// Opens the store that the options or the environment name.
 pub(super) fn open_store(global: &Global) -> Result<Store, CliError> {
     Ok(Store::open(&cache_folder(global)?)?)
+}
+
+/// The same where nothing is to be found without a store: to make one would only hide a mistyped path.
+pub(super) fn existing_store(global: &Global) -> Result<Store, CliError> {
+    let path = cache_folder(global)?;
+    if path.is_dir() { Ok(Store::open(&path)?) } else { Err(CliError::NothingCached { path }) }
 }
 
 /// A variable of the environment that is set to something.

@@ -11,6 +11,8 @@ pub(super) enum QuantityError {
         "`{text}` is not a time: write a number of minutes, or one with `s`, `m` or `h`, for example `90s`"
     )]
     Time { text: String },
+    #[error("`{text}` is not a load: write a number above 0, for example `2` or `1.5`")]
+    Load { text: String },
 }
 
 /// A number of bytes, or one with K, M, G or T (powers of 1024); `KiB` and `KB` mean the same as `K`.
@@ -45,6 +47,12 @@ pub(super) fn time(text: &str) -> Result<Duration, QuantityError> {
     parse().ok_or_else(|| QuantityError::Time { text: text.to_owned() })
 }
 
+/// A load average: above nothing, with or without a fraction.
+pub(super) fn load(text: &str) -> Result<f64, QuantityError> {
+    let load = text.trim().parse::<f64>().ok().filter(|load| load.is_finite() && *load > 0.0);
+    load.ok_or_else(|| QuantityError::Load { text: text.to_owned() })
+}
+
 fn split(text: &str) -> Option<(u64, &str)> {
     let text = text.trim();
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -71,6 +79,14 @@ mod tests {
         }
         for wrong in ["", "G", "-1", "1.5G", "10X", "1G1", "99999999999T", "١"] {
             assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn loads_may_have_a_fraction() {
+        assert_eq!([load("2"), load(" 1.5 ")], [Ok(2.0), Ok(1.5)]);
+        for wrong in ["", "0", "-1", "inf", "NaN", "many"] {
+            assert!(load(wrong).is_err(), "{wrong}");
         }
     }
 

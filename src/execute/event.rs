@@ -36,7 +36,12 @@ pub enum Event<'a> {
     /// Another k3sroot builds this unit; this one waits for it.
     WaitingForOther(&'a Unit),
     /// A unit's build begins.
-    Started(&'a Unit),
+    Started {
+        /// The unit.
+        unit: &'a Unit,
+        /// How long its last build here took; none if there was none.
+        before: Option<Duration>,
+    },
     /// A unit's build reaches a phase.
     Phase {
         /// The unit.

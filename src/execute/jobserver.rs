@@ -203,17 +203,27 @@ mod tests {
     #[test]
     fn make_shares_the_tokens() {
         let folder = tempfile::tempdir().unwrap();
-        let jobserver = Jobserver::new(folder.path(), 2, || {}).unwrap();
-        let makefile =
-            "all: a b c d\na b c d:\n\t@mkdir lock || exit 0; sleep 0.05; rmdir lock\n.PHONY: a b c d all\n";
+        let (sender, granted) = mpsc::channel();
+        let jobserver = Jobserver::new(folder.path(), 3, move || sender.send(()).unwrap()).unwrap();
+        let makefile = "jobs = 1 2 3 4 5 6 7 8\nall: $(jobs)\n$(jobs):\n\t@touch now.$@; sleep 0.1; \
+                        ls now.* | wc -l >> seen; rm now.$@\n.PHONY: all $(jobs)\n";
         std::fs::write(folder.path().join("Makefile"), makefile).unwrap();
-        let output = std::process::Command::new("make")
-            .current_dir(folder.path())
-            .env("MAKEFLAGS", jobserver.makeflags("make", ""))
-            .output()
-            .unwrap();
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{errors}");
-        assert!(!errors.contains("jobserver"), "make did not accept the jobserver: {errors}");
+        let most_at_once = || {
+            let output = std::process::Command::new("make")
+                .current_dir(folder.path())
+                .env("MAKEFLAGS", jobserver.makeflags("make", ""))
+                .output()
+                .unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            let seen = std::fs::read_to_string(folder.path().join("seen")).unwrap();
+            std::fs::remove_file(folder.path().join("seen")).unwrap();
+            seen.lines().map(|line| line.trim().parse::<usize>().unwrap()).max().unwrap()
+        };
+        // Its own token, and each time another unit takes one more of the others.
+        for most in [3, 2, 1] {
+            jobserver.request();
+            granted.recv_timeout(Duration::from_secs(5)).unwrap();
+            assert_eq!(most_at_once(), most);
+        }
     }
 }

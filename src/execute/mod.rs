@@ -18,8 +18,9 @@ mod why;
 mod work;
 mod workdir;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::ops::Add as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
@@ -32,7 +33,7 @@ use crate::name::Unit;
 use crate::plan::{Action, Input, Plan};
 use crate::recipe::{Archive, Origin};
 use crate::sandbox::{Cancel, Sandbox};
-use crate::store::{Outcome, OutcomeKey, Store, StoreError};
+use crate::store::{Outcome, OutcomeKey, Store, StoreError, Took};
 
 pub use compiler::{CompilerError, HostCompiler};
 pub use error::{ActionError, Failure, is_disk_full};
@@ -105,6 +106,29 @@ pub struct Report {
     pub blocked: BTreeMap<Unit, Unit>,
     /// Whether the run was stopped from outside.
     pub cancelled: bool,
+}
+
+impl Report {
+    /// Processor time, in seconds, of the builds that this run of `plan` found done: what it took from the store, and what
+    /// that would have needed, of which `durations` tell.
+    pub fn saved(&self, plan: &Plan, durations: &BTreeMap<String, Took>) -> f64 {
+        let found = self.outcomes.iter().filter(|(_, (_, how))| !matches!(how, How::Built { .. }));
+        let mut saved = found.clone().map(|(_, (outcome, _))| outcome.cpu_seconds).fold(0.0, f64::add);
+        let (mut next, mut seen): (Vec<&Unit>, BTreeSet<&Unit>) =
+            (found.map(|(unit, _)| unit).collect(), BTreeSet::new());
+        while let Some(unit) = next.pop() {
+            for input in schedule::inputs(plan, unit) {
+                let was_looked_at = self.outcomes.contains_key(input)
+                    || self.blocked.contains_key(input)
+                    || self.failures.iter().any(|failure| failure.unit == *input);
+                if !was_looked_at && seen.insert(input) {
+                    saved += durations.get(&input.to_string()).map_or(0.0, |took| took.cpu_seconds);
+                    next.push(input);
+                }
+            }
+        }
+        saved
+    }
 }
 
 /// The means of a run.

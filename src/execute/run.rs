@@ -173,7 +173,7 @@ impl<'a> Run<'a> {
         };
         self.schedule.start(unit);
         self.started.insert(unit.clone(), Instant::now());
-        (self.shared.events)(Event::Started(unit));
+        (self.shared.events)(Event::Started { unit, before: self.schedule.took(unit) });
         let job = work::Job {
             shared: self.shared,
             action,

@@ -2,6 +2,7 @@
 //! world (store, sources, processes, tokens) stays outside.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use crate::name::Unit;
 use crate::plan::{Action, Plan};
@@ -94,6 +95,11 @@ impl<'a> Schedule<'a> {
     /// `unit` has an outcome.
     pub(super) fn done(&mut self, unit: &Unit) {
         self.set(unit, State::Done);
+    }
+
+    /// How long `unit` took when it was last built here.
+    pub(super) fn took(&self, unit: &Unit) -> Option<Duration> {
+        Duration::try_from_secs_f64(self.known.get(unit)?.seconds).ok()
     }
 
     /// `unit` starts.

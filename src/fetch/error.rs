@@ -277,7 +277,7 @@ impl UrlError {
     }
 
     /// The message and the innermost cause: what lies between only repeats that a request failed.
-    pub(super) fn explained(&self) -> String {
+    pub fn explained(&self) -> String {
         let mut text = self.to_string();
         let mut cause = self.source();
         while let Some(inner) = cause.and_then(Error::source) {

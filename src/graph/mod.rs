@@ -92,10 +92,7 @@ impl Graph {
         let mut graph = Self { edges: StableDiGraph::new(), nodes: BTreeMap::new(), goals: Vec::new() };
         for arch in arches {
             for package in wanted {
-                let recipe = recipes.get(package).ok_or_else(|| GraphError::UnknownPackage {
-                    package: package.clone(),
-                    similar: similar(recipes, package),
-                })?;
+                let recipe = recipe(recipes, package)?;
                 let machine = if recipe.build.cross {
                     Machine::Cross(arch.clone())
                 } else {
@@ -306,16 +303,18 @@ fn machine_of(recipes: &Recipes, unit: &Unit, need: Need, needed: &Recipe) -> Re
     }
 }
 
-/// The known name that is closest to `wanted`, if any is close.
+/// The recipe of `package`; [`GraphError::UnknownPackage`] if there is none.
+pub fn recipe<'a>(recipes: &'a Recipes, package: &PackageName) -> Result<&'a Recipe, GraphError> {
+    let unknown =
+        || GraphError::UnknownPackage { package: package.clone(), similar: similar(recipes, package) };
+    recipes.get(package).ok_or_else(unknown)
+}
+
+/// The known name that is most like `wanted`, if any is.
 fn similar(recipes: &Recipes, wanted: &PackageName) -> Option<PackageName> {
-    let (wanted, mut best) = (wanted.as_str(), None);
-    for name in recipes.keys() {
-        let text = name.as_str();
-        let shared = text.chars().zip(wanted.chars()).take_while(|(left, right)| left == right).count();
-        let score = if text.contains(wanted) || wanted.contains(text) { shared + 3 } else { shared };
-        if score >= 3 && best.as_ref().is_none_or(|(most, _)| score > *most) {
-            best = Some((score, name.clone()));
-        }
-    }
-    best.map(|(_, name)| name)
+    /// Names that have less in common than this are two names. It is what clap suggests options by.
+    const ALIKE: f64 = 0.7;
+    let likeness = |name: &PackageName| strsim::jaro_winkler(name.as_str(), wanted.as_str());
+    let alike = recipes.keys().filter(|name| likeness(name) > ALIKE);
+    alike.max_by(|left, right| likeness(left).total_cmp(&likeness(right))).cloned()
 }

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use crate::name::PackageName;
 use crate::recipe::Recipes;
 
+pub use recipe::{homepage_fault, summary_fault};
 pub use rule::{ParseRuleError, Rule};
 
 /// Something that could be better.

@@ -30,20 +30,28 @@ fn license(file: &File<'_>, recipe: &Recipe, findings: &mut Vec<Finding>) {
     }
 }
 
-fn description(file: &File<'_>, recipe: &Recipe, findings: &mut Vec<Finding>) {
-    let length = recipe.summary.chars().count();
-    let wrong = match () {
-        () if recipe.summary.trim().is_empty() => Some("the summary is empty".to_owned()),
-        () if recipe.summary.contains('\n') => Some("the summary has more than one line".to_owned()),
-        () if length > SUMMARY => Some(format!("the summary has {length} characters")),
-        () if recipe.summary.ends_with('.') => Some("the summary ends with a full stop".to_owned()),
+/// What is wrong with a summary, if anything is.
+pub fn summary_fault(summary: &str) -> Option<String> {
+    let length = summary.chars().count();
+    match () {
+        () if summary.trim().is_empty() => Some("the summary is empty".to_owned()),
+        () if summary.contains('\n') => Some("the summary has more than one line".to_owned()),
+        () if length > SUMMARY => Some(format!("the summary has {length} characters, more than {SUMMARY}")),
+        () if summary.ends_with('.') => Some("the summary ends with a full stop".to_owned()),
         () => None,
-    };
-    findings.extend(wrong.map(|message| file.finding(Rule::Summary, &["summary"], message)));
-    if !recipe.homepage.starts_with("https://") {
-        let message = format!("`{}` is no https URL", recipe.homepage);
-        findings.push(file.finding(Rule::Homepage, &["homepage"], message));
     }
+}
+
+/// What is wrong with the address of a home page, if anything is.
+pub fn homepage_fault(homepage: &str) -> Option<String> {
+    (!homepage.starts_with("https://")).then(|| format!("`{homepage}` is no https URL"))
+}
+
+fn description(file: &File<'_>, recipe: &Recipe, findings: &mut Vec<Finding>) {
+    let summary = summary_fault(&recipe.summary);
+    findings.extend(summary.map(|message| file.finding(Rule::Summary, &["summary"], message)));
+    let homepage = homepage_fault(&recipe.homepage);
+    findings.extend(homepage.map(|message| file.finding(Rule::Homepage, &["homepage"], message)));
     let mut identity = |key: &str, message: String| {
         findings.push(file.finding(Rule::Identity, &["identity", key], message));
     };

@@ -1,6 +1,6 @@
 "use strict";
 const view = JSON.parse(document.getElementById("data").textContent);
-const { record, lanes, critical, picture } = view;
+const { record, lanes, downloads, critical, picture } = view;
 const units = record.units;
 const index = new Map(units.map((unit, number) => [unit.unit, number]));
 units.forEach((unit) => {
@@ -42,6 +42,9 @@ const states = {
   built: "built", cached: "from the store", cut_off: "cut off: needs came out the same",
   failed: "failed", blocked: "not built: a need failed", stopped: "stopped", idle: "not looked at: nothing needed it, or the run ended before",
 };
+
+// In the graph: no state is told by a colour alone.
+const marks = { built: "+", cached: "=", cut_off: "≈", failed: "✗", blocked: "⊘", stopped: "■", idle: "·" };
 
 // Details of one unit.
 const needed = units.map(() => []);
@@ -89,6 +92,8 @@ function choose(number) {
     links("Needed by", needed[number]),
   ].filter((part) => part !== null));
   panel.hidden = false;
+  const [frame, scroller] = [picture.boxes[number], byId("picture").parentElement];
+  scroller.scrollTo(frame.x - (scroller.clientWidth - frame.width) / 2, frame.y - (scroller.clientHeight - frame.height) / 2);
   head.focus();
 }
 
@@ -110,7 +115,6 @@ byId("words").textContent = record.words.join(" ");
 const count = (state) => units.filter((unit) => unit.state === state).length;
 const sum = (list, of) => list.reduce((total, one) => total + of(one), 0);
 const cpu = sum(units.filter((unit) => unit.state === "built"), (unit) => unit.cpu_seconds);
-const saved = sum(units.filter((unit) => ["cached", "cut_off"].includes(unit.state)), (unit) => unit.cpu_seconds);
 for (const [name, value] of [
   ["took", time(record.seconds)],
   ["built", count("built")],
@@ -120,7 +124,7 @@ for (const [name, value] of [
   ["failed", count("failed")],
   ["blocked", count("blocked")],
   ["processor time", time(cpu)],
-  ["saved", time(saved)],
+  ["saved", time(record.saved)],
   ["busy", `${Math.round((100 * cpu) / Math.max(record.seconds * record.jobs, 0.001))} % of ${record.jobs}`],
   ["downloaded", size(sum(record.downloads, (one) => one.bytes))],
   ["k3sroot", record.k3sroot],
@@ -138,34 +142,50 @@ if (matchMedia("(prefers-color-scheme: dark)").matches) theme.setAttribute("aria
 const names = [...new Set(units.flatMap((unit) => unit.phases.map((phase) => phase.name)))];
 const colour = (name) => `hsl(${(names.indexOf(name) * 67 + 200) % 360} 70% 50% / .35)`;
 const percent = (seconds) => `${(100 * seconds) / Math.max(record.seconds, 0.001)}%`;
-function timeline() {
-  const box = byId("lanes");
-  for (const lane of lanes) {
-    box.append(element("div", { class: "lane" }, ...lane.map((number) => {
-      const { unit, span, phases, state } = units[number];
-      const length = Math.max(span.to - span.from, 0.001);
-      const parts = phases.map((phase) => {
-        const style = `left:${(100 * (phase.from - span.from)) / length}%;width:${(100 * (phase.to - phase.from)) / length}%;background:${colour(phase.name)}`;
-        return element("i", { style });
-      });
-      const label = `${unit}: ${states[state]}, ${time(length)}${onPath.has(unit) ? ", on the critical path" : ""}`;
-      return element("button", {
-        type: "button", class: `bar ${state}${onPath.has(unit) ? " critical" : ""}`, title: label, "aria-label": label,
-        style: `left:${percent(span.from)};width:${percent(span.to - span.from)}`, onclick: () => choose(number),
-      }, ...parts, element("b", {}, unit));
-    })));
-  }
+const zoom = byId("zoom");
+const extent = ({ from, to }) => `left:${percent(from)};width:${percent(to - from)}`;
+function work(number) {
+  const { unit, span, phases, state } = units[number];
+  const length = Math.max(span.to - span.from, 0.001);
+  const parts = phases.map((phase) => {
+    const style = `left:${(100 * (phase.from - span.from)) / length}%;width:${(100 * (phase.to - phase.from)) / length}%;background:${colour(phase.name)}`;
+    return element("i", { style });
+  });
+  const label = `${unit}: ${states[state]}, ${time(length)}${onPath.has(unit) ? ", on the critical path" : ""}`;
+  return element("button", {
+    type: "button", class: `bar ${state}${onPath.has(unit) ? " critical" : ""}`, title: label, "aria-label": label,
+    style: extent(span), onclick: () => choose(number),
+  }, ...parts, element("b", {}, unit));
+}
+function download(number) {
+  const { label, span, bytes } = record.downloads[number];
+  const length = Math.max(span.to - span.from, 0.001);
+  const said = `${label}: ${size(bytes)} in ${time(length)}, ${size(Math.round(bytes / length))}/s`;
+  return element("div", { class: "bar download", title: said, style: extent(span) }, element("b", {}, said));
+}
+function ticks(box) {
   const steps = [1, 2, 5, 10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200];
-  const fit = Math.max(2, Math.floor(box.parentElement.clientWidth / 90));
+  const fit = Math.max(2, Math.floor((box.parentElement.clientWidth * zoom.value) / 90));
   const step = steps.find((one) => record.seconds / one <= fit) ?? 14400;
+  box.querySelectorAll(".tick").forEach((tick) => tick.remove());
   for (let at = 0; at < record.seconds; at += step) {
     box.append(element("span", { class: "tick", style: `left:${percent(at)}` }, time(at).replace(/\.0| 00 s$/, "")));
   }
-  if (lanes.length === 0) box.append(element("p", { class: "hint" }, "Nothing had to be built."));
-  byId("phases").append(...names.map((name) => element("span", {}, element("i", { style: `background:${colour(name)}` }), name)));
 }
-byId("zoom").addEventListener("input", (event) => { byId("lanes").style.width = `${100 * event.target.value}%`; });
-timeline();
+const boxes = [[byId("lanes"), lanes, work], [byId("downloads"), downloads, download]];
+for (const [box, rows, bar] of boxes) {
+  box.append(...rows.map((row) => element("div", { class: "lane" }, ...row.map(bar))));
+  ticks(box);
+}
+byId("downloads-title").hidden = byId("downloads").parentElement.hidden = downloads.length === 0;
+if (lanes.length === 0) byId("lanes").append(element("p", { class: "hint" }, "Nothing had to be built."));
+byId("phases").append(...names.map((name) => element("span", {}, element("i", { style: `background:${colour(name)}` }), name)));
+zoom.addEventListener("input", () => {
+  for (const [box] of boxes) {
+    box.style.width = `${100 * zoom.value}%`;
+    ticks(box);
+  }
+});
 
 // The graph.
 function draw() {
@@ -181,7 +201,7 @@ function draw() {
     const node = element("g", {
       class: unit.state, tabindex: 0, role: "button", "data-unit": number,
       "aria-label": `${unit.unit}, ${states[unit.state]}`, onclick: () => choose(number),
-    }, element("rect", { ...frame, rx: 5 }), element("text", { x: frame.x + 8, y: frame.y + 16 }, unit.unit));
+    }, element("rect", { ...frame, rx: 5 }), element("text", { x: frame.x + 8, y: frame.y + 16 }, `${marks[unit.state]} ${unit.unit}`));
     node.addEventListener("keydown", (event) => {
       if (event.key === "Enter" || event.key === " ") { event.preventDefault(); choose(number); }
     });
@@ -189,15 +209,26 @@ function draw() {
   });
 }
 draw();
+byId("states").append(...Object.keys(states).filter((state) => count(state) > 0)
+  .map((state) => element("span", {}, `${marks[state]} ${states[state].split(":")[0]}`)));
+let hits = [];
 byId("find").addEventListener("input", (event) => {
   const wanted = event.target.value.trim().toLowerCase();
-  const hits = [...document.querySelectorAll("#picture g")].filter((node) => {
+  hits = [...document.querySelectorAll("#picture g")].filter((node) => {
     const hit = wanted !== "" && units[Number(node.dataset.unit)].unit.includes(wanted);
     node.classList.toggle("match", hit);
     return hit;
   });
   byId("found").textContent = wanted === "" ? "" : `${hits.length} found`;
   if (hits.length) hits[0].scrollIntoView({ block: "nearest", inline: "center" });
+});
+// Each Enter leads to the next unit that was found, from where another one shows its details.
+byId("find").addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || hits.length === 0) return;
+  event.preventDefault();
+  hits[0].focus();
+  hits[0].scrollIntoView({ block: "nearest", inline: "center" });
+  hits.push(hits.shift());
 });
 
 // The table of units.
@@ -283,12 +314,13 @@ for (const tarball of record.tarballs) {
   const map = element("div", { class: "map", role: "group", "aria-label": `Sizes in ${tarball.file}` });
   const said = element("output", {}, "Choose a file to see its size.");
   const largest = [...groups].sort((a, b) => b.value - a.value).map((group) => group.name);
+  const shade = (name) => `hsl(${(largest.indexOf(name) * 47 + 210) % 360} 55% 50% / .35)`;
   squarify(groups, 0, 0, 100, 100, (group, x, y, width, height) => {
     squarify(group.files, x, y, width, height, (file, fx, fy, fw, fh) => {
       const label = `${group.name}: ${file.member.name}, ${size(file.value)}`;
       map.append(element("button", {
         type: "button", class: "cell", title: label, "aria-label": label, onclick: () => { said.textContent = label; },
-        style: `left:${fx}%;top:${fy}%;width:${fw}%;height:${fh}%;background:hsl(${(largest.indexOf(group.name) * 47 + 210) % 360} 55% 50% / .35)`,
+        style: `left:${fx}%;top:${fy}%;width:${fw}%;height:${fh}%;background:${shade(group.name)}`,
       }, `${file.member.name.split("/").pop()} ${size(file.value)}`));
     });
   });
@@ -299,6 +331,8 @@ for (const tarball of record.tarballs) {
     element("h3", {}, tarball.file),
     element("p", { class: "hint" }, `${size(tarball.bytes)}, ${tarball.members.length} members, sha256 `, element("code", {}, tarball.sha256)),
     map, element("p", { class: "hint" }, said),
+    element("p", { class: "legend" }, ...largest.map((name) => element("span", {}, element("i", { style: `background:${shade(name)}` }),
+      `${name} ${size(groups.find((group) => group.name === name).value)}`))),
     element("details", {}, element("summary", {}, "All members"), element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": `Members of ${tarball.file}` },
       element("table", {}, element("thead", {}, element("tr", {}, ...["Name", "Size", "Link", "Package"].map((name) => element("th", { scope: "col" }, name)))), element("tbody", {}, ...rows)))));
 }

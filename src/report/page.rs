@@ -18,6 +18,8 @@ struct View<'a> {
     record: &'a Record,
     /// Units that were at work, as numbers, in rows in which no two overlap.
     lanes: Vec<Vec<usize>>,
+    /// Downloads, as numbers, in rows like those.
+    downloads: Vec<Vec<usize>>,
     /// The units that the run is as long as.
     critical: Vec<&'a Unit>,
     /// The graph, whose nodes are the units.
@@ -39,7 +41,8 @@ pub fn page(record: &Record) -> Result<String, serde_json::Error> {
         .collect();
     let view = View {
         record,
-        lanes: lanes(units),
+        lanes: lanes(units.iter().map(|unit| unit.span)),
+        downloads: lanes(record.downloads.iter().map(|download| Some(download.span))),
         critical: critical_path(units),
         picture: Picture::new(units.len(), &edges),
     };
@@ -48,10 +51,10 @@ pub fn page(record: &Record) -> Result<String, serde_json::Error> {
     Ok(PAGE.replace("/*STYLE*/", STYLE).replace("/*SCRIPT*/", SCRIPT).replace("/*DATA*/", &data))
 }
 
-/// The units that were at work, each in the first row that is free.
-fn lanes(units: &[UnitRecord]) -> Vec<Vec<usize>> {
+/// The numbers of those that have a time, each in the first row that is free.
+fn lanes(spans: impl Iterator<Item = Option<Span>>) -> Vec<Vec<usize>> {
     let mut spans: Vec<(Span, usize)> =
-        units.iter().enumerate().filter_map(|(number, unit)| Some((unit.span?, number))).collect();
+        spans.enumerate().filter_map(|(number, span)| Some((span?, number))).collect();
     spans.sort_by(|(left, _), (right, _)| left.from.total_cmp(&right.from));
     let mut lanes: Vec<(f64, Vec<usize>)> = Vec::new();
     for (span, number) in spans {
@@ -135,7 +138,7 @@ mod tests {
 
     #[test]
     fn no_two_units_of_a_row_overlap() {
-        assert_eq!(lanes(&example()), [vec![0, 2, 5], vec![1, 3]]);
+        assert_eq!(lanes(example().iter().map(|unit| unit.span)), [vec![0, 2, 5], vec![1, 3]]);
     }
 
     #[test]
@@ -161,6 +164,7 @@ mod tests {
             error: None,
             seconds: 10.0,
             jobs: 2,
+            saved: 0.0,
             units: example(),
             downloads: Vec::new(),
             tarballs: Vec::new(),

@@ -65,7 +65,7 @@ impl Recorder {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.last = now;
         match event {
-            Event::Started(unit) => {
+            Event::Started { unit, .. } => {
                 seen.spans.insert((*unit).clone(), (now, None));
             }
             Event::Phase { unit, phase } => {
@@ -105,6 +105,7 @@ impl Recorder {
             error: ending.error,
             seconds,
             jobs: ending.jobs,
+            saved: ending.report.saved(ending.plan, &ending.store.durations()),
             downloads: seen.downloads,
             tarballs: ending.tarballs,
         }

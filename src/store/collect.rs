@@ -15,11 +15,11 @@ use super::listing::{Entry, Tree, digest_of};
 use super::lock::FileLock;
 use super::outcome::decode;
 use super::session::remove_tree;
-use super::{DAMAGED, DESCRIPTIONS, DISTFILES, FAILED, LOCKS, LOGS, Store, held, read_if_there};
+use super::{DAMAGED, DESCRIPTIONS, DISTFILES, DURATIONS, FAILED, LOCKS, LOGS, Store, held, read_if_there};
 use crate::digest::TreeDigest;
 
 /// Locks that stay when those of actions are removed.
-const OWN_LOCKS: [&str; 3] = ["store", "sessions", "gc"];
+const OWN_LOCKS: [&str; 4] = ["store", "sessions", "gc", DURATIONS];
 
 /// What [`Store::collect`] removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -7,7 +7,8 @@ use std::io::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-use super::{DURATIONS, Store, held};
+use super::lock::FileLock;
+use super::{DURATIONS, LOCKS, Store};
 use crate::name::Unit;
 
 /// How long a build took.
@@ -20,13 +21,13 @@ pub struct Took {
 }
 
 impl Store {
-    /// Remembers how long `unit` took; the last time counts.
+    /// Remembers how long `unit` took; the last time counts. Other runs on this store remember theirs at the same time.
     pub fn remember_duration(&self, unit: &Unit, took: Took) {
-        let _turn = held(&self.inner.durations);
-        let mut durations = self.durations();
         if ![took.seconds, took.cpu_seconds].iter().all(|time| time.is_finite() && *time >= 0.0) {
             return;
         }
+        let Ok(_turn) = FileLock::exclusive(&self.path(LOCKS).join(DURATIONS)) else { return };
+        let mut durations = self.durations();
         durations.insert(unit.to_string(), took);
         if let (Ok(json), Ok(mut file)) = (serde_json::to_vec_pretty(&durations), self.inner.session.file()) {
             if file.write_all(&json).is_ok() {
@@ -49,6 +50,23 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn runs_at_once_lose_none_of_each_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let took = Took { seconds: 1.0, cpu_seconds: 2.0 };
+        std::thread::scope(|scope| {
+            for run in 0..4 {
+                let store = Store::open(folder.path()).unwrap();
+                scope.spawn(move || {
+                    for unit in 0..25 {
+                        store.remember_duration(&format!("r{run}u{unit}@build").parse().unwrap(), took);
+                    }
+                });
+            }
+        });
+        assert_eq!(Store::open(folder.path()).unwrap().durations().len(), 100);
+    }
 
     #[test]
     fn the_last_duration_counts_and_damage_is_forgotten() {

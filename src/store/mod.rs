@@ -107,7 +107,6 @@ struct Inner {
     /// Trees that are known to be on the disk with all their blobs.
     durable: Mutex<BTreeSet<TreeDigest>>,
     set_aside: Mutex<Vec<PathBuf>>,
-    durations: Mutex<()>,
 }
 
 impl Store {
@@ -131,7 +130,6 @@ impl Store {
             in_use: Mutex::default(),
             durable: Mutex::default(),
             set_aside: Mutex::default(),
-            durations: Mutex::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }

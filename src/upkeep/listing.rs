@@ -13,6 +13,17 @@ pub struct Listing {
     before: String,
     /// What stands after it.
     after: String,
+    /// The folder for a series of versions that it lists, `v2.41`: of later series it says nothing.
+    pub series: Option<String>,
+}
+
+/// The folder of `url` that has the beginning of the version alone for its name.
+fn series<'a>(url: &'a str, version: &str) -> Option<&'a str> {
+    let (folders, _) = url.rsplit_once('/')?;
+    folders.split('/').skip(3).find(|folder| {
+        let rest = version.strip_prefix(folder.trim_start_matches('v'));
+        folder.contains(|c: char| c.is_ascii_digit()) && rest.is_some_and(|rest| rest.starts_with('.'))
+    })
 }
 
 /// Where the versions of a package are listed: beside the archives of its first source, in the recipe's order, each place
@@ -36,6 +47,7 @@ impl Listing {
     /// The listing that would name the file of `url`; none if the file's name does not have the version.
     fn of(url: &str, version: &Version) -> Option<Self> {
         let version = version.as_str();
+        let series = series(url, version).map(str::to_owned);
         if let Some(project) = url.strip_prefix("https://github.com/") {
             let mut parts = project.splitn(3, '/');
             let (owner, name, rest) = (parts.next()?, parts.next()?, parts.next()?);
@@ -44,20 +56,22 @@ impl Listing {
                 url: format!("https://github.com/{owner}/{name}/releases.atom"),
                 before: format!("/releases/tag/{}", tag.split(version).next()?),
                 after: "\"".to_owned(),
+                series: None,
             });
         }
         let file = url.rsplit(['/', ':']).next()?;
         // A folder for each version says nothing of the others: what lists the folders does.
         let parts: Vec<&str> = url.split('/').collect();
-        let folder = parts.iter().take(parts.len() - 1).position(|part| part.contains(version));
+        // The first parts are the scheme and the host.
+        let folder = (3..parts.len().saturating_sub(1)).find(|&at| parts[at].contains(version));
         if let Some(at) = folder.filter(|_| url.starts_with("http")) {
             let (before, after) = parts[at].split_once(version)?;
             let url = parts[..at].join("/") + "/";
-            return Some(Self { url, before: before.to_owned(), after: format!("{after}/") });
+            return Some(Self { url, before: before.to_owned(), after: format!("{after}/"), series });
         }
         let (before, after) = file.split_once(version)?;
         let page = if url.starts_with("http") { url.strip_suffix(file)? } else { url };
-        Some(Self { url: page.to_owned(), before: before.to_owned(), after: after.to_owned() })
+        Some(Self { url: page.to_owned(), before: before.to_owned(), after: after.to_owned(), series })
     }
 
     /// The versions that `text` names, the latest first.
@@ -122,6 +136,20 @@ mod tests {
             versions(&listing, "<a href=\"gcc-14.3.0/\"> <a href=\"gcc-15.1.0/\"> gcc-16.tar"),
             ["15.1.0", "14.3.0"]
         );
+    }
+
+    #[test]
+    fn a_folder_of_a_series_is_known_as_one() {
+        for (url, version, series) in [
+            ("https://x.example/util-linux/v2.41/util-linux-2.41.2.tar.xz", "2.41.2", Some("v2.41")),
+            ("https://x.example/glib/2.84/glib-2.84.4.tar.xz", "2.84.4", Some("2.84")),
+            ("file:///srv/pub/2/foo-2.8.tar.gz", "2.8", Some("2")),
+            ("https://x.example/v2.41/util-linux-2.41.tar.xz", "2.41", None),
+            ("https://2.example/pub/foo-2.8.tar.gz", "2.8", None),
+            ("debian:foo/foo_2.8.orig.tar.gz", "2.8", None),
+        ] {
+            assert_eq!(listing(url, version).series.as_deref(), series, "{url}");
+        }
     }
 
     #[test]

@@ -71,6 +71,26 @@ pub fn named_by(url: &str) -> Option<(String, Version)> {
     Some((stem[..at].to_ascii_lowercase(), version))
 }
 
+/// `url` with a placeholder wherever its path has the version: not in the host's name, and not within a longer number.
+fn with_placeholder(url: &str, version: &Version) -> String {
+    let version = version.as_str();
+    let path = url.find("://").map_or(0, |at| at + 3);
+    let path = url[path..].find('/').map_or(path, |slash| path + slash);
+    let (mut text, mut rest) = (url[..path].to_owned(), &url[path..]);
+    while let Some(at) = rest.find(version) {
+        let (before, after) = (&rest[..at], &rest[at + version.len()..]);
+        let is_number = |c: char| c.is_ascii_digit();
+        let is_part = before.ends_with(is_number)
+            || before.strip_suffix('.').is_some_and(|before| before.ends_with(is_number))
+            || after.starts_with(is_number)
+            || after.strip_prefix('.').is_some_and(|after| after.starts_with(is_number));
+        text += before;
+        text += if is_part { version } else { "{version}" };
+        rest = after;
+    }
+    text + rest
+}
+
 impl Scaffold {
     /// The recipe.
     pub fn text(&self) -> String {
@@ -95,7 +115,7 @@ impl Scaffold {
             line("# Nobody has compared this with upstream's archive yet.".to_owned());
         }
         line("[[source]]".to_owned());
-        line(format!("urls   = [{}]", quoted(&self.url.replace(self.version.as_str(), "{version}"))));
+        line(format!("urls   = [{}]", quoted(&with_placeholder(&self.url, &self.version))));
         line(format!("{} = \"{}\"", self.digest.algorithm(), self.digest.hex()));
         for rest in self.system.lines() {
             line((*rest).to_owned());
@@ -168,6 +188,23 @@ mod tests {
         ] {
             let files = files.iter().map(|file| (*file).to_owned()).collect();
             assert_eq!(system_of(&files), expected, "{files:?}");
+        }
+    }
+
+    #[test]
+    fn a_placeholder_stands_where_the_path_has_the_version_alone() {
+        for (url, version, expected) in [
+            ("https://ftp1.example/foo-1.tar.gz", "1", "https://ftp1.example/foo-{version}.tar.gz"),
+            ("https://x.example/1.5/foo11-1.tar.gz", "1", "https://x.example/1.5/foo11-{version}.tar.gz"),
+            (
+                "https://x.example/v1.2/foo-1.2.tar.gz",
+                "1.2",
+                "https://x.example/v{version}/foo-{version}.tar.gz",
+            ),
+            ("debian:foo/foo_1.2.orig.tar.gz", "1.2", "debian:foo/foo_{version}.orig.tar.gz"),
+            ("file:///srv/foo-1.2.tar.gz", "1.2", "file:///srv/foo-{version}.tar.gz"),
+        ] {
+            assert_eq!(with_placeholder(url, &version.parse().unwrap()), expected, "{url}");
         }
     }
 

@@ -77,6 +77,7 @@ fn run(args: &Args) -> Result<()> {
     measured("packages, cold", bench.build(&plain, &args.arch, &[])?);
     let missing = bench.missing(&args.arch)?;
     measured("nothing to do", often(|| bench.build(&plain, &args.arch, &[]))?);
+    bench.was(&Work { built: &[], others: false, cut_off: false })?;
     measured(
         "restored",
         often(|| {
@@ -84,12 +85,16 @@ fn run(args: &Args) -> Result<()> {
             bench.build(&plain, &args.arch, &[])
         })?,
     );
+    bench.was(&Work { built: &[], others: false, cut_off: false })?;
     // A variable that nothing looks at makes a package another one, with the same outcome.
     let variable = "\n[build.env]\nK3SROOT_BENCH = \"1\"\n";
     let flag = format!("\n[build.arch.{}]\ncflags = [\"-O1\"]\n", args.arch);
     measured("leaf changed (pigz)", bench.build(&bench.checkout(&[("pigz", &flag)])?, &args.arch, &[])?);
+    bench.was(&Work { built: &["pigz"], others: false, cut_off: false })?;
     measured("library, same (zlib)", bench.build(&bench.checkout(&[("zlib", variable)])?, &args.arch, &[])?);
+    bench.was(&Work { built: &["zlib"], others: false, cut_off: true })?;
     measured("library, other (zlib)", bench.build(&bench.checkout(&[("zlib", &flag)])?, &args.arch, &[])?);
+    bench.was(&Work { built: &["zlib", "pigz"], others: true, cut_off: false })?;
     if !args.second.is_empty() {
         measured("second arch", bench.build(&plain, &args.second, &[])?);
     }
@@ -111,6 +116,16 @@ fn run(args: &Args) -> Result<()> {
     fs::File::create(&path)?.write_all(&text)?;
     println!("{}\n{}", record.table(record.comparable(&folder)?.as_ref()), path.display());
     Ok(())
+}
+
+/// What a scenario is meant to measure.
+struct Work {
+    /// Packages that are built.
+    built: &'static [&'static str],
+    /// Whether others may be, too.
+    others: bool,
+    /// Whether some are cut off.
+    cut_off: bool,
 }
 
 struct Bench<'a> {
@@ -172,6 +187,27 @@ impl Bench<'_> {
             fs::OpenOptions::new().append(true).open(path)?.write_all(more.as_bytes())?;
         }
         Ok(copy.join("recipes"))
+    }
+
+    /// Makes sure that the last build did what it is measured for.
+    fn was(&self, work: &Work) -> Result<()> {
+        let output = Command::new(env!("CARGO_BIN_EXE_k3sroot"))
+            .args(["report", "--json", "--cache"])
+            .arg(self.path("cache"))
+            .output()?;
+        let record: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+        let state = |wanted: &str| -> Vec<&str> {
+            let units = record["units"].as_array().into_iter().flatten();
+            let found = units.filter(|unit| unit["state"] == wanted);
+            found.filter_map(|unit| unit["unit"].as_str()?.split('@').next()).collect()
+        };
+        let (built, cut_off) = (state("built"), state("cut_off"));
+        let all = work.built.iter().all(|package| built.contains(package));
+        let none_else = work.others || built.len() == work.built.len();
+        if all && none_else && cut_off.is_empty() != work.cut_off {
+            return Ok(());
+        }
+        Err(format!("this build is not what is measured: it built {built:?} and cut off {cut_off:?}").into())
     }
 
     /// Builds packages, or the root, from the sources at hand.

@@ -13,8 +13,9 @@ use crate::measure::Figures;
 
 /// From what change on the processor time of a scenario is called worse or better: runs differ by some percent.
 const NOTABLE: f64 = 0.10;
-/// A change of less than this many seconds is noise, whatever part it is.
-const NOISE: f64 = 0.5;
+/// A change of less than this is noise, whatever part it is: of seconds, and of bytes of memory.
+const NOISE_SECONDS: f64 = 0.02;
+const NOISE_BYTES: f64 = (16 << 20) as f64;
 
 /// One run of the benchmark.
 #[derive(Debug, Serialize, Deserialize)]
@@ -30,6 +31,7 @@ pub(crate) struct Record {
 pub(crate) struct Machine {
     pub(crate) processor: String,
     pub(crate) cores: usize,
+    /// In bytes, to the next GiB: kernels keep more or less of it for themselves.
     pub(crate) memory: u64,
 }
 
@@ -61,7 +63,7 @@ impl Machine {
         Ok(Self {
             processor: value("/proc/cpuinfo", "model name")?,
             cores: thread::available_parallelism()?.get(),
-            memory: memory.trim_end_matches(" kB").parse::<u64>()? << 10,
+            memory: memory.trim_end_matches(" kB").parse::<u64>()?.div_ceil(1 << 20) << 30,
         })
     }
 }
@@ -75,7 +77,9 @@ pub(crate) fn commit() -> Result<String> {
         }
         Ok(String::from_utf8(output.stdout)?.trim().to_owned())
     };
-    let changed = if git(&["status", "--porcelain"])?.is_empty() { "" } else { "+" };
+    // The record of the run before this one changes nothing.
+    let changed = git(&["status", "--porcelain", "--", ".", ":!tests/bench/*.json"])?;
+    let changed = if changed.is_empty() { "" } else { "+" };
     Ok(git(&["log", "-1", "--date=format:%Y-%m-%dT%H%M", "--format=%cd-%h"])? + changed)
 }
 
@@ -104,7 +108,7 @@ impl Record {
             "scenario", "CPU s", "wall s", "used", "peak memory", "read", "written"
         );
         if let Some(before) = before {
-            let _ = write!(text, "  CPU s since {}", before.commit);
+            let _ = write!(text, "   CPU s, wall s, memory since {}", before.commit);
         }
         text.push('\n');
         for Scenario { name, figures } in &self.scenarios {
@@ -120,20 +124,38 @@ impl Record {
             );
             let old = before.and_then(|before| before.scenarios.iter().find(|old| old.name == *name));
             if let Some(old) = old {
-                let _ = write!(text, "  {}", change(old.figures.cpu_seconds, figures.cpu_seconds));
+                let _ = write!(text, "   {}", changes(&old.figures, figures));
             }
             text.push('\n');
+        }
+        if before.is_none() {
+            text += "No earlier record of the same work on the same machine: nothing to compare with.\n";
         }
         text
     }
 }
 
-fn change(before: f64, now: f64) -> String {
-    let part = (now - before) / before.max(f64::EPSILON);
-    let verdict = match () {
-        () if part.abs() < NOTABLE || (now - before).abs() < NOISE => "",
-        () if part > 0.0 => "  WORSE",
-        () => "  better",
+/// What changed, and whether that is for the worse. The time on the clock decides nothing: others use the machine, too.
+fn changes(before: &Figures, now: &Figures) -> String {
+    let part = |before: f64, now: f64| (now - before) / before.max(f64::EPSILON);
+    let notable = |before: f64, now: f64, noise: f64| {
+        let part = part(before, now);
+        if part.abs() < NOTABLE || (now - before).abs() < noise { 0.0 } else { part }
     };
-    format!("{:+.0} %{verdict}", 100.0 * part)
+    let (old_memory, memory) = (before.peak_memory as f64, now.peak_memory as f64);
+    let decisive = [
+        notable(before.cpu_seconds, now.cpu_seconds, NOISE_SECONDS),
+        notable(old_memory, memory, NOISE_BYTES),
+    ];
+    let verdict = match () {
+        () if decisive.iter().any(|part| *part > 0.0) => "  WORSE",
+        () if decisive.iter().any(|part| *part < 0.0) => "  better",
+        () => "",
+    };
+    format!(
+        "{:+.0} %, {:+.0} %, {:+.0} %{verdict}",
+        100.0 * part(before.cpu_seconds, now.cpu_seconds),
+        100.0 * part(before.wall_seconds, now.wall_seconds),
+        100.0 * part(old_memory, memory)
+    )
 }

@@ -22,12 +22,20 @@
   });
   check("no two units of a row are at work at once", !overlap);
   const wide = at("#lanes").getBoundingClientRect().width;
+  const ticksBefore = all("#lanes .tick").length;
   at("#zoom").value = 4;
   at("#zoom").dispatchEvent(new Event("input"));
+  const seconds = all("#lanes .tick").map((tick) => tick.textContent);
+  check("and its ticks finer", seconds.length > 3 * ticksBefore || seconds[1] === "1 s", seconds);
   check("zoom makes the timeline wider", at("#lanes").getBoundingClientRect().width > 3.9 * wide);
+
+  check("what was downloaded is below it, with its size and rate", record.downloads.length === 1 && all("#downloads .bar").length === 1
+    && all("#downloads .bar").every((bar) => / in .* s, .*\/s$/.test(bar.title)), all("#downloads .bar").map((bar) => bar.title));
 
   const node = (package_) => at(`#picture g[data-unit="${named(package_)}"]`);
   check("the graph has every unit", all("#picture g").length === units.length, all("#picture g").length);
+  check("and a mark for each one's state, explained", node("hello").textContent[0] === marks[units[named("hello")].state]
+    && at("#states").textContent.includes(states[units[named("hello")].state].split(":")[0]), at("#states").textContent);
   node("hello").dispatchEvent(new MouseEvent("click", { bubbles: true }));
   check("a click shows a unit", !at("#details").hidden && at("#details h3").textContent.startsWith("hello@"), at("#details").textContent);
   check("and lights the way to its needs", all("#picture path.lit").length > 0);
@@ -43,6 +51,9 @@
   at("#find").value = "word";
   at("#find").dispatchEvent(new Event("input"));
   check("search finds by a part of the name", at("#found").textContent === "1 found" && node("libword").classList.contains("match"), at("#found").textContent);
+
+  press(at("#find"), "Enter");
+  check("and Enter leads there", document.activeElement === node("libword"), document.activeElement.outerHTML);
 
   const first = () => at("#table tbody tr").textContent;
   at("#table th button").click();
@@ -62,4 +73,5 @@
   exam.id = "exam";
   exam.textContent = lines.join("\n");
   document.body.append(exam);
+  parent.postMessage(exam.textContent, "*");
 }

@@ -1,11 +1,11 @@
 //! The page of a run, used in a browser.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::skipped::skipped;
-use super::workspace::Workspace;
+use super::workspace::{ARCH, Workspace};
 
 /// Chromium without a window, if this machine has it.
 fn chromium() -> Option<Command> {
@@ -37,6 +37,48 @@ fn text_of(id: &str, page: &Path, size: &str) -> Option<String> {
     Some(text.to_owned())
 }
 
+/// The page of the last run, with `exam` in it.
+fn examined(workspace: &Workspace, exam: &str) -> PathBuf {
+    let run = workspace.run("report", &["--out", "page.html"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let path = workspace.path("page.html");
+    let page = workspace.read("page.html");
+    assert!(page.contains("</body>"));
+    fs::write(&path, page.replace("</body>", &format!("<script>{exam}</script></body>"))).unwrap();
+    path
+}
+
+/// A page with `page` in a frame as narrow as a phone's screen, which no window can be. It says what the exam found there.
+fn on_a_phone(page: &Path) -> PathBuf {
+    let path = page.with_file_name("phone.html");
+    let frame =
+        "<!doctype html><iframe src=\"page.html\" style=\"width: 360px; height: 740px\"></iframe><script>
+        addEventListener(\"message\", (event) => {
+          const exam = document.createElement(\"pre\");
+          exam.id = \"exam\";
+          exam.textContent = event.data;
+          document.body.append(exam);
+        });</script>";
+    fs::write(&path, frame).unwrap();
+    path
+}
+
+/// Holds that an exam of `count` points was passed.
+fn assert_passed(page: &Path, count: usize) {
+    for page in [page.to_owned(), on_a_phone(page)] {
+        let Some(seen) = text_of("exam", &page, "1280,900") else { return };
+        let wrong: Vec<&str> = seen.lines().filter(|line| !line.starts_with("ok ")).collect();
+        assert!(wrong.is_empty() && seen.lines().count() == count, "{}:\n{seen}", page.display());
+    }
+}
+
+#[test]
+fn the_tarballs_of_a_run_are_drawn_and_listed() {
+    let workspace = Workspace::new();
+    workspace.build_all();
+    assert_passed(&examined(&workspace, include_str!("tarballs.js")), 6);
+}
+
 #[test]
 fn the_page_of_a_run_works_in_a_browser() {
     let workspace = Workspace::new();
@@ -45,17 +87,11 @@ fn the_page_of_a_run_works_in_a_browser() {
         "steps",
         "prepare = [[\"sh\", \"-c\", \"echo no such luck; false\"]]\nsteps",
     );
-    let run = workspace.build(&["--keep-going"]);
+    // A file that has to be fetched is a download, too.
+    fs::rename(workspace.path("distfiles/any-name"), workspace.path("libword-1.2.tar.gz")).unwrap();
+    let upstream = format!("file://{}/", workspace.path("").display());
+    workspace.edit("recipes/libword.toml", "https://words.invalid/", &upstream);
+    let run = workspace.run("build", &["--arch", ARCH, "--keep-going", "--out", "dist"]);
     assert_eq!(run.code, Some(1), "{}", run.stderr);
-    let run = workspace.run("report", &["--out", "page.html"]);
-    assert_eq!(run.code, Some(0), "{}", run.stderr);
-    let page = workspace.read("page.html");
-    let exam = format!("<script>{}</script></body>", include_str!("browser.js"));
-    assert!(page.contains("</body>"));
-    fs::write(workspace.path("page.html"), page.replace("</body>", &exam)).unwrap();
-    for size in ["1280,900", "500,900"] {
-        let Some(seen) = text_of("exam", &workspace.path("page.html"), size) else { return };
-        let wrong: Vec<&str> = seen.lines().filter(|line| !line.starts_with("ok ")).collect();
-        assert!(wrong.is_empty() && seen.lines().count() == 18, "at {size}:\n{seen}");
-    }
+    assert_passed(&examined(&workspace, include_str!("browser.js")), 22);
 }

@@ -23,6 +23,11 @@ fn a_run_is_remembered_with_its_times_and_tarballs() {
     let workspace = Workspace::new();
     let none = workspace.run("report", &[]);
     assert_eq!(none.code, Some(1));
+    insta::assert_snapshot!(none.stderr, @"error: there is no cache in `cache`: build something first, or say with `--cache` where it is");
+    assert!(!workspace.path("cache").exists(), "to look for something makes nothing");
+    assert_eq!(workspace.run("plan", &[]).code, Some(0));
+    let none = workspace.run("report", &[]);
+    assert_eq!(none.code, Some(1));
     insta::assert_snapshot!(none.stderr, @"error: no run is remembered in this cache: build something first");
 
     workspace.build_all();
@@ -54,14 +59,23 @@ fn a_run_is_remembered_with_its_times_and_tarballs() {
         (&"cached".into(), &().into())
     );
     let list = workspace.run("report", &["--list"]).stdout;
-    let runs: Vec<&str> = list.lines().collect();
+    let runs: Vec<&str> = list.lines().skip(1).map(|line| line.split(' ').next().unwrap()).collect();
     assert_eq!(runs.len(), 2);
+    assert!(list.lines().nth(1).unwrap().contains(" 0 built") && list.contains(" build --arch "), "{list}");
+    // What the store did not have to be asked for was not built again either.
+    let built = time(&first["saved"]) == 0.0;
+    let of_units = |run: &serde_json::Value| -> f64 {
+        run["units"].as_array().unwrap().iter().filter_map(|unit| unit["cpu_seconds"].as_f64()).sum()
+    };
+    assert!(built && (time(&second["saved"]) - of_units(&first)).abs() < 0.001, "{first} {second}");
     assert!(runs[0] > runs[1], "the newest is first: {list}");
 
     let page = workspace.run("report", &["--out", "old.html", runs[1]]);
     assert_eq!((page.code, page.stdout.as_str()), (Some(0), "old.html\n"), "{}", page.stderr);
     let html = workspace.read("old.html");
     assert!(html.starts_with("<!doctype html>") && html.contains(runs[1]), "{html}");
+    let printed = workspace.run("report", &["--out", "-", runs[1]]).stdout;
+    assert!(printed.starts_with("<!doctype html>") && printed.contains(runs[1]));
     let unknown = workspace.run("report", &["yesterday"]);
     assert_eq!(unknown.code, Some(1));
     insta::assert_snapshot!(unknown.stderr, @"error: no run `yesterday` is remembered: `k3sroot report --list` names those that are");
@@ -79,11 +93,16 @@ fn a_failure_is_remembered_with_its_log_and_a_damaged_record_is_told() {
     assert!(text("text").starts_with("error: hello 3 for [arch] failed\n"), "{}", text("text"));
     assert!(text("log").starts_with("--- build: make\n"), "{}", text("log"));
 
-    let run = workspace.run("report", &["--list"]).stdout.trim().to_owned();
+    let list = workspace.run("report", &["--list"]).stdout;
+    let line = list.lines().nth(1).unwrap();
+    assert!(line.contains(" 1 failed ") && line.contains(" build --arch "), "{list}");
+    let run = line.split(' ').next().unwrap();
     fs::write(workspace.path(&format!("cache/logs/runs/{run}.json")), "{\"id\":").unwrap();
     let damaged = workspace.run("report", &[]);
     assert_eq!(damaged.code, Some(1));
     assert!(damaged.stderr.contains("is damaged, or of another version of k3sroot"), "{}", damaged.stderr);
+    let list = workspace.run("report", &["--list"]).stdout;
+    assert!(list.contains(run) && list.contains("damaged, or of another version"), "{list}");
 }
 
 #[test]
@@ -95,6 +114,7 @@ fn the_graph_is_drawn_and_its_ways_are_told() {
     for unit in ["hello@[arch]", "libword@[arch]"] {
         assert!(svg.contains(&format!(">{unit}</text>")), "{svg}");
     }
+    assert_eq!(workspace.run("graph", &[&arch[..], &["--svg"]].concat()).stdout, svg);
     let why = |from, to| workspace.run("graph", &[&arch[..], &["--why", from, to]].concat());
     insta::assert_snapshot!(why("hello", "libword").stdout, @r"
     hello@[arch]
@@ -104,5 +124,8 @@ fn the_graph_is_drawn_and_its_ways_are_told() {
     assert_eq!(back.code, Some(1));
     let unknown = why("hello", "libsword");
     assert_eq!(unknown.code, Some(1));
-    insta::assert_snapshot!(unknown.stderr, @"error: `libsword` is not in this graph: `k3sroot graph` shows what is");
+    insta::assert_snapshot!(unknown.stderr, @"error: `libsword` is not in this graph: `k3sroot graph`, with the same options, shows what is");
+    let twice = why("hello", "hello");
+    assert_eq!(twice.code, Some(1));
+    insta::assert_snapshot!(twice.stderr, @"error: name two units: there is no way from `hello` to itself");
 }

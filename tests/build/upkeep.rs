@@ -121,7 +121,7 @@ fn a_version_that_cannot_be_had_changes_nothing() {
         (&["libword", "9"][..], "upstream/libword-9.tar.gz"),
         (&["libword", "1.2"], "error: libword has version 1.2 already"),
         (&["hello"], "error: no listing names a version of hello: give the version"),
-        (&["nothing"], "error: no recipe describes `nothing`"),
+        (&["nothing"], "error: there is no package `nothing`"),
         (&["libword", "a b"], "is not a version"),
     ] {
         let run = workspace.run("bump", words);
@@ -130,6 +130,39 @@ fn a_version_that_cannot_be_had_changes_nothing() {
         assert_eq!(workspace.read("recipes/libword.toml"), recipe, "{words:?}");
     }
     assert_eq!(files(), before, "something was left");
+}
+
+#[test]
+fn what_is_wrong_with_the_urls_of_another_version_is_left_to_do() {
+    let workspace = upstream();
+    let folder = workspace.path("upstream").display().to_string();
+    let (here, series) =
+        (format!("\"file://{folder}/libword-{{version}}.tar.gz\""), workspace.path("upstream/1.2"));
+    fs::create_dir(&series).unwrap();
+    fs::copy(workspace.path("upstream/libword-1.2.tar.gz"), series.join("libword-1.2.tar.gz")).unwrap();
+    let more = |name: &str| format!("\"file://{folder}/{name}/libword-{{version}}.tar.gz\", {here}");
+    workspace.edit("recipes/libword.toml", &here, &more("1.2"));
+    let run = workspace.run("bump", &["libword", "1.3"]);
+    assert_eq!(run.code, Some(1));
+    assert!(run.error().contains("1.2/libword-1.3.tar.gz` does not give it: cannot use `"), "{}", run.stderr);
+    assert!(workspace.read("recipes/libword.toml").contains("version  = \"1.3\""), "the other URL does");
+
+    release(&workspace, "1.4");
+    fs::write(workspace.path("my-libword/more"), "more").unwrap();
+    fs::write(series.join("libword-1.4.tar.gz"), pack(&workspace.path("my-libword"), "libword-1.4")).unwrap();
+    let run = workspace.run("bump", &["libword", "1.4"]);
+    assert_eq!(run.code, Some(1));
+    assert!(run.error().contains("libword-1.4.tar.gz` gives other bytes than `file:"), "{}", run.stderr);
+
+    // Without a placeholder every version has the same bytes.
+    let recipe = workspace.read("recipes/libword.toml").replace("{version}", "1.2");
+    fs::write(workspace.path("recipes/libword.toml"), &recipe).unwrap();
+    for package in ["libword", "hello"] {
+        let run = workspace.run("bump", &[package, "9"]);
+        assert_eq!(run.code, Some(1));
+        assert!(run.error().contains(&format!("no URL of {package} has `{{version}}`")), "{}", run.stderr);
+    }
+    assert_eq!(workspace.read("recipes/libword.toml"), recipe);
 }
 
 #[test]
@@ -196,7 +229,8 @@ fn versions_may_come_from_a_file() {
         "version": "1.2",
         "latest": "1.10",
         "outdated": true,
-        "listing": "versions"
+        "listing": "versions",
+        "series": null
       }
     ]
     "#);
@@ -259,6 +293,8 @@ fn what_a_new_recipe_cannot_know_is_asked_for() {
             vec!["--url", &url("libword-1.3.tar.gz"), home, "--license", "Foo Bar"],
             "`Foo Bar` is no SPDX expression",
         ),
+        (vec!["--url", &url("libword-1.3.tar.gz"), "--homepage=http://x.invalid/"], "is no https URL"),
+        (vec!["--url", &url("libword-1.3.tar.gz"), home, "--summary", "A word."], "ends with a full stop"),
     ] {
         let run = workspace.run("new", &[&["word"], &words[..]].concat());
         assert_eq!(run.code, Some(1), "{words:?}: {}", run.stderr);

@@ -12,7 +12,7 @@ use crate::execute::Event;
 use crate::fetch;
 use crate::name::Unit;
 
-const UNIT: &str = "{spinner} {prefix:28} {msg:10} {elapsed}";
+const UNIT: &str = "{spinner} {prefix:28} {msg:10} {elapsed}{before}";
 const DOWNLOAD: &str = "{spinner} {prefix:28} {bytes}/{total_bytes} {bytes_per_sec}";
 const WHOLE: &str = "{bar:30.cyan} {pos}/{len} units  {elapsed_precise}{left}";
 
@@ -64,9 +64,9 @@ impl Bars {
         let _ = self.all.println(line);
     }
 
-    fn add(&self, template: &str, prefix: String) -> ProgressBar {
+    fn add(&self, style: ProgressStyle, prefix: String) -> ProgressBar {
         let bar = self.all.insert_before(&self.whole, ProgressBar::no_length());
-        bar.set_style(style(template));
+        bar.set_style(style);
         bar.set_prefix(prefix);
         bar.enable_steady_tick(Duration::from_millis(200));
         bar
@@ -75,8 +75,14 @@ impl Bars {
     pub(super) fn event(&self, event: &Event<'_>) {
         match event {
             Event::Pending { units, left } => self.pending(*units as u64, *left),
-            Event::Started(unit) => {
-                let bar = self.add(UNIT, unit.to_string());
+            Event::Started { unit, before } => {
+                let before = before.map(|before| format!(" of {}", about(before))).unwrap_or_default();
+                let bar = self.add(
+                    style(UNIT).with_key("before", move |_: &ProgressState, line: &mut dyn Write| {
+                        let _ = line.write_str(&before);
+                    }),
+                    unit.to_string(),
+                );
                 self.lines().units.insert((*unit).clone(), bar);
             }
             Event::Phase { unit, phase } => {
@@ -107,11 +113,13 @@ impl Bars {
     fn fetch(&self, event: &fetch::Event) {
         match event {
             fetch::Event::Started { label, total, resumed, .. } => {
-                let bar = self.add(DOWNLOAD, label.clone());
+                let bar = self.add(style(DOWNLOAD), label.clone());
                 if let Some(total) = total {
                     bar.set_length(*total);
                 }
                 bar.set_position(*resumed);
+                // What was here before says nothing of the rate.
+                bar.reset_eta();
                 self.lines().downloads.insert(label.clone(), bar);
             }
             fetch::Event::Progress { label, bytes } => {
