@@ -75,7 +75,7 @@ fn run(args: &Args) -> Result<()> {
     measured("toolchain, cold", bench.build(&bench.checkout(&[])?, &args.arch, &["musl"])?);
     let plain = bench.checkout(&[])?;
     measured("packages, cold", bench.build(&plain, &args.arch, &[])?);
-    let missing = bench.missing(&args.arch)?;
+    let (missing, overridden) = (bench.noted(&args.arch, "missing")?, bench.noted(&args.arch, "overrides")?);
     measured("nothing to do", often(|| bench.build(&plain, &args.arch, &[]))?);
     bench.was(&Work { built: &[], others: false, cut_off: false })?;
     measured(
@@ -106,6 +106,7 @@ fn run(args: &Args) -> Result<()> {
             arch: args.arch.clone(),
             second: args.second.clone(),
             missing,
+            overridden,
         },
         scenarios,
     };
@@ -156,15 +157,15 @@ impl Bench<'_> {
         }
     }
 
-    /// The packages that the last build of the root had to leave out.
-    fn missing(&self, arch: &str) -> Result<Vec<String>> {
-        let note = self.note(arch);
+    /// The packages that the last build of the root had to leave out (`missing`), or took from elsewhere (`overrides`).
+    fn noted(&self, arch: &str, kind: &str) -> Result<Vec<String>> {
+        let note = self.note(arch, kind);
         let text = if note.exists() { fs::read_to_string(note)? } else { String::new() };
-        Ok(text.lines().map(str::to_owned).collect())
+        Ok(text.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect())
     }
 
-    fn note(&self, arch: &str) -> PathBuf {
-        self.path("dist").join(format!("k3s-root-{arch}.missing.txt"))
+    fn note(&self, arch: &str, kind: &str) -> PathBuf {
+        self.path("dist").join(format!("k3s-root-{arch}.{kind}.txt"))
     }
 
     /// A copy of recipes, patches and arches, with more at the end of some recipes.
@@ -215,9 +216,9 @@ impl Bench<'_> {
         let mut command = self.k3sroot("build", recipes, &[arch]);
         command.args(["--offline", "--keep-going", "--out"]).arg(self.path("dist")).args(packages);
         // What an earlier scenario left out says nothing of this one.
-        let _ = fs::remove_file(self.note(arch));
+        let _ = fs::remove_file(self.note(arch, "missing"));
         let (status, figures) = measure(&mut command)?;
-        if status.success() || (status.code() == Some(1) && self.note(arch).exists()) {
+        if status.success() || (status.code() == Some(1) && self.note(arch, "missing").exists()) {
             Ok(figures)
         } else {
             Err(format!("{command:?}: {status}").into())

@@ -43,6 +43,8 @@ pub(crate) struct Setting {
     pub(crate) second: String,
     /// Packages that were left out because their source was not at hand.
     pub(crate) missing: Vec<String>,
+    /// Packages that were built from local trees in place of their pinned sources.
+    pub(crate) overridden: Vec<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
