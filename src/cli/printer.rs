@@ -195,7 +195,10 @@ impl Printer {
             fetch::Event::Finished { label, bytes: size, .. } => {
                 self.form.say(&format!("{label}: downloaded {}", bytes(*size)));
             }
-            fetch::Event::Progress { .. } | fetch::Event::Failed { .. } | fetch::Event::Found { .. } => {}
+            fetch::Event::Failed { label, url, reason } => {
+                self.form.say_without_bars(&format!("{label}: {url}: {reason}"));
+            }
+            fetch::Event::Progress { .. } | fetch::Event::Found { .. } => {}
         }
     }
 }

@@ -5,6 +5,7 @@
 //! durable, and what a power cut leaves of it before that is found damaged when it is next looked at.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
@@ -18,6 +19,14 @@ use super::listing::{Entry, Tree, digest_of};
 use super::session::make_accessible;
 use super::{Store, TREES, held, read_if_there};
 use crate::digest::TreeDigest;
+
+/// Whose folder it is that is captured.
+enum Whose<'a> {
+    /// Nobody needs it any more; this says which paths are kept.
+    Scratch(&'a (dyn Fn(&str) -> bool + Sync)),
+    /// Somebody's, who finds it as it was; this says which names are left out.
+    Other(&'a (dyn Fn(&OsStr) -> bool + Sync)),
+}
 
 enum Found {
     File(PathBuf),
@@ -36,17 +45,32 @@ impl Store {
         dir: &Path,
         keep: &(dyn Fn(&str) -> bool + Sync),
     ) -> Result<TreeDigest, StoreError> {
+        self.capture_as(dir, &Whose::Scratch(keep))
+    }
+
+    /// Keeps a copy of what is in `dir` as a tree, but for what `leave_out` says of its name, and for what is neither file,
+    /// link nor folder. Nothing is changed there.
+    pub fn copy_in(
+        &self,
+        dir: &Path,
+        leave_out: &(dyn Fn(&OsStr) -> bool + Sync),
+    ) -> Result<TreeDigest, StoreError> {
+        self.capture_as(dir, &Whose::Other(leave_out))
+    }
+
+    fn capture_as(&self, dir: &Path, whose: &Whose<'_>) -> Result<TreeDigest, StoreError> {
         let _activity = self.active();
-        let entries: BTreeMap<String, Entry> = scan(dir, keep)?
+        let scratch = matches!(whose, Whose::Scratch(_));
+        let entries: BTreeMap<String, Entry> = scan(dir, whose)?
             .into_par_iter()
-            .map(|(path, found)| Ok((path, self.take(&found)?)))
+            .map(|(path, found)| Ok((path, self.take(&found, scratch)?)))
             .collect::<Result<_, StoreError>>()?;
         self.put_tree(&Tree::new(entries)?)
     }
 
-    fn take(&self, found: &Found) -> Result<Entry, StoreError> {
+    fn take(&self, found: &Found, scratch: bool) -> Result<Entry, StoreError> {
         match found {
-            Found::File(path) => self.take_file(path),
+            Found::File(path) => self.take_file(path, scratch),
             Found::Symlink(path) => {
                 let target = fs::read_link(path).map_err(at("read the link", path))?;
                 let target = target.to_str().filter(|target| !target.contains('\n'));
@@ -57,9 +81,9 @@ impl Store {
         }
     }
 
-    fn take_file(&self, path: &Path) -> Result<Entry, StoreError> {
+    fn take_file(&self, path: &Path, scratch: bool) -> Result<Entry, StoreError> {
         let mut file = match open_plain(path) {
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            Err(error) if scratch && error.kind() == io::ErrorKind::PermissionDenied => {
                 let mode = fs::symlink_metadata(path).map_err(at("look at", path))?.mode() & 0o7777;
                 let readable = Permissions::from_mode(mode | 0o400);
                 fs::set_permissions(path, readable).map_err(at("make readable", path))?;
@@ -77,7 +101,7 @@ impl Store {
         }
         // With a second name somewhere, a change of mode would be seen there: then it is copied. The time is set before
         // the contents are read, so that a write meanwhile shows.
-        let movable = meta.nlink() == 1 && set_time(&file).is_ok();
+        let movable = scratch && meta.nlink() == 1 && set_time(&file).is_ok();
         let (digest, size) = hash(&mut file).map_err(at("read", path))?;
         let name = BlobName { digest, executable: meta.mode() & 0o100 != 0 };
         self.adopt(path, &mut file, name, size, movable)?;
@@ -133,35 +157,49 @@ fn refuse(path: &Path, reason: Refusal) -> StoreError {
 }
 
 /// Finds what is to be kept.
-fn scan(dir: &Path, keep: &dyn Fn(&str) -> bool) -> Result<Vec<(String, Found)>, StoreError> {
+fn scan(dir: &Path, whose: &Whose<'_>) -> Result<Vec<(String, Found)>, StoreError> {
+    let keep = |path: &Path| match whose {
+        Whose::Scratch(keep) => keep(&path.to_string_lossy()),
+        Whose::Other(_) => true,
+    };
     let mut found = Vec::new();
     let mut folders = vec![PathBuf::new()];
     while let Some(folder) = folders.pop() {
         let on_disk = dir.join(&folder);
-        make_accessible(&on_disk).map_err(at("open the folder", &on_disk))?;
+        if let Whose::Scratch(_) = whose {
+            make_accessible(&on_disk).map_err(at("open the folder", &on_disk))?;
+        }
         let mut empty = true;
         for entry in fs::read_dir(&on_disk).map_err(at("list", &on_disk))? {
             let entry = entry.map_err(at("list", &on_disk))?;
+            if let Whose::Other(leave_out) = whose
+                && leave_out(&entry.file_name())
+            {
+                continue;
+            }
             empty = false;
             let file_type = entry.file_type().map_err(at("look at", &entry.path()))?;
             let relative = folder.join(entry.file_name());
             if file_type.is_dir() {
                 folders.push(relative);
-            } else if keep(&relative.to_string_lossy()) {
+            } else if keep(&relative) {
                 let on_disk = entry.path();
                 let special = file_type.is_block_device()
                     || file_type.is_char_device()
                     || file_type.is_fifo()
                     || file_type.is_socket();
                 if special {
-                    return Err(refuse(&on_disk, Refusal::Special));
+                    match whose {
+                        Whose::Scratch(_) => return Err(refuse(&on_disk, Refusal::Special)),
+                        Whose::Other(_) => continue,
+                    }
                 }
                 let path = listed_path(&relative, &on_disk)?;
                 let is_link = file_type.is_symlink();
                 found.push((path, if is_link { Found::Symlink(on_disk) } else { Found::File(on_disk) }));
             }
         }
-        if empty && folder != Path::new("") && keep(&folder.to_string_lossy()) {
+        if empty && folder != Path::new("") && keep(&folder) {
             found.push((listed_path(&folder, &on_disk)?, Found::Dir));
         }
     }
@@ -191,6 +229,31 @@ mod tests {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, contents).unwrap();
         fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn a_copy_leaves_the_folder_as_it_was() {
+        let (_folder, store) = store();
+        let mine = tempfile::tempdir().unwrap();
+        write(mine.path().join("src/a.c"), "int a;", 0o640);
+        write(mine.path().join(".git/HEAD"), "x", 0o644);
+        write(mine.path().join("module/.git"), "gitdir: x", 0o644);
+        let _socket = UnixListener::bind(mine.path().join("socket")).unwrap();
+        let state = || {
+            let all = walkdir::WalkDir::new(mine.path()).sort_by_file_name().into_iter().flatten();
+            let of = |meta: fs::Metadata| (meta.ino(), meta.mode(), meta.mtime(), meta.nlink());
+            all.map(|entry| (entry.path().to_owned(), of(entry.metadata().unwrap()))).collect::<Vec<_>>()
+        };
+        let before = state();
+        let copied = store.copy_in(mine.path(), &|name| name == ".git").unwrap();
+        assert_eq!(state(), before);
+        let names: Vec<String> = store.tree(&copied).unwrap().entries().keys().cloned().collect();
+        assert_eq!(names, ["module", "src/a.c"]);
+
+        let scratch = store.temp_dir("same").unwrap();
+        write(scratch.path().join("src/a.c"), "int a;", 0o644);
+        fs::create_dir(scratch.path().join("module")).unwrap();
+        assert_eq!(store.capture(scratch.path(), &|_| true).unwrap(), copied);
     }
 
     #[test]
@@ -297,7 +360,7 @@ mod tests {
             }
         };
         let name = |name: &'static [u8]| {
-            let name: &std::ffi::OsStr = std::os::unix::ffi::OsStrExt::from_bytes(name);
+            let name: &OsStr = std::os::unix::ffi::OsStrExt::from_bytes(name);
             Path::new(name)
         };
         assert_eq!(refused(&|dir| drop(UnixListener::bind(dir.join("s")).unwrap())), Refusal::Special);

@@ -63,6 +63,13 @@ fn furnish(workspace: &Workspace) {
             "[build]",
             "[build]\nprepare = [[\"sh\", \"-c\", \"echo no such thing; false\"]]",
         ),
+        (
+            "relicensed",
+            "zlib",
+            "44788d0efad82ad9b3167c333c9fd50a51da745afb8cf23959618b561d7d6d9c",
+            &"0".repeat(64),
+        ),
+        ("hungry", "pigz", "[build]", "[build]\nprepare = [[\"python3\", \"-c\", \"bytearray(300 << 20)\"]]"),
         ("slow", "pigz", "[build]", "[build]\nprepare = [[\"sleep\", \"60\"]]"),
     ] {
         for part in ["recipes", "patches", "sysroot"] {
