@@ -30,6 +30,10 @@ pub mod execute;
 
 pub mod pack;
 
+pub mod attest;
+
+pub mod compare;
+
 pub mod check;
 
 pub mod report;

@@ -29,6 +29,10 @@ const MODULES: &[(&str, &[&str])] = &[
     ("execute", &["arch", "digest", "fetch", "name", "plan", "recipe", "sandbox", "store"]),
     // Neither `recipe` nor `store`: the layout names packages, and what they installed is handed in as values.
     ("pack", &["arch", "digest", "name"]),
+    // `digest` and `name` besides what the design says.
+    ("attest", &["digest", "name", "pack", "plan", "recipe"]),
+    // `upkeep` for which of two versions is the later one.
+    ("compare", &["name", "upkeep"]),
     // What is compared are outcomes in two stores.
     ("check", &["digest", "name", "store"]),
     // `graph` for where the units of a picture stand.
@@ -36,8 +40,8 @@ const MODULES: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "arch", "check", "digest", "execute", "fetch", "graph", "lint", "name", "pack", "plan", "recipe",
-            "report", "sandbox", "store", "upkeep",
+            "arch", "attest", "check", "compare", "digest", "execute", "fetch", "graph", "lint", "name",
+            "pack", "plan", "recipe", "report", "sandbox", "store", "upkeep",
         ],
     ),
 ];

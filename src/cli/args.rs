@@ -100,6 +100,10 @@ pub(super) enum Verb {
     Verify(Verify),
     /// Show what came, went and changed from one tarball to another.
     Diff(Diff),
+    /// Print what is inside a root: its packages, licences, sources and patches.
+    Sbom(Sbom),
+    /// Say what two userlands have in common, and what one lacks.
+    Compare(Compare),
     /// Show, verify and shrink the cache.
     Cache(Cache),
     /// Say what this machine lacks, and how to install it.
@@ -228,6 +232,9 @@ pub(super) enum SandboxChoice {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    k3sroot fetch --arch amd64\n  \
+    k3sroot fetch --arch all --list")]
 pub(super) struct Fetch {
     #[command(flatten)]
     pub(super) selection: Selection,
@@ -242,6 +249,10 @@ pub(super) struct Fetch {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    k3sroot graph --arch arm64 pigz\n  \
+    k3sroot graph --why iptables libmnl\n  \
+    k3sroot graph --svg > graph.svg")]
 pub(super) struct Graph {
     #[command(flatten)]
     pub(super) selection: Selection,
@@ -364,6 +375,9 @@ pub(super) struct Lint {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    k3sroot plan --arch amd64\n  \
+    k3sroot plan --arch all --json")]
 pub(super) struct Plan {
     #[command(flatten)]
     pub(super) selection: Selection,
@@ -393,6 +407,9 @@ pub(super) struct Why {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    k3sroot log pigz\n  \
+    k3sroot log gcc@build-arm64")]
 pub(super) struct Log {
     /// A package, or a unit such as `gcc@build-amd64`.
     pub(super) package: String,
@@ -424,6 +441,9 @@ pub(super) struct Report {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    k3sroot shell pigz --arch arm64\n  \
+    k3sroot shell pigz -- ls /sysroot/usr/include")]
 pub(super) struct Shell {
     /// A package, or a unit such as `gcc@build-amd64`.
     pub(super) package: String,
@@ -511,7 +531,9 @@ pub(super) struct Verify {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Exit status: 0 equal byte for byte, 1 different, 2 k3sroot could not compare.")]
+#[command(after_help = "Examples:\n  \
+    k3sroot diff old/k3s-root-amd64.tar dist/k3s-root-amd64.tar\n\n\
+    Exit status: 0 equal byte for byte, 1 different, 2 k3sroot could not compare.")]
 pub(super) struct Diff {
     /// The tarball that there was, not compressed.
     #[arg(value_name = "OLD.tar")]
@@ -525,6 +547,61 @@ pub(super) struct Diff {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    k3sroot sbom --arch amd64 > k3s-root-amd64.spdx.json\n  \
+    k3sroot sbom --arch arm64 --format cyclonedx\n\n\
+    It is of what the cache has; `k3sroot build` writes the same documents beside the tarballs.")]
+pub(super) struct Sbom {
+    #[command(flatten)]
+    pub(super) selection: Selection,
+    /// The form.
+    #[arg(long, value_enum, default_value_t = SbomFormat::Spdx)]
+    pub(super) format: SbomFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum SbomFormat {
+    /// SPDX 2.3, as JSON.
+    Spdx,
+    /// CycloneDX 1.6, as JSON.
+    Cyclonedx,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    k3sroot compare dist/k3s-root-amd64.tar /\n  \
+    rpm -qa --root /mnt > list && k3sroot compare dist/k3s-root-amd64.tar list --format markdown\n\n\
+    A side is a root tarball, not compressed; a folder with a root or a whole system in it; what `rpm -qa` prints; or\n\
+    dpkg's status file. `to do` is for who wants what the left side has on the right one. Links lead to programs with\n\
+    many names; versions are what a program's bytes tell, or its package's.")]
+pub(super) struct Compare {
+    /// What there is.
+    #[arg(value_name = "LEFT")]
+    pub(super) left: PathBuf,
+    /// What to look for it in.
+    #[arg(value_name = "RIGHT")]
+    pub(super) right: PathBuf,
+    /// The form.
+    #[arg(long, value_enum, default_value_t = CompareFormat::Text)]
+    pub(super) format: CompareFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum CompareFormat {
+    /// Tables.
+    Text,
+    /// Tables for a document.
+    Markdown,
+    /// A line for every name.
+    Csv,
+    /// Everything.
+    Json,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    k3sroot cache\n  \
+    k3sroot cache gc --max-size 10G")]
 pub(super) struct Cache {
     #[command(subcommand)]
     pub(super) verb: Option<CacheVerb>,
@@ -563,6 +640,8 @@ pub(super) struct Doctor {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    k3sroot completions bash > ~/.local/share/bash-completion/completions/k3sroot")]
 pub(super) struct Completions {
     /// The shell.
     pub(super) shell: clap_complete::Shell,

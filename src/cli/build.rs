@@ -1,6 +1,6 @@
 //! `k3sroot build`: from recipes to tarballs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,16 +9,15 @@ use std::time::{Instant, SystemTime};
 use super::args::{Build, Global};
 use super::error::{CliError, render_failure};
 use super::means;
+use super::packed::{DOCUMENTS, Packed, documents, packed};
 use super::printer::Printer;
 use super::project::{Planned, Project, open_store};
-use crate::digest::{BlobDigest, TreeDigest};
 use crate::execute::{ActionError, Executor, How, Report};
-use crate::name::{ArchName, Machine, PackageName, Unit};
-use crate::pack::{self, Content, Member, PackageTree, TreeEntry};
+use crate::name::{ArchName, PackageName, Unit};
+use crate::pack::{self, Content, Member};
 use crate::plan::Override;
-use crate::plan::policy::SOURCE_DATE_EPOCH;
 use crate::report::{Ending, MemberRecord, Recorder, TarballRecord};
-use crate::store::{Entry, Store};
+use crate::store::Store;
 
 pub(super) fn run(global: &Global, args: &Build) -> Result<(), CliError> {
     let started = Instant::now();
@@ -28,7 +27,7 @@ pub(super) fn run(global: &Global, args: &Build) -> Result<(), CliError> {
     let fetcher = means::fetcher(&args.sources, &store)?;
     let sandbox = means::sandbox(global, &args.running, &store)?;
     let stop = means::stop();
-    for compiler in &planned.compilers {
+    for compiler in planned.compilers.values() {
         global.say(&format!("note: compiling with {} of this machine", compiler.describe()));
     }
     let executor = Executor {
@@ -144,7 +143,9 @@ pub(super) fn overrides_note(arch: &ArchName, out: &Path) -> PathBuf {
 /// Removes what an earlier build left in `out`, lest it be taken for this one's.
 fn remove_earlier(project: &Project, arch: &ArchName, out: &Path) -> Result<(), CliError> {
     let tarballs = project.layout.tarball_files(arch).into_iter().map(|(_, file)| file);
-    let files = tarballs.chain([project.layout.checksums_file(arch)]).map(|file| out.join(file));
+    let files =
+        tarballs.chain([project.layout.checksums_file(arch)]).chain(DOCUMENTS.map(|kind| kind.file(arch)));
+    let files = files.map(|file| out.join(file));
     for path in files.chain([missing_note(arch, out), overrides_note(arch, out)]) {
         match fs::remove_file(&path) {
             Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
@@ -166,32 +167,20 @@ fn write_tars(
     arch: &ArchName,
     out: &Path,
 ) -> Result<Vec<TarballRecord>, CliError> {
-    let mut trees = BTreeMap::new();
-    let mut missing: BTreeSet<PackageName> = BTreeSet::new();
-    for package in project.layout.packages() {
-        let unit = Unit { package: package.clone(), machine: Machine::Target(arch.clone()) };
-        // Of needs that nobody asked for only those are here that had to be looked at: the store's contents must not show.
-        let is_wanted = !planned.named || planned.plan.goals().contains(&unit);
-        match report.outcomes.get(&unit).filter(|_| is_wanted) {
-            Some((outcome, _)) => {
-                trees.insert(package, tree(store, &outcome.tree)?);
-            }
-            None => {
-                missing.insert(package);
-            }
-        }
-    }
-    if trees.is_empty() {
+    // Of needs that nobody asked for only those are here that had to be looked at: the store's contents must not show.
+    let is_wanted = |unit: &Unit| !planned.named || planned.plan.goals().contains(unit);
+    let tree_of =
+        |unit: &Unit| report.outcomes.get(unit).filter(|_| is_wanted(unit)).map(|(outcome, _)| outcome.tree);
+    let Some(Packed { root, missing, mut files }) = packed(project, store, arch, tree_of)? else {
         return Ok(Vec::new());
-    }
-    let record = project.arches.get(arch)?;
-    let root = pack::assemble(&project.layout, &trees, &missing)?;
-    let root = root.load(|blob| store.read_blob(blob).map(Arc::<[u8]>::from))?;
-    let real_paths = [store.root().display().to_string()];
-    pack::inspect_root(record, &root, &real_paths).map_err(CliError::Unsound)?;
+    };
+    // The list of checksums stays the last.
+    let documents = documents(project, planned, arch, &root, &files);
+    let last = files.len().saturating_sub(1);
+    files.splice(last..last, documents);
     fs::create_dir_all(out)
         .map_err(|source| CliError::Io { what: format!("make `{}`", out.display()), source })?;
-    let written = pack::write_root(&root, arch, out, SOURCE_DATE_EPOCH.unsigned_abs())?;
+    let written = pack::write_files(out, &files)?;
     for file in &written {
         let (size, path) = (super::printer::bytes(file.size), file.path.display());
         global.say(&format!("{}  {size}  {path}", file.sha256));
@@ -230,17 +219,6 @@ fn member(member: &Member<Arc<[u8]>>) -> MemberRecord {
     };
     let package = member.origin.as_ref().map(|origin| origin.package.clone());
     MemberRecord { name: member.name.clone(), bytes, link, package }
-}
-
-/// A tree of the store as `pack` sees it.
-fn tree(store: &Store, digest: &TreeDigest) -> Result<PackageTree<BlobDigest>, CliError> {
-    let tree = store.tree(digest)?;
-    let entry = |entry: &Entry| match entry {
-        Entry::File { blob, .. } => TreeEntry::File(*blob),
-        Entry::Symlink { target } => TreeEntry::Symlink(target.clone()),
-        Entry::Dir => TreeEntry::Dir,
-    };
-    Ok(tree.entries().iter().map(|(path, found)| (path.clone(), entry(found))).collect())
 }
 
 /// How everything came to be, in one line.

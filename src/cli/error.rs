@@ -10,11 +10,12 @@ use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource};
 use super::quantity::QuantityError;
 use crate::arch::ArchError;
 use crate::check::{GoldenError, ParseVariationError, StageError, Variation};
+use crate::compare::ListError;
 use crate::execute::{ActionError, CompilerError, ExecuteError, Failure, MachineError, is_disk_full};
 use crate::fetch::{FetchError, UnpackError};
 use crate::graph::GraphError;
 use crate::lint::LintError;
-use crate::name::{PackageName, ParseNameError, Version};
+use crate::name::{ArchName, PackageName, ParseNameError, Version};
 use crate::pack::{ArchiveError, AssembleError, ElfFinding, LayoutError, PackError};
 use crate::recipe::RecipeError;
 use crate::sandbox::SandboxError;
@@ -48,12 +49,14 @@ pub(super) enum CliError {
     OverrideFolder { path: PathBuf },
     #[error("`{}` has `[build.arch]` options for an arch that is not known", path.display())]
     RecipeArch { path: PathBuf, source: ArchError },
-    #[error("`--override` cannot read `{}`", path.display())]
-    OverrideRead { path: PathBuf, source: std::io::Error },
     #[error(transparent)]
     Quantity(#[from] QuantityError),
     #[error("there is no cache in `{}`: build something first, or say with `--cache` where it is", path.display())]
     NothingCached { path: PathBuf },
+    #[error(
+        "nothing of the root for {arch} is in the cache: `k3sroot build --arch {arch}` first, with the same options"
+    )]
+    NothingPacked { arch: ArchName },
     #[error("there is no log of `{unit}`: it was not built here")]
     NoLog { unit: String },
     #[error("this machine lacks something that every build needs")]
@@ -99,6 +102,10 @@ pub(super) enum CliError {
     Golden(#[from] GoldenError),
     #[error("cannot compare `{}`", path.display())]
     Archive { path: PathBuf, source: ArchiveError },
+    #[error("`{}` has no programs: give a tarball, or the folder that has `bin` or `usr` in it", path.display())]
+    NoPrograms { path: PathBuf },
+    #[error("`{}` is no list of packages", path.display())]
+    List { path: PathBuf, source: ListError },
     #[error("building `{unit}` does not involve `{need}`")]
     NotInvolved { unit: String, need: String },
     #[error("name two units: there is no way from `{unit}` to itself")]

@@ -21,6 +21,7 @@ mod build;
 mod bump;
 mod cache;
 mod check;
+mod compare;
 mod diff;
 mod doctor;
 mod error;
@@ -33,11 +34,13 @@ mod means;
 mod memory;
 mod new;
 mod outdated;
+mod packed;
 mod plan;
 mod printer;
 mod project;
 mod quantity;
 mod report;
+mod sbom;
 mod shell;
 mod table;
 mod verify;
@@ -98,6 +101,8 @@ fn run(cli: &Cli) -> Result<(), CliError> {
         Verb::Verify(args) if args.golden => golden::run(global, args),
         Verb::Verify(args) => verify::run(global, args),
         Verb::Diff(args) => diff::run(args),
+        Verb::Sbom(args) => sbom::run(global, args),
+        Verb::Compare(args) => compare::run(global, args),
         Verb::Cache(args) => cache::run(global, args),
         Verb::Doctor(args) => doctor::run(global, args),
         Verb::Completions(args) => {

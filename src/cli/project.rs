@@ -31,8 +31,8 @@ pub(super) struct Planned {
     pub(super) named: bool,
     /// Local trees that are built in place of sources, as far as they are in the plan.
     pub(super) overrides: Overrides,
-    /// This machine's compilers that the plan names.
-    pub(super) compilers: Vec<HostCompiler>,
+    /// This machine's compilers that the plan names, by the arch that they are for.
+    pub(super) compilers: BTreeMap<ArchName, HostCompiler>,
     pub(super) plan: Plan,
 }
 
@@ -102,9 +102,8 @@ impl Project {
         let digests: Compilers =
             found.iter().map(|(arch, compiler)| (arch.clone(), compiler.digest())).collect();
         let plan = Plan::new(&graph, &self.recipes, &self.arches, &overrides, &digests)?;
-        let compilers = found.into_values().collect();
         overrides.retain(|package, _| plan.actions().iter().any(|action| action.unit().package == *package));
-        Ok(Planned { arches, named: !selection.packages.is_empty(), overrides, compilers, plan })
+        Ok(Planned { arches, named: !selection.packages.is_empty(), overrides, compilers: found, plan })
     }
 
     /// This machine's compilers for `arches`, if they are asked for.
@@ -164,7 +163,8 @@ impl Project {
             if !path.is_dir() {
                 return Err(CliError::OverrideFolder { path });
             }
-            let tree = take_in(&path, store)?;
+            // Without version control's own files.
+            let tree = store.copy_in(&path, &|name| name == ".git")?;
             overrides.insert(package, Override { path, tree });
         }
         Ok(overrides)
@@ -180,31 +180,6 @@ fn package(text: &str, arches: &[ArchName]) -> Result<PackageName, CliError> {
     } else {
         Err(CliError::UnitNamed { text: text.to_owned() })
     }
-}
-
-/// Takes a copy of a local tree into the store, without version control's own files.
-fn take_in(folder: &Path, store: &Store) -> Result<crate::digest::TreeDigest, CliError> {
-    let failed = |source| CliError::OverrideRead { path: folder.to_owned(), source };
-    let scratch = store.temp_dir("override")?;
-    for entry in walkdir::WalkDir::new(folder)
-        .min_depth(1)
-        .sort_by_file_name()
-        .into_iter()
-        .filter_entry(|entry| entry.file_name() != ".git")
-    {
-        let entry = entry.map_err(|error| failed(error.into()))?;
-        let dest = scratch.path().join(entry.path().strip_prefix(folder).unwrap_or(entry.path()));
-        let kind = entry.file_type();
-        if kind.is_dir() {
-            std::fs::create_dir(&dest).map_err(failed)?;
-        } else if kind.is_symlink() {
-            let target = std::fs::read_link(entry.path()).map_err(failed)?;
-            std::os::unix::fs::symlink(target, &dest).map_err(failed)?;
-        } else if kind.is_file() {
-            std::fs::copy(entry.path(), &dest).map_err(failed)?;
-        }
-    }
-    Ok(store.capture(scratch.path(), &|_| true)?)
 }
 
 /// The arch records alone, for verbs that need no recipes.

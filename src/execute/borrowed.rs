@@ -154,7 +154,7 @@ impl Borrowed {
 impl Executor<'_> {
     /// What the build of `action` sees of the build machine.
     pub(super) fn borrowed(&self, action: &Action) -> Result<Borrowed, ActionError> {
-        let compiler = self.compilers.iter().find(|compiler| Some(compiler.digest()) == action.compiler());
+        let compiler = self.compilers.values().find(|compiler| Some(compiler.digest()) == action.compiler());
         Ok(Borrowed {
             programs: folder(self.store),
             compiler: compiler.map(|compiler| compiler.folder(self.store)).transpose()?,

@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use crate::digest::TreeDigest;
 use crate::fetch::{self, FetchError, Fetcher, Obtained};
-use crate::name::Unit;
+use crate::name::{ArchName, Unit};
 use crate::plan::{Action, Input, Plan};
 use crate::recipe::{Archive, Origin};
 use crate::sandbox::{Cancel, Sandbox};
@@ -139,8 +139,8 @@ pub struct Executor<'a> {
     pub fetcher: &'a Fetcher,
     /// Where commands run.
     pub sandbox: &'a Sandbox,
-    /// The compilers of the build machine that the plan names.
-    pub compilers: &'a [HostCompiler],
+    /// The compilers of the build machine that the plan names, by the arch that they are for.
+    pub compilers: &'a BTreeMap<ArchName, HostCompiler>,
     /// How to run.
     pub options: Options,
     /// Stops the run.

@@ -2,7 +2,7 @@
 //!
 //! In: a [`Layout`], the tree of each package it names, the packages that could not be had. Out: a [`Root`], the chosen
 //! members of every tarball, first with handles in the place of contents ([`assemble()`] is pure), then with the
-//! contents ([`Root::load`]), then as bytes ([`write_tar`], [`write_root`]). [`inspect`] says what is wrong with an ELF
+//! contents ([`Root::load`]), then as bytes ([`write_tar`], [`render_root`]). [`inspect`] says what is wrong with an ELF
 //! file. The way back is for tarballs of anybody's: [`Archive`] reads one, [`verify()`] holds it against K3s's
 //! contract, [`diff()`] compares two. Knows nothing of how packages are built, nor of the store: a handle is whatever
 //! the caller reads contents by.
@@ -32,4 +32,5 @@ pub use layout::{FileKind, Layout, LayoutError};
 pub use root::{Content, LeftOut, Member, Origin, Root, Tarball};
 pub use tar::{TarError, write_tar};
 pub use verify::{Check, Checked, Finding, Program, Report, Verdict, VerifyError, verify};
-pub use write::{PackError, Written, write_root};
+pub use version::version as program_version;
+pub use write::{PackError, Rendered, Written, render_root, write_files};

@@ -9,7 +9,7 @@
 const PATTERNS: &str = include_str!("versions.tsv");
 
 /// The version of the program `name` (without its folders), if its bytes tell it.
-pub(super) fn version(name: &str, bytes: &[u8]) -> Option<String> {
+pub fn version(name: &str, bytes: &[u8]) -> Option<String> {
     let rows = PATTERNS.lines().skip(1).filter_map(|row| row.split_once('\t'));
     let (_, pattern) = rows.into_iter().find(|(program, _)| *program == name)?;
     let (before, behind) = pattern.split_once('*')?;

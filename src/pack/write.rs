@@ -36,6 +36,25 @@ pub enum PackError {
 /// What the names of temporary files begin with.
 const STAGED: &str = ".k3sroot-";
 
+/// A file as it is to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    /// Its name.
+    pub name: String,
+    /// Its contents.
+    pub bytes: Vec<u8>,
+    /// Their digest.
+    pub sha256: Sha256,
+}
+
+impl Rendered {
+    /// The file `name` with these contents.
+    pub fn new(name: String, bytes: Vec<u8>) -> Self {
+        let sha256 = Sha256::of(&bytes);
+        Self { name, bytes, sha256 }
+    }
+}
+
 /// A file that was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Written {
@@ -47,14 +66,12 @@ pub struct Written {
     pub size: u64,
 }
 
-/// Writes the tarballs of `root` for `arch` into `out_dir`, all times at `mtime`, and the list of their checksums, which
-/// comes last: if it is new, so is what it lists. Nothing is replaced unless every file could be made.
-pub fn write_root<C: AsRef<[u8]>>(
+/// The tarballs of `root` for `arch`, all times at `mtime`, and as the last file the list of their checksums.
+pub fn render_root<C: AsRef<[u8]>>(
     root: &Root<C>,
     arch: &ArchName,
-    out_dir: &Path,
     mtime: u64,
-) -> Result<Vec<Written>, PackError> {
+) -> Result<Vec<Rendered>, PackError> {
     let mut files = Vec::new();
     let mut checksums = Vec::new();
     for tarball in &root.tarballs {
@@ -63,10 +80,17 @@ pub fn write_root<C: AsRef<[u8]>>(
         write_tar(&tarball.members, mtime, &mut bytes)
             .map_err(|source| PackError::Tar { file: file.clone(), source })?;
         // The format of `sha256sum`, which can check it.
-        checksums.push(format!("{}  {file}\n", Sha256::of(&bytes)));
-        files.push((file, bytes));
+        let rendered = Rendered::new(file, bytes);
+        checksums.push(format!("{}  {}\n", rendered.sha256, rendered.name));
+        files.push(rendered);
     }
-    files.push((root.checksums_file(arch), checksums.concat().into_bytes()));
+    files.push(Rendered::new(root.checksums_file(arch), checksums.concat().into_bytes()));
+    Ok(files)
+}
+
+/// Writes files into `out_dir`, in their order: if the last is new, so are the others. Nothing is replaced unless all could
+/// be written.
+pub fn write_files(out_dir: &Path, files: &[Rendered]) -> Result<Vec<Written>, PackError> {
     fs::create_dir_all(out_dir).map_err(|source| PackError::Write { path: out_dir.to_owned(), source })?;
     // One at a time: then whatever has a temporary name was left by somebody who died. Where folders cannot be locked, it
     // stays.
@@ -75,11 +99,10 @@ pub fn write_root<C: AsRef<[u8]>>(
         sweep(out_dir).map_err(|source| PackError::Write { path: out_dir.to_owned(), source })?;
     }
     let mut staged = Vec::new();
-    for (file, bytes) in files {
-        let path = out_dir.join(file);
-        let temp =
-            stage(out_dir, &bytes).map_err(|source| PackError::Write { path: path.clone(), source })?;
-        let written = Written { path, sha256: Sha256::of(&bytes), size: bytes.len() as u64 };
+    for Rendered { name, bytes, sha256 } in files {
+        let path = out_dir.join(name);
+        let temp = stage(out_dir, bytes).map_err(|source| PackError::Write { path: path.clone(), source })?;
+        let written = Written { path, sha256: *sha256, size: bytes.len() as u64 };
         staged.push((temp, written));
     }
     let mut all = Vec::new();

@@ -4,6 +4,7 @@
 //! we ship ourselves, so that everything after it works on values. A recipe knows nothing of other recipes; whether
 //! its needs exist is the graph's business.
 
+mod cve;
 mod error;
 mod load;
 mod schema;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::{Sha256, SourceDigest};
 use crate::name::{ArchName, Machine, PackageName, Version};
 
+pub use cve::{Cve, CveStatus, Justification};
 pub use error::RecipeError;
 pub use load::load;
 pub use validate::{Beside, parse};
@@ -42,6 +44,8 @@ pub struct Recipe {
     pub identity: Identity,
     /// Its source trees; the first is unpacked to `/src`.
     pub sources: Vec<Source>,
+    /// What is known of vulnerabilities that scanners may report; each once.
+    pub cves: Vec<Cve>,
     /// What must be built before it.
     pub needs: Needs,
     /// How it is built.

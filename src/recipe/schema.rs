@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::Toolchain;
+use super::{Justification, Toolchain};
 use crate::digest::{Sha256, Sha512};
 use crate::name::{ArchName, PackageName, Version};
 
@@ -23,6 +23,8 @@ pub(super) struct RawRecipe {
     pub(super) identity: RawIdentity,
     #[serde(default)]
     pub(super) source: Vec<Spanned<RawSource>>,
+    #[serde(default)]
+    pub(super) cve: Vec<Spanned<RawCve>>,
     #[serde(default)]
     pub(super) needs: RawNeeds,
     pub(super) build: RawBuild,
@@ -72,6 +74,18 @@ pub(super) struct RawArchive {
     pub(super) sha256: Option<Sha256>,
     pub(super) sha512: Option<Sha512>,
     pub(super) nested: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct RawCve {
+    pub(super) id: Spanned<String>,
+    pub(super) fixed_by: Option<Spanned<String>>,
+    pub(super) fixed_in: Option<Version>,
+    pub(super) not_affected: Option<Justification>,
+    pub(super) affected: Option<String>,
+    pub(super) because: Option<String>,
+    pub(super) reference: Spanned<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

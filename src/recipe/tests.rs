@@ -42,7 +42,7 @@ struct Files;
 impl Beside for Files {
     fn patch(&self, package: &str, name: &str) -> io::Result<String> {
         match (package, name) {
-            ("pigz", "a.patch") => Ok("--- a\n".to_owned()),
+            ("pigz", "a.patch") => Ok("For CVE-2024-58251\n\n--- a\n".to_owned()),
             _ => Err(io::Error::other("no such file")),
         }
     }
@@ -76,7 +76,7 @@ fn a_recipe_says_what_is_written() {
         archives[0].urls,
         ["https://zlib.net/pigz/pigz-2.8.tar.gz", "debian:pigz/pigz_2.8.orig.tar.xz"]
     );
-    assert_eq!(source.patches[0].text, "--- a\n");
+    assert!(source.patches[0].text.ends_with("\n--- a\n"));
     assert_eq!(recipe.needs.toolchain, Toolchain::Libc);
     assert_eq!(recipe.keep, ["usr/bin/pigz"]);
 }
@@ -184,4 +184,63 @@ fn a_source_has_one_origin_and_one_digest() {
     let second = format!("{digest}\n[[source]]\nurls = [\"https://a/b\"]\n{digest}");
     let (message, _) = complaint(digest, &second);
     assert!(message.contains("only the first source is unpacked to `/src` itself"), "{message}");
+}
+
+const CVE: &str = r#"
+[[cve]]
+id        = "CVE-2024-58251"
+fixed-by  = "a.patch"
+reference = "https://nvd.nist.gov/vuln/detail/CVE-2024-58251"
+"#;
+
+#[test]
+fn what_is_known_of_a_vulnerability_is_said_in_one_of_four_ways() {
+    let status = |line: &str| {
+        let text = PIGZ.to_owned() + &CVE.replace("fixed-by  = \"a.patch\"", line);
+        read(&text).map(|recipe| recipe.cves[0].status.clone())
+    };
+    for (line, expected) in [
+        ("fixed-by = \"a.patch\"", CveStatus::FixedBy { patch: "a.patch".to_owned() }),
+        ("fixed-in = \"2.7\"", CveStatus::FixedIn { version: "2.7".parse().unwrap() }),
+        (
+            "not-affected = \"vulnerable_code_not_present\"\nbecause = \"it is off\"",
+            CveStatus::NotAffected {
+                justification: Justification::VulnerableCodeNotPresent,
+                because: "it is off".to_owned(),
+            },
+        ),
+        ("affected = \"keep others out\"", CveStatus::Affected { action: "keep others out".to_owned() }),
+    ] {
+        assert_eq!(status(line).unwrap(), expected);
+    }
+    for (line, expected) in [
+        ("", "whether it is of concern is said in exactly one way"),
+        ("fixed-in = \"2.7\"\naffected = \"x\"", "whether it is of concern is said in exactly one way"),
+        ("not-affected = \"component_not_present\"", "whether it is of concern is said in exactly one way"),
+        ("not-affected = \"luck\"\nbecause = \"x\"", "unknown variant `luck`"),
+        ("fixed-by = \"b.patch\"", "no source has this patch"),
+    ] {
+        let RecipeError::Invalid { message, .. } = status(line).unwrap_err() else { panic!("{line}") };
+        assert!(message.starts_with(expected), "{line}: {message}");
+    }
+}
+
+#[test]
+fn a_vulnerability_has_an_identifier_and_a_reference_and_is_there_once() {
+    let complaint = |text: &str| match read(text) {
+        Err(RecipeError::Invalid { message, span, .. }) => (message, text[span].to_owned()),
+        other => panic!("{other:?}"),
+    };
+    for (from, to, expected) in [
+        ("\"CVE-2024-58251\"", "\"CVE-2024\"", "this is no identifier like `CVE-2024-58251`"),
+        ("\"CVE-2024-58251\"", "\"GHSA-2024-58251\"", "this is no identifier like `CVE-2024-58251`"),
+        ("https://nvd", "http://nvd", "a reference is an https URL"),
+        ("\"CVE-2024-58251\"", "\"CVE-2024-58252\"", "this patch does not name it"),
+    ] {
+        let (message, place) = complaint(&(PIGZ.to_owned() + &CVE.replacen(from, to, 1)));
+        assert_eq!(message, expected);
+        assert!(place.starts_with('"'), "{place}");
+    }
+    let twice = complaint(&(PIGZ.to_owned() + CVE + CVE));
+    assert_eq!(twice, ("CVE-2024-58251 is there twice".to_owned(), "\"CVE-2024-58251\"".to_owned()));
 }

@@ -57,6 +57,7 @@ pub fn parse(path: &Path, text: &str, beside: &dyn Beside) -> Result<Recipe, Rec
         path: path.to_owned(),
         license: License { spdx: raw.license.spdx, files: raw.license.files },
         identity: Identity { cpe: raw.identity.cpe, purl: raw.identity.purl },
+        cves: place.cves(&raw.cve, &sources)?,
         sources,
         needs: Needs {
             tools: raw.needs.tools,
@@ -76,13 +77,18 @@ pub fn parse(path: &Path, text: &str, beside: &dyn Beside) -> Result<Recipe, Rec
 }
 
 /// A recipe file, for complaints.
-struct Place<'a> {
+pub(super) struct Place<'a> {
     path: &'a Path,
     text: &'a str,
 }
 
 impl Place<'_> {
-    fn error(&self, span: Range<usize>, message: impl Into<String>, help: Option<String>) -> RecipeError {
+    pub(super) fn error(
+        &self,
+        span: Range<usize>,
+        message: impl Into<String>,
+        help: Option<String>,
+    ) -> RecipeError {
         RecipeError::Invalid {
             path: self.path.to_owned(),
             text: self.text.to_owned(),

@@ -74,21 +74,23 @@ pub fn named_by(url: &str) -> Option<(String, Version)> {
 /// `url` with a placeholder wherever its path has the version: not in the host's name, and not within a longer number.
 fn with_placeholder(url: &str, version: &Version) -> String {
     let version = version.as_str();
-    let path = url.find("://").map_or(0, |at| at + 3);
-    let path = url[path..].find('/').map_or(path, |slash| path + slash);
-    let (mut text, mut rest) = (url[..path].to_owned(), &url[path..]);
-    while let Some(at) = rest.find(version) {
-        let (before, after) = (&rest[..at], &rest[at + version.len()..]);
-        let is_number = |c: char| c.is_ascii_digit();
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let start = url[start..].find('/').map_or(start, |slash| start + slash);
+    let is_number = |c: char| c.is_ascii_digit();
+    let (mut text, mut end) = (String::new(), 0);
+    for (at, _) in url.match_indices(version).filter(|(at, _)| *at >= start) {
+        let (before, after) = (&url[..at], &url[at + version.len()..]);
         let is_part = before.ends_with(is_number)
             || before.strip_suffix('.').is_some_and(|before| before.ends_with(is_number))
             || after.starts_with(is_number)
             || after.strip_prefix('.').is_some_and(|after| after.starts_with(is_number));
-        text += before;
-        text += if is_part { version } else { "{version}" };
-        rest = after;
+        if !is_part {
+            text += &url[end..at];
+            text += "{version}";
+            end = at + version.len();
+        }
     }
-    text + rest
+    text + &url[end..]
 }
 
 impl Scaffold {

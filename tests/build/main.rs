@@ -4,7 +4,9 @@
 mod apart;
 mod browser;
 mod check;
+mod compare;
 mod damage;
+mod documents;
 mod failures;
 mod full;
 mod input;

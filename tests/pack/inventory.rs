@@ -6,7 +6,10 @@ use std::path::Path;
 use std::process::Command;
 
 use k3sroot::digest::Sha256;
-use k3sroot::pack::{Content, ExpectedType, FileKind, Root, assemble, inspect_root, write_root};
+use k3sroot::pack::{
+    Content, ExpectedType, FileKind, PackError, Root, Written, assemble, inspect_root, render_root,
+    write_files,
+};
 
 use crate::fake::{arch, contents, inventory, layout, package, trees};
 
@@ -19,6 +22,10 @@ fn root() -> Root<String> {
 fn loaded(arch_name: &str) -> Root<Vec<u8>> {
     let arch = arch(arch_name);
     root().load(|handle| Ok::<_, ()>(contents(handle, &arch))).unwrap()
+}
+
+fn write_root(root: &Root<Vec<u8>>, folder: &Path) -> Result<Vec<Written>, PackError> {
+    write_files(folder, &render_root(root, &arch("amd64").name, MTIME)?)
 }
 
 #[test]
@@ -145,10 +152,9 @@ fn names(folder: &Path) -> Vec<String> {
 #[test]
 fn the_tarballs_are_whole_equal_and_usable() {
     let folder = tempfile::tempdir().unwrap();
-    let amd64 = arch("amd64");
     let root = loaded("amd64");
     let dist = folder.path().join("new/dist");
-    let written = write_root(&root, &amd64.name, &dist, MTIME).unwrap();
+    let written = write_root(&root, &dist).unwrap();
     assert_eq!(
         names(&dist),
         ["k3s-root-amd64.tar", "k3s-root-xtables-amd64.tar", "sha256sum-amd64.txt"],
@@ -167,7 +173,7 @@ fn the_tarballs_are_whole_equal_and_usable() {
     // Members in another order, over what is there: the same bytes.
     let mut turned = root.clone();
     turned.tarballs.iter_mut().for_each(|tarball| tarball.members.reverse());
-    assert_eq!(write_root(&turned, &amd64.name, &dist, MTIME).unwrap(), written);
+    assert_eq!(write_root(&turned, &dist).unwrap(), written);
 
     let file = written[0].path.to_str().unwrap();
     let listing = tar(&["--full-time", "--numeric-owner", "-tvf", file]);
@@ -192,15 +198,14 @@ fn the_tarballs_are_whole_equal_and_usable() {
 #[test]
 fn nothing_is_replaced_when_a_tarball_cannot_be_made() {
     let folder = tempfile::tempdir().unwrap();
-    let amd64 = arch("amd64");
     let mut root = loaded("amd64");
-    let before = write_root(&root, &amd64.name, folder.path(), MTIME).unwrap();
+    let before = write_root(&root, folder.path()).unwrap();
     root.tarballs[1].members[3].name = "./bin/a b".to_owned();
-    let error = write_root(&root, &amd64.name, folder.path(), MTIME).unwrap_err();
+    let error = write_root(&root, folder.path()).unwrap_err();
     assert_eq!(error.to_string(), "cannot make `k3s-root-xtables-amd64.tar`");
     assert_eq!(names(folder.path()).len(), 3);
     assert_eq!(Sha256::of(&fs::read(&before[0].path).unwrap()), before[0].sha256);
     let file = folder.path().join("sha256sum-amd64.txt");
-    let error = write_root(&loaded("amd64"), &amd64.name, &file, MTIME).unwrap_err();
+    let error = write_root(&loaded("amd64"), &file).unwrap_err();
     assert!(error.to_string().starts_with("cannot write"), "{error}");
 }

@@ -1,0 +1,261 @@
+//! What a root is made of: the facts that every document tells in its own words.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use sha1::{Digest as _, Sha1};
+
+use crate::digest::Sha256;
+use crate::name::{ArchName, Machine, PackageName, Unit, Version};
+use crate::pack::{Content, FileKind, Rendered, Root};
+use crate::plan::{Input, Plan};
+use crate::recipe::{Archive, Cve, CveStatus, Origin, Recipe, Recipes};
+
+/// What documents are made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Given<'a> {
+    /// All recipes.
+    pub recipes: &'a Recipes,
+    /// How everything was built.
+    pub plan: &'a Plan,
+    /// The arch that the root is for.
+    pub arch: &'a ArchName,
+    /// What was packed.
+    pub root: &'a Root<Arc<[u8]>>,
+    /// The tarballs as they are written.
+    pub files: &'a [Rendered],
+    /// The build machine's own compiler, in words, where it was used: what programs have of it is not from a recipe.
+    pub compiler: Option<&'a str>,
+}
+
+/// What a root is made of.
+#[derive(Debug, Clone)]
+pub struct Contents<'a> {
+    /// The arch that it is for.
+    pub arch: &'a ArchName,
+    /// The tarballs, in the layout's order.
+    pub tarballs: Vec<Tarball<'a>>,
+    /// Every package that had a part in it.
+    pub components: BTreeMap<&'a PackageName, Component<'a>>,
+    /// The build machine's own compiler, if it was used.
+    pub compiler: Option<&'a str>,
+    /// Packages that should be in it and could not be had.
+    pub left_out: BTreeSet<&'a PackageName>,
+}
+
+/// A tarball and the files in it.
+#[derive(Debug, Clone)]
+pub struct Tarball<'a> {
+    /// Its file name.
+    pub file: String,
+    /// The digest of the whole.
+    pub sha256: Sha256,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The regular files, in the tarball's order.
+    pub files: Vec<File<'a>>,
+}
+
+/// A regular file of a tarball.
+#[derive(Debug, Clone)]
+pub struct File<'a> {
+    /// Its name in the tarball.
+    pub name: &'a str,
+    /// The package that it comes from.
+    pub package: Option<&'a PackageName>,
+    /// What it is.
+    pub kind: FileKind,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its SHA-1 in hexadecimal: SPDX demands one of every file.
+    pub sha1: String,
+    /// Its SHA-256.
+    pub sha256: Sha256,
+}
+
+/// What part a package had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Files of it are in a tarball.
+    Shipped,
+    /// Programs of others are linked against it.
+    Linked,
+    /// It ran while others were built, and nothing of it is in a tarball.
+    Tool,
+}
+
+/// A package that had a part in it.
+#[derive(Debug, Clone)]
+pub struct Component<'a> {
+    /// Its recipe.
+    pub recipe: &'a Recipe,
+    /// What part it had.
+    pub role: Role,
+    /// The packages whose code may be in its programs, which are static.
+    pub linked: BTreeSet<&'a PackageName>,
+    /// Whether it was built from a local tree in place of its sources.
+    pub overridden: bool,
+}
+
+/// The compiler's own recipe: its support library is in every program.
+const COMPILER: &str = "gcc";
+
+impl<'a> Contents<'a> {
+    /// Gathers what is known.
+    pub fn gather(given: Given<'a>) -> Self {
+        let Given { recipes, plan, arch, root, files, compiler } = given;
+        let tarballs: Vec<Tarball<'a>> = root
+            .tarballs
+            .iter()
+            .filter_map(|tarball| {
+                let file = tarball.file_name(arch);
+                let whole = files.iter().find(|rendered| rendered.name == file)?;
+                let files = tarball.members.iter().filter_map(|member| match &member.content {
+                    Content::File { contents, kind } => Some(File {
+                        name: &member.name,
+                        package: member.origin.as_ref().map(|origin| &origin.package),
+                        kind: *kind,
+                        size: contents.len() as u64,
+                        sha1: format!("{:x}", Sha1::digest(contents)),
+                        sha256: Sha256::of(contents),
+                    }),
+                    Content::Folder | Content::Link { .. } => None,
+                });
+                Some(Tarball {
+                    files: files.collect(),
+                    sha256: whole.sha256,
+                    size: whole.bytes.len() as u64,
+                    file,
+                })
+            })
+            .collect();
+        let shipped: BTreeSet<&PackageName> =
+            tarballs.iter().flat_map(|tarball| &tarball.files).filter_map(|file| file.package).collect();
+        let components = components(recipes, plan, arch, &shipped);
+        let left_out = root.left_out.iter().map(|left| &left.package).collect();
+        Self { arch, tarballs, components, compiler, left_out }
+    }
+
+    /// What is in a file: its package, and for a program all that it is linked from.
+    pub fn parts(&self, file: &File<'a>) -> BTreeSet<&'a PackageName> {
+        let Some(package) = file.package else { return BTreeSet::new() };
+        let linked = self.components.get(package).filter(|_| file.kind == FileKind::Program);
+        let linked = linked.into_iter().flat_map(|component| component.linked.iter().copied());
+        linked.chain([package]).collect()
+    }
+
+    /// The terms under which a file comes, as an SPDX expression: those of all that is in it.
+    pub fn terms(&self, file: &File<'a>) -> String {
+        let parts = self.parts(file);
+        let mut terms: BTreeSet<String> = parts
+            .into_iter()
+            .filter_map(|package| self.components.get(package))
+            .map(|component| in_brackets(&component.recipe.license.spdx))
+            .collect();
+        if self.compiler.is_some() && file.kind == FileKind::Program {
+            terms.insert(LIBGCC.to_owned());
+        }
+        terms.into_iter().collect::<Vec<_>>().join(" AND ")
+    }
+}
+
+/// The terms of the support library of any gcc.
+pub(super) const LIBGCC: &str = "GPL-3.0-or-later WITH GCC-exception-3.1";
+
+/// An expression that can stand between two `AND`.
+fn in_brackets(expression: &str) -> String {
+    if expression.contains(" OR ") { format!("({expression})") } else { expression.to_owned() }
+}
+
+fn components<'a>(
+    recipes: &'a Recipes,
+    plan: &'a Plan,
+    arch: &ArchName,
+    shipped: &BTreeSet<&'a PackageName>,
+) -> BTreeMap<&'a PackageName, Component<'a>> {
+    let target =
+        |package: &PackageName| Unit { package: package.clone(), machine: Machine::Target(arch.clone()) };
+    let linked_into = |package: &PackageName| -> BTreeSet<&'a PackageName> {
+        let Some(action) = plan.get(&target(package)) else { return BTreeSet::new() };
+        let support =
+            action.tools().keys().map(|unit| &unit.package).filter(|name| name.as_str() == COMPILER);
+        let libraries = action.sysroot().keys().map(|unit| &unit.package);
+        libraries
+            .chain(support)
+            .filter_map(|name| recipes.get_key_value(name))
+            .map(|(name, _)| name)
+            .collect()
+    };
+    let linked: BTreeSet<&PackageName> = shipped.iter().flat_map(|package| linked_into(package)).collect();
+    // Of several units of a package one is enough: their sources are the same.
+    let mut components = BTreeMap::new();
+    for action in plan.actions() {
+        let is_for_another = match &action.unit().machine {
+            Machine::Build => false,
+            Machine::Cross(other) | Machine::Target(other) => other != arch,
+        };
+        let Some((name, recipe)) = recipes.get_key_value(&action.unit().package) else { continue };
+        if is_for_another {
+            continue;
+        }
+        let role = match () {
+            () if shipped.contains(name) => Role::Shipped,
+            () if linked.contains(name) => Role::Linked,
+            () => Role::Tool,
+        };
+        let overridden = action.inputs().iter().any(|input| matches!(input, Input::Override { .. }));
+        let linked = if role == Role::Tool { BTreeSet::new() } else { linked_into(name) };
+        components.entry(name).or_insert(Component { recipe, role, linked, overridden });
+    }
+    components
+}
+
+impl<'a> Component<'a> {
+    /// Its version.
+    pub fn version(&self) -> &'a Version {
+        &self.recipe.version
+    }
+
+    /// Its package URL, with the version.
+    pub fn purl(&self) -> Option<String> {
+        self.recipe.identity.purl.as_ref().map(|purl| format!("{purl}@{}", self.recipe.version))
+    }
+
+    /// Its name in the CPE dictionary, as a formatted string of CPE 2.3.
+    pub fn cpe(&self) -> Option<String> {
+        let (vendor, product) = self.recipe.identity.cpe.as_deref()?.split_once(':')?;
+        let part = if (vendor, product) == ("linux", "linux_kernel") { 'o' } else { 'a' };
+        let escaped = |text: &str| -> String {
+            let escape = |c: char| {
+                if c.is_ascii_alphanumeric() || "._-".contains(c) { vec![c] } else { vec!['\\', c] }
+            };
+            text.chars().flat_map(escape).collect()
+        };
+        let (vendor, product) = (escaped(vendor), escaped(product));
+        Some(format!("cpe:2.3:{part}:{vendor}:{product}:{}:*:*:*:*:*:*:*", escaped(self.version().as_str())))
+    }
+
+    /// The archives that would each do for one of its sources, the preferred first; nothing for files of our own.
+    pub fn sources(&self) -> impl Iterator<Item = &'a [Archive]> {
+        self.recipe.sources.iter().filter_map(|source| match &source.origin {
+            Origin::Archives(archives) => Some(archives.as_slice()),
+            Origin::Local(_) => None,
+        })
+    }
+
+    /// Its patches, in order, each with the vulnerabilities that it takes away. A local tree gets none.
+    pub fn patches(&self) -> Vec<(&'a crate::recipe::Patch, Vec<&'a Cve>)> {
+        let all = self.recipe.sources.iter().flat_map(|source| &source.patches).filter(|_| !self.overridden);
+        let with_cves = |patch: &'a crate::recipe::Patch| {
+            let of_patch =
+                |cve: &&Cve| matches!(&cve.status, CveStatus::FixedBy { patch: name } if *name == patch.name);
+            (patch, self.recipe.cves.iter().filter(of_patch).collect())
+        };
+        all.map(with_cves).collect()
+    }
+}
+
+/// Where an archive can be had by anybody: its first address that is one of the web.
+pub(super) fn address(archive: &Archive) -> Option<&str> {
+    archive.urls.iter().map(String::as_str).find(|url| url.starts_with("https://"))
+}

@@ -1,0 +1,27 @@
+//! What is inside a root and where it came from, as documents that others read: SPDX and CycloneDX.
+//!
+//! Every document is a pure function of the recipes, the plan and what was packed: no clock and no chance, so two who
+//! build the same bits have the same documents.
+
+mod contents;
+mod cyclonedx;
+mod spdx;
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use crate::plan::policy::SOURCE_DATE_EPOCH;
+
+pub use contents::{Component, Contents, File, Given, Role, Tarball};
+pub use cyclonedx::cyclonedx;
+pub use spdx::spdx;
+
+/// The time that every document has: that of the files in the tarballs.
+fn created() -> String {
+    let since = Duration::from_secs(SOURCE_DATE_EPOCH.unsigned_abs());
+    humantime::format_rfc3339_seconds(UNIX_EPOCH + since).to_string()
+}
+
+/// What the whole is called.
+fn name(contents: &Contents<'_>) -> String {
+    format!("k3s-root-{}", contents.arch)
+}

@@ -1,0 +1,209 @@
+//! SPDX 2.3, as JSON.
+
+use serde_json::{Value, json};
+use sha1::{Digest as _, Sha1};
+
+use super::contents::{Component, Contents, File, LIBGCC, Role, Tarball, address};
+use super::{created, name};
+use crate::digest::{Sha256, SourceDigest};
+use crate::name::PackageName;
+use crate::pack::FileKind;
+use crate::recipe::{Archive, CveStatus};
+
+const DOCUMENT: &str = "SPDXRef-DOCUMENT";
+const COMPILER: &str = "SPDXRef-Compiler";
+
+/// The document.
+pub fn spdx(contents: &Contents<'_>) -> Value {
+    let mut packages: Vec<Value> = Vec::new();
+    let mut files: Vec<Value> = Vec::new();
+    let mut relationships: Vec<Value> = Vec::new();
+    let mut relate = |from: &str, how: &str, to: &str| {
+        relationships
+            .push(json!({ "spdxElementId": from, "relationshipType": how, "relatedSpdxElement": to }));
+    };
+    for (number, tarball) in contents.tarballs.iter().enumerate() {
+        let id = tarball_id(number);
+        packages.push(tarball_package(&id, contents, tarball));
+        relate(DOCUMENT, "DESCRIBES", &id);
+        for (place, file) in tarball.files.iter().enumerate() {
+            let file_id = format!("SPDXRef-File-{number}-{place}");
+            files.push(packed_file(&file_id, contents, file));
+            relate(&id, "CONTAINS", &file_id);
+            if let Some(package) = file.package {
+                relate(&file_id, "GENERATED_FROM", &component_id(package));
+            }
+        }
+    }
+    for (package, component) in &contents.components {
+        let id = component_id(package);
+        packages.push(component_package(&id, component));
+        component.linked.iter().for_each(|linked| relate(&id, "STATIC_LINK", &component_id(linked)));
+        if component.role == Role::Tool {
+            (0..contents.tarballs.len()).for_each(|number| relate(&id, "BUILD_TOOL_OF", &tarball_id(number)));
+        }
+        if contents.compiler.is_some() && component.role == Role::Shipped {
+            relate(&id, "STATIC_LINK", COMPILER);
+        }
+        for (number, (patch, _)) in component.patches().into_iter().enumerate() {
+            let patch_id = format!("SPDXRef-Patch-{package}-{number}");
+            files.push(json!({
+                "SPDXID": patch_id,
+                "fileName": format!("./patches/{package}/{}", patch.name),
+                "fileTypes": ["SOURCE"],
+                "checksums": [
+                    { "algorithm": "SHA1", "checksumValue": format!("{:x}", Sha1::digest(&patch.text)) },
+                    { "algorithm": "SHA256", "checksumValue": Sha256::of(patch.text.as_bytes()).to_string() },
+                ],
+                "licenseConcluded": component.recipe.license.spdx,
+                "licenseInfoInFiles": ["NOASSERTION"],
+                "copyrightText": "NOASSERTION",
+            }));
+            relate(&patch_id, "PATCH_FOR", &id);
+        }
+    }
+    if let Some(compiler) = contents.compiler {
+        packages.push(json!({
+            "SPDXID": COMPILER,
+            "name": "libgcc",
+            "versionInfo": compiler,
+            "comment": "The support library of the build machine's own compiler.",
+            "downloadLocation": "NOASSERTION",
+            "filesAnalyzed": false,
+            "licenseConcluded": LIBGCC,
+            "licenseDeclared": LIBGCC,
+            "copyrightText": "NOASSERTION",
+        }));
+    }
+    let whole: String = contents.tarballs.iter().map(|tarball| tarball.sha256.to_string()).collect();
+    let whole = Sha256::of(whole.as_bytes());
+    let mut document = json!({
+        "spdxVersion": "SPDX-2.3",
+        "dataLicense": "CC0-1.0",
+        "SPDXID": DOCUMENT,
+        "name": name(contents),
+        "documentNamespace": format!("https://spdx.org/spdxdocs/{}-{whole}", name(contents)),
+        "creationInfo": {
+            "created": created(),
+            "creators": [concat!("Tool: k3sroot-", env!("CARGO_PKG_VERSION"))],
+        },
+        "packages": packages,
+        "files": files,
+        "relationships": relationships,
+    });
+    if !contents.left_out.is_empty() {
+        let names: Vec<&str> = contents.left_out.iter().map(|package| package.as_str()).collect();
+        document["comment"] =
+            json!(format!("Not in it, because their sources were not reached: {}", names.join(", ")));
+    }
+    document
+}
+
+fn tarball_id(number: usize) -> String {
+    format!("SPDXRef-Tarball-{number}")
+}
+
+fn component_id(package: &PackageName) -> String {
+    // The letters of a package's name that an identifier must not have.
+    format!("SPDXRef-Package-{}", package.as_str().replace(['_', '+'], "."))
+}
+
+fn tarball_package(id: &str, contents: &Contents<'_>, tarball: &Tarball<'_>) -> Value {
+    let mut sums: Vec<&str> = tarball.files.iter().map(|file| file.sha1.as_str()).collect();
+    sums.sort_unstable();
+    let terms: std::collections::BTreeSet<String> =
+        tarball.files.iter().map(|file| format!("({})", contents.terms(file))).collect();
+    json!({
+        "SPDXID": id,
+        "name": tarball.file,
+        "versionInfo": env!("CARGO_PKG_VERSION"),
+        "packageFileName": tarball.file,
+        "downloadLocation": "NOASSERTION",
+        "filesAnalyzed": true,
+        "packageVerificationCode": { "packageVerificationCodeValue": format!("{:x}", Sha1::digest(sums.concat())) },
+        "checksums": [{ "algorithm": "SHA256", "checksumValue": tarball.sha256.to_string() }],
+        "licenseConcluded": terms.into_iter().collect::<Vec<_>>().join(" AND "),
+        "licenseDeclared": "NOASSERTION",
+        "licenseInfoFromFiles": ["NOASSERTION"],
+        "copyrightText": "NOASSERTION",
+        "primaryPackagePurpose": "ARCHIVE",
+    })
+}
+
+fn packed_file(id: &str, contents: &Contents<'_>, file: &File<'_>) -> Value {
+    json!({
+        "SPDXID": id,
+        "fileName": file.name,
+        "fileTypes": [match file.kind { FileKind::Program => "BINARY", FileKind::Script => "TEXT" }],
+        "checksums": [
+            { "algorithm": "SHA1", "checksumValue": file.sha1 },
+            { "algorithm": "SHA256", "checksumValue": file.sha256.to_string() },
+        ],
+        "licenseConcluded": contents.terms(file),
+        "licenseInfoInFiles": ["NOASSERTION"],
+        "copyrightText": "NOASSERTION",
+    })
+}
+
+fn component_package(id: &str, component: &Component<'_>) -> Value {
+    let recipe = component.recipe;
+    let archives: Vec<&Archive> = component.sources().flatten().filter(|_| !component.overridden).collect();
+    let mut package = json!({
+        "SPDXID": id,
+        "name": recipe.name,
+        "versionInfo": recipe.version,
+        "summary": recipe.summary,
+        "homepage": recipe.homepage,
+        "downloadLocation": archives.first().and_then(|archive| address(archive)).unwrap_or("NOASSERTION"),
+        "filesAnalyzed": false,
+        "licenseConcluded": recipe.license.spdx,
+        "licenseDeclared": recipe.license.spdx,
+        "copyrightText": "NOASSERTION",
+        "primaryPackagePurpose": match component.role {
+            Role::Shipped | Role::Tool => "APPLICATION",
+            Role::Linked => "LIBRARY",
+        },
+        "externalRefs": references(component),
+    });
+    if let Some(first) = archives.first() {
+        let (algorithm, value) = checksum(&first.digest);
+        package["checksums"] = json!([{ "algorithm": algorithm, "checksumValue": value }]);
+    }
+    let others: Vec<String> = archives
+        .iter()
+        .skip(1)
+        .map(|archive| format!("{} ({})", archive.urls.join(", "), archive.digest))
+        .collect();
+    let note = match () {
+        () if component.overridden => {
+            Some("Built from a local tree in place of its pinned source.".to_owned())
+        }
+        () if !others.is_empty() => Some(format!("These archives have the same code: {}", others.join("; "))),
+        () => None,
+    };
+    if let Some(note) = note {
+        package["comment"] = json!(note);
+    }
+    package
+}
+
+fn checksum(digest: &SourceDigest) -> (&'static str, String) {
+    match digest {
+        SourceDigest::Sha256(digest) => ("SHA256", digest.to_string()),
+        SourceDigest::Sha512(digest) => ("SHA512", digest.to_string()),
+    }
+}
+
+/// What scanners know it by, and where it is said which vulnerabilities it does not have any more.
+fn references(component: &Component<'_>) -> Vec<Value> {
+    let reference = |category: &str, kind: &str, locator: &str| json!({ "referenceCategory": category, "referenceType": kind, "referenceLocator": locator });
+    let purl = component.purl().map(|purl| reference("PACKAGE-MANAGER", "purl", &purl));
+    let cpe = component.cpe().map(|cpe| reference("SECURITY", "cpe23Type", &cpe));
+    let fixes = component
+        .recipe
+        .cves
+        .iter()
+        .filter(|cve| matches!(cve.status, CveStatus::FixedBy { .. } | CveStatus::FixedIn { .. }))
+        .map(|cve| reference("SECURITY", "fix", &cve.reference));
+    purl.into_iter().chain(cpe).chain(fixes).collect()
+}

@@ -1,0 +1,118 @@
+//! What was built, packed for an arch, and the documents that say what is in it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::error::CliError;
+use super::project::{Planned, Project};
+use crate::attest::{Contents, Given, cyclonedx, spdx};
+use crate::digest::{BlobDigest, TreeDigest};
+use crate::execute::HostCompiler;
+use crate::name::{ArchName, Machine, PackageName, Unit};
+use crate::pack::{self, PackageTree, Rendered, Root, TreeEntry};
+use crate::plan::policy::SOURCE_DATE_EPOCH;
+use crate::store::{Entry, Store};
+
+/// What was built for an arch, packed.
+pub(super) struct Packed {
+    /// The members.
+    pub(super) root: Root<Arc<[u8]>>,
+    /// Packages that are not there.
+    pub(super) missing: BTreeSet<PackageName>,
+    /// The tarballs, and the list of their checksums.
+    pub(super) files: Vec<Rendered>,
+}
+
+/// Packs the packages that have a tree; none if none has.
+pub(super) fn packed(
+    project: &Project,
+    store: &Store,
+    arch: &ArchName,
+    tree_of: impl Fn(&Unit) -> Option<TreeDigest>,
+) -> Result<Option<Packed>, CliError> {
+    let mut trees = BTreeMap::new();
+    let mut missing: BTreeSet<PackageName> = BTreeSet::new();
+    for package in project.layout.packages() {
+        let unit = Unit { package: package.clone(), machine: Machine::Target(arch.clone()) };
+        match tree_of(&unit) {
+            Some(digest) => {
+                trees.insert(package, tree(store, &digest)?);
+            }
+            None => {
+                missing.insert(package);
+            }
+        }
+    }
+    if trees.is_empty() {
+        return Ok(None);
+    }
+    let record = project.arches.get(arch)?;
+    let root = pack::assemble(&project.layout, &trees, &missing)?;
+    let root = root.load(|blob| store.read_blob(blob).map(Arc::<[u8]>::from))?;
+    let real_paths = [store.root().display().to_string()];
+    pack::inspect_root(record, &root, &real_paths).map_err(CliError::Unsound)?;
+    let files = pack::render_root(&root, arch, SOURCE_DATE_EPOCH.unsigned_abs())?;
+    Ok(Some(Packed { root, missing, files }))
+}
+
+/// A tree of the store as `pack` sees it.
+fn tree(store: &Store, digest: &TreeDigest) -> Result<PackageTree<BlobDigest>, CliError> {
+    let tree = store.tree(digest)?;
+    let entry = |entry: &Entry| match entry {
+        Entry::File { blob, .. } => TreeEntry::File(*blob),
+        Entry::Symlink { target } => TreeEntry::Symlink(target.clone()),
+        Entry::Dir => TreeEntry::Dir,
+    };
+    Ok(tree.entries().iter().map(|(path, found)| (path.clone(), entry(found))).collect())
+}
+
+/// A kind of document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Document {
+    Spdx,
+    CycloneDx,
+}
+
+/// Every kind.
+pub(super) const DOCUMENTS: [Document; 2] = [Document::Spdx, Document::CycloneDx];
+
+impl Document {
+    /// The name of its file.
+    pub(super) fn file(self, arch: &ArchName) -> String {
+        let end = match self {
+            Self::Spdx => "spdx",
+            Self::CycloneDx => "cdx",
+        };
+        format!("k3s-root-{arch}.{end}.json")
+    }
+
+    /// Its text.
+    pub(super) fn text(self, contents: &Contents<'_>) -> String {
+        let value = match self {
+            Self::Spdx => spdx(contents),
+            Self::CycloneDx => cyclonedx(contents),
+        };
+        format!("{value:#}\n")
+    }
+}
+
+/// All documents about a root.
+pub(super) fn documents(
+    project: &Project,
+    planned: &Planned,
+    arch: &ArchName,
+    root: &Root<Arc<[u8]>>,
+    files: &[Rendered],
+) -> Vec<Rendered> {
+    let compiler = planned.compilers.get(arch).map(HostCompiler::describe);
+    let contents = Contents::gather(Given {
+        recipes: &project.recipes,
+        plan: &planned.plan,
+        arch,
+        root,
+        files,
+        compiler: compiler.as_deref(),
+    });
+    let render = |kind: Document| Rendered::new(kind.file(arch), kind.text(&contents).into_bytes());
+    DOCUMENTS.map(render).into()
+}

@@ -1,0 +1,123 @@
+//! What recipes say of vulnerabilities: the `[[cve]]` entries.
+
+use serde::{Deserialize, Serialize};
+use toml::Spanned;
+
+use super::schema::RawCve;
+use super::validate::Place;
+use super::{RecipeError, Source};
+use crate::name::Version;
+
+/// What is known of a vulnerability.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cve {
+    /// Its identifier: `CVE-2024-58251`.
+    pub id: String,
+    /// Whether it is of concern.
+    pub status: CveStatus,
+    /// Where one can read about it or its remedy.
+    pub reference: String,
+}
+
+/// Whether a vulnerability is of concern.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CveStatus {
+    /// A patch of ours takes it away.
+    FixedBy {
+        /// The patch's name.
+        patch: String,
+    },
+    /// Upstream has taken it away.
+    FixedIn {
+        /// In the first version without it.
+        version: Version,
+    },
+    /// What is built does not have it.
+    NotAffected {
+        /// For which of OpenVEX's reasons.
+        justification: Justification,
+        /// The reason in words.
+        because: String,
+    },
+    /// What is built has it.
+    Affected {
+        /// What to do about it.
+        action: String,
+    },
+}
+
+/// Why something is not affected: the reasons that OpenVEX 0.2 knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Justification {
+    /// The part that has it is not there.
+    ComponentNotPresent,
+    /// The code that has it is not there.
+    VulnerableCodeNotPresent,
+    /// The code is there and never runs.
+    VulnerableCodeNotInExecutePath,
+    /// The code runs, and no attacker can reach it.
+    VulnerableCodeCannotBeControlledByAdversary,
+    /// Something else keeps it from being used.
+    InlineMitigationsAlreadyExist,
+}
+
+impl Place<'_> {
+    /// The `[[cve]]` entries, each once.
+    pub(super) fn cves(&self, raw: &[Spanned<RawCve>], sources: &[Source]) -> Result<Vec<Cve>, RecipeError> {
+        let mut cves: Vec<Cve> = Vec::new();
+        for entry in raw {
+            let cve = self.cve(entry, sources)?;
+            if cves.iter().any(|known| known.id == cve.id) {
+                let span = entry.get_ref().id.span();
+                return Err(self.error(span, format!("{} is there twice", cve.id), None));
+            }
+            cves.push(cve);
+        }
+        Ok(cves)
+    }
+
+    fn cve(&self, entry: &Spanned<RawCve>, sources: &[Source]) -> Result<Cve, RecipeError> {
+        let raw = entry.get_ref();
+        let number = |text: &str| text.len() >= 4 && text.bytes().all(|byte| byte.is_ascii_digit());
+        let parts = raw.id.get_ref().strip_prefix("CVE-").and_then(|rest| rest.split_once('-'));
+        if !parts.is_some_and(|(year, rest)| year.len() == 4 && number(year) && number(rest)) {
+            return Err(self.error(raw.id.span(), "this is no identifier like `CVE-2024-58251`", None));
+        }
+        if !raw.reference.get_ref().starts_with("https://") {
+            return Err(self.error(raw.reference.span(), "a reference is an https URL", None));
+        }
+        let because = raw.because.clone().filter(|because| !because.trim().is_empty());
+        let status = match (&raw.fixed_by, &raw.fixed_in, raw.not_affected, &raw.affected, because) {
+            (Some(patch), None, None, None, None) => {
+                let mut patches = sources.iter().flat_map(|source| &source.patches);
+                let Some(known) = patches.find(|known| known.name == *patch.get_ref()) else {
+                    let help = "`patches` of a source names those that are applied".to_owned();
+                    return Err(self.error(patch.span(), "no source has this patch", Some(help)));
+                };
+                // What a patch is for stands before its first file.
+                let header = known.text.split("\n--- ").next().unwrap_or_default();
+                if !header.contains(raw.id.get_ref().as_str()) {
+                    let help = "a patch says in its header which vulnerabilities it takes away".to_owned();
+                    return Err(self.error(patch.span(), "this patch does not name it", Some(help)));
+                }
+                CveStatus::FixedBy { patch: patch.get_ref().clone() }
+            }
+            (None, Some(version), None, None, None) => CveStatus::FixedIn { version: version.clone() },
+            (None, None, Some(justification), None, Some(because)) => {
+                CveStatus::NotAffected { justification, because }
+            }
+            (None, None, None, Some(action), None) => CveStatus::Affected { action: action.clone() },
+            _ => {
+                let help = "give `fixed-by` with a patch, `fixed-in` with a version, `not-affected` with a justification and \
+                            `because`, or `affected` with what to do";
+                return Err(self.error(
+                    entry.span(),
+                    "whether it is of concern is said in exactly one way",
+                    Some(help.to_owned()),
+                ));
+            }
+        };
+        Ok(Cve { id: raw.id.get_ref().clone(), status, reference: raw.reference.get_ref().clone() })
+    }
+}

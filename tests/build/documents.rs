@@ -1,0 +1,174 @@
+//! What is inside: the documents beside the tarballs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use super::workspace::{ARCH, USUAL, Workspace};
+
+fn document(workspace: &Workspace, kind: &str) -> Value {
+    serde_json::from_str(&workspace.read(&format!("dist/k3s-root-{ARCH}.{kind}.json"))).unwrap()
+}
+
+fn list<'a>(value: &'a Value, key: &str) -> &'a Vec<Value> {
+    value[key].as_array().unwrap_or_else(|| panic!("no {key} in {value:#}"))
+}
+
+fn named<'a>(values: &'a [Value], name: &str) -> &'a Value {
+    values.iter().find(|value| value["name"] == name).unwrap_or_else(|| panic!("no {name}"))
+}
+
+/// The digests of the tarballs' regular files, by tarball and name.
+fn packed(workspace: &Workspace) -> BTreeMap<(String, String), String> {
+    let mut digests = BTreeMap::new();
+    for tarball in
+        workspace.dist_names().into_iter().filter(|name| !name.contains(".json") && !name.contains(".txt"))
+    {
+        let mut archive = tar::Archive::new(fs::File::open(workspace.path("dist").join(&tarball)).unwrap());
+        for entry in archive.entries().unwrap() {
+            let mut entry = entry.unwrap();
+            if entry.header().entry_type().is_file() {
+                let mut contents = Vec::new();
+                std::io::Read::read_to_end(&mut entry, &mut contents).unwrap();
+                let name = String::from_utf8(entry.path_bytes().into_owned()).unwrap();
+                digests.insert((tarball.clone(), name), format!("{:x}", Sha256::digest(&contents)));
+            }
+        }
+    }
+    digests
+}
+
+fn with_cves() -> Workspace {
+    let workspace = Workspace::new();
+    let patch = "patches/libword/0001-say-that-it-is-patched.patch";
+    let text = workspace.read(patch);
+    fs::write(workspace.path(patch), format!("For CVE-2024-11111\n\n{text}")).unwrap();
+    workspace.edit(
+        "recipes/libword.toml",
+        "[needs]",
+        "[[cve]]\nid = \"CVE-2024-11111\"\nfixed-by = \"0001-say-that-it-is-patched.patch\"\n\
+         reference = \"https://words.invalid/11111\"\n\n[needs]",
+    );
+    workspace
+}
+
+#[test]
+fn every_file_and_package_is_in_both_documents() {
+    let workspace = with_cves();
+    workspace.build_all();
+    let (spdx, cyclonedx) = (document(&workspace, "spdx"), document(&workspace, "cdx"));
+    let packed = packed(&workspace);
+    assert!(packed.len() > 3);
+
+    let sha256 = |checksums: &Value, key: &str, kind: &str, value: &str| -> String {
+        let of_kind = |one: &&Value| one[key] == kind;
+        checksums.as_array().unwrap().iter().find(of_kind).unwrap()[value].as_str().unwrap().to_owned()
+    };
+    let files = list(&spdx, "files");
+    let told: BTreeSet<(String, String)> = files
+        .iter()
+        .filter(|file| !file["fileName"].as_str().unwrap().contains("patches/"))
+        .map(|file| {
+            let digest = sha256(&file["checksums"], "algorithm", "SHA256", "checksumValue");
+            (file["fileName"].as_str().unwrap().to_owned(), digest)
+        })
+        .collect();
+    let real: BTreeSet<(String, String)> =
+        packed.iter().map(|((_, name), digest)| (name.clone(), digest.clone())).collect();
+    assert_eq!(told, real);
+    let tarballs = list(&cyclonedx["metadata"]["component"], "components");
+    let told: BTreeMap<(String, String), String> = tarballs
+        .iter()
+        .flat_map(|tarball| list(tarball, "components").iter().map(move |file| (tarball, file)))
+        .map(|(tarball, file)| {
+            let name = |value: &Value| value["name"].as_str().unwrap().to_owned();
+            ((name(tarball), name(file)), sha256(&file["hashes"], "alg", "SHA-256", "content"))
+        })
+        .collect();
+    assert_eq!(told, packed);
+    for tarball in tarballs {
+        let name = tarball["name"].as_str().unwrap();
+        let bytes = fs::read(workspace.path("dist").join(name)).unwrap();
+        let digest = format!("{:x}", Sha256::digest(bytes));
+        assert_eq!(sha256(&tarball["hashes"], "alg", "SHA-256", "content"), digest);
+        let package = named(list(&spdx, "packages"), name);
+        assert_eq!(sha256(&package["checksums"], "algorithm", "SHA256", "checksumValue"), digest);
+    }
+
+    // A library that is in a program, with the patch and what it takes away; a tool that is in none.
+    let components = list(&cyclonedx, "components");
+    let library = named(components, "libword");
+    assert_eq!((&library["type"], &library["scope"]), (&"library".into(), &"required".into()));
+    let patch = &list(&library["pedigree"], "patches")[0];
+    assert_eq!(patch["resolves"][0]["id"], "CVE-2024-11111");
+    assert_eq!(
+        patch["diff"]["text"]["content"],
+        workspace.read("patches/libword/0001-say-that-it-is-patched.patch")
+    );
+    assert_eq!(named(components, "codegen")["scope"], "excluded");
+    let related = |from: &str, how: &str, to: &str| {
+        list(&spdx, "relationships").iter().any(|relation| {
+            relation["spdxElementId"] == from
+                && relation["relationshipType"] == how
+                && relation["relatedSpdxElement"] == to
+        })
+    };
+    assert!(related("SPDXRef-Package-hello", "STATIC_LINK", "SPDXRef-Package-libword"));
+    assert!(related("SPDXRef-Package-codegen", "BUILD_TOOL_OF", "SPDXRef-Tarball-0"));
+    assert!(related("SPDXRef-Patch-libword-0", "PATCH_FOR", "SPDXRef-Package-libword"));
+    assert!(!related("SPDXRef-Package-box", "STATIC_LINK", "SPDXRef-Package-libword"));
+}
+
+#[test]
+fn a_program_comes_under_the_terms_of_all_that_is_in_it() {
+    let workspace = with_cves();
+    workspace.edit("recipes/libword.toml", "Apache-2.0", "MIT OR Zlib");
+    workspace.build_all();
+    let spdx = document(&workspace, "spdx");
+    let terms = |name: &str| {
+        let file = list(&spdx, "files").iter().find(|file| file["fileName"] == name).unwrap();
+        file["licenseConcluded"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(terms("./bin/hello"), "(MIT OR Zlib) AND Apache-2.0");
+    assert_eq!(terms("./bin/box"), "Apache-2.0");
+}
+
+#[test]
+fn documents_are_as_reproducible_as_the_tarballs() {
+    let (one, other) = (with_cves(), Workspace::under(USUAL, "elsewhere"));
+    for file in ["recipes/libword.toml", "patches/libword/0001-say-that-it-is-patched.patch"] {
+        fs::copy(one.path(file), other.path(file)).unwrap();
+    }
+    one.build_all();
+    other.build_all();
+    assert_eq!(one.dist(), other.dist());
+    assert_eq!(one.dist_names().len(), 5);
+    for (format, kind) in [("spdx", "spdx"), ("cyclonedx", "cdx")] {
+        let output = one.command("sbom", &["--arch", ARCH, "--format", format]).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let file = one.path(&format!("dist/k3s-root-{ARCH}.{kind}.json"));
+        assert!(output.stdout == fs::read(file).unwrap(), "{format}");
+    }
+    let empty = Workspace::new();
+    let run = empty.run("plan", &["--arch", ARCH]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let run = empty.run("sbom", &["--arch", ARCH]);
+    assert_eq!(run.code, Some(1));
+    insta::assert_snapshot!(run.stderr, @"error: nothing of the root for [arch] is in the cache: `k3sroot build --arch [arch]` first, with the same options");
+}
+
+#[test]
+fn a_local_tree_is_told_as_one() {
+    let workspace = with_cves();
+    workspace.local_tree();
+    let run = workspace.build(&["--override", "libword=my-libword"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let cyclonedx = document(&workspace, "cdx");
+    let library = named(list(&cyclonedx, "components"), "libword");
+    assert!(library.get("pedigree").is_none(), "a local tree gets no patches");
+    assert!(list(library, "properties").iter().any(|property| property["name"] == "k3sroot:source"));
+    let references = list(library, "externalReferences");
+    assert!(references.iter().all(|reference| reference["type"] == "website"), "{references:?}");
+}
