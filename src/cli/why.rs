@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::args::{Global, Selection, Why};
 use super::error::CliError;
 use super::means;
-use super::project::{Planned, Project, existing_store};
+use super::project::{Planned, Project, open_store};
 use super::{print, print_json};
 use crate::execute::{ActionError, Answer, Last, Verdict, why};
 use crate::name::{ArchName, Machine, PackageName, ParseNameError, Unit};
@@ -25,7 +25,7 @@ const NOT_DESCRIBED: &str = "what its newest outcome was made of is not known: a
 
 pub(super) fn run(global: &Global, args: &Why) -> Result<(), CliError> {
     let project = Project::load(global)?;
-    let store = existing_store(global)?;
+    let store = open_store(global)?;
     let (planned, units) = find(&project, &args.selection, &store)?;
     let machine = means::machine(&args.isolation)?;
     let answers = why(&planned.plan, &store, &machine, &units)?;

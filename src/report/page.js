@@ -164,7 +164,7 @@ function download(number) {
   return element("div", { class: "bar download", title: said, style: extent(span) }, element("b", {}, said));
 }
 function ticks(box) {
-  const steps = [1, 2, 5, 10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200];
+  const steps = [0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200];
   const fit = Math.max(2, Math.floor((box.parentElement.clientWidth * zoom.value) / 90));
   const step = steps.find((one) => record.seconds / one <= fit) ?? 14400;
   box.querySelectorAll(".tick").forEach((tick) => tick.remove());
