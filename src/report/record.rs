@@ -19,7 +19,8 @@ pub struct Record {
     pub seconds: f64,
     /// How many processes were allowed at once.
     pub jobs: usize,
-    /// Processor time, in seconds, of the builds that it found done.
+    /// Processor time, in seconds, of the builds that it found done; earlier versions did not say.
+    #[serde(default)]
     pub saved: f64,
     /// Every unit of the plan, in build order.
     pub units: Vec<UnitRecord>,
