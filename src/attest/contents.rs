@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sha1::{Digest as _, Sha1};
 
 use crate::digest::Sha256;
-use crate::name::{ArchName, Machine, PackageName, Unit, Version};
+use crate::name::{ArchName, Machine, PackageName, Unit};
 use crate::pack::{Content, FileKind, Rendered, Root};
 use crate::plan::{Input, Plan};
 use crate::recipe::{Archive, Cve, CveStatus, Origin, Recipe, Recipes};
@@ -50,8 +50,6 @@ pub struct Tarball<'a> {
     pub file: String,
     /// The digest of the whole.
     pub sha256: Sha256,
-    /// Its size in bytes.
-    pub size: u64,
     /// The regular files, in the tarball's order.
     pub files: Vec<File<'a>>,
 }
@@ -65,8 +63,6 @@ pub struct File<'a> {
     pub package: Option<&'a PackageName>,
     /// What it is.
     pub kind: FileKind,
-    /// Its size in bytes.
-    pub size: u64,
     /// Its SHA-1 in hexadecimal: SPDX demands one of every file.
     pub sha1: String,
     /// Its SHA-256.
@@ -115,18 +111,12 @@ impl<'a> Contents<'a> {
                         name: &member.name,
                         package: member.origin.as_ref().map(|origin| &origin.package),
                         kind: *kind,
-                        size: contents.len() as u64,
                         sha1: format!("{:x}", Sha1::digest(contents)),
                         sha256: Sha256::of(contents),
                     }),
                     Content::Folder | Content::Link { .. } => None,
                 });
-                Some(Tarball {
-                    files: files.collect(),
-                    sha256: whole.sha256,
-                    size: whole.bytes.len() as u64,
-                    file,
-                })
+                Some(Tarball { files: files.collect(), sha256: whole.sha256, file })
             })
             .collect();
         let shipped: BTreeSet<&PackageName> =
@@ -137,7 +127,7 @@ impl<'a> Contents<'a> {
     }
 
     /// What is in a file: its package, and for a program all that it is linked from.
-    pub fn parts(&self, file: &File<'a>) -> BTreeSet<&'a PackageName> {
+    fn parts(&self, file: &File<'a>) -> BTreeSet<&'a PackageName> {
         let Some(package) = file.package else { return BTreeSet::new() };
         let linked = self.components.get(package).filter(|_| file.kind == FileKind::Program);
         let linked = linked.into_iter().flat_map(|component| component.linked.iter().copied());
@@ -211,11 +201,6 @@ fn components<'a>(
 }
 
 impl<'a> Component<'a> {
-    /// Its version.
-    pub fn version(&self) -> &'a Version {
-        &self.recipe.version
-    }
-
     /// Its package URL, with the version.
     pub fn purl(&self) -> Option<String> {
         self.recipe.identity.purl.as_ref().map(|purl| format!("{purl}@{}", self.recipe.version))
@@ -232,7 +217,10 @@ impl<'a> Component<'a> {
             text.chars().flat_map(escape).collect()
         };
         let (vendor, product) = (escaped(vendor), escaped(product));
-        Some(format!("cpe:2.3:{part}:{vendor}:{product}:{}:*:*:*:*:*:*:*", escaped(self.version().as_str())))
+        Some(format!(
+            "cpe:2.3:{part}:{vendor}:{product}:{}:*:*:*:*:*:*:*",
+            escaped(self.recipe.version.as_str())
+        ))
     }
 
     /// The archives that would each do for one of its sources, the preferred first; nothing for files of our own.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::contents::{Component, Contents, File, LIBGCC, Role};
 use super::{created, name};
-use crate::digest::{Sha256, SourceDigest};
+use crate::digest::Sha256;
 use crate::name::PackageName;
 use crate::recipe::Archive;
 
@@ -165,10 +165,8 @@ fn component(component: &Component<'_>) -> Value {
 
 /// Where an archive can be had.
 fn distributions(archive: &Archive) -> impl Iterator<Item = Value> {
-    let hash = match &archive.digest {
-        SourceDigest::Sha256(digest) => json!({ "alg": "SHA-256", "content": digest.to_string() }),
-        SourceDigest::Sha512(digest) => json!({ "alg": "SHA-512", "content": digest.to_string() }),
-    };
+    let algorithm = archive.digest.algorithm().replace("sha", "SHA-");
+    let hash = json!({ "alg": algorithm, "content": archive.digest.hex() });
     let one =
         move |url: &String| json!({ "type": "source-distribution", "url": url, "hashes": [hash.clone()] });
     archive.urls.iter().map(one)

@@ -5,7 +5,7 @@ use sha1::{Digest as _, Sha1};
 
 use super::contents::{Component, Contents, File, LIBGCC, Role, Tarball, address};
 use super::{created, name};
-use crate::digest::{Sha256, SourceDigest};
+use crate::digest::Sha256;
 use crate::name::PackageName;
 use crate::pack::FileKind;
 use crate::recipe::{Archive, CveStatus};
@@ -166,8 +166,8 @@ fn component_package(id: &str, component: &Component<'_>) -> Value {
         "externalRefs": references(component),
     });
     if let Some(first) = archives.first() {
-        let (algorithm, value) = checksum(&first.digest);
-        package["checksums"] = json!([{ "algorithm": algorithm, "checksumValue": value }]);
+        let algorithm = first.digest.algorithm().to_uppercase();
+        package["checksums"] = json!([{ "algorithm": algorithm, "checksumValue": first.digest.hex() }]);
     }
     let others: Vec<String> = archives
         .iter()
@@ -185,13 +185,6 @@ fn component_package(id: &str, component: &Component<'_>) -> Value {
         package["comment"] = json!(note);
     }
     package
-}
-
-fn checksum(digest: &SourceDigest) -> (&'static str, String) {
-    match digest {
-        SourceDigest::Sha256(digest) => ("SHA256", digest.to_string()),
-        SourceDigest::Sha512(digest) => ("SHA512", digest.to_string()),
-    }
 }
 
 /// What scanners know it by, and where it is said which vulnerabilities it does not have any more.

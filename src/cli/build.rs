@@ -175,7 +175,7 @@ fn write_tars(
         return Ok(Vec::new());
     };
     // The list of checksums stays the last.
-    let documents = documents(project, planned, arch, &root, &files);
+    let documents = documents(&DOCUMENTS, project, planned, arch, &root, &files);
     let last = files.len().saturating_sub(1);
     files.splice(last..last, documents);
     fs::create_dir_all(out)

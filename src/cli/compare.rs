@@ -15,7 +15,8 @@ use super::project::Project;
 use super::table::{Paint, Tone, table};
 use super::{colour, print, print_json};
 use crate::compare::{Comparison, Count, Direct, Found, Program, Side, Todo, compare, dpkg_status, rpm_list};
-use crate::pack::{Archive, ArchiveType, program_version};
+use crate::pack::layout::base_name;
+use crate::pack::{Archive, ArchiveType, program_version, tells_version};
 
 /// Where programs are, in the order in which a shell would look; a name counts once.
 const FOLDERS: [&str; 7] =
@@ -55,11 +56,7 @@ pub(super) fn run(global: &Global, args: &Compare) -> Result<(), CliError> {
 /// The package that each program of our own root comes from, by the program's name.
 fn owners(project: &Project) -> BTreeMap<String, String> {
     let files = project.layout.files();
-    files.map(|(package, path)| (base(path).to_owned(), package.to_string())).collect()
-}
-
-fn base(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
+    files.map(|(package, path)| (base_name(path).to_owned(), package.to_string())).collect()
 }
 
 /// Reads a side, whatever it is.
@@ -86,14 +83,14 @@ fn tarball(path: &Path, bytes: &[u8], owners: &BTreeMap<String, String>) -> Resu
         Archive::read(bytes).map_err(|source| CliError::Archive { path: path.to_owned(), source })?;
     let mut programs = BTreeMap::new();
     for member in &archive.members {
-        let name = base(&member.name).to_owned();
+        let name = base_name(&member.name).to_owned();
         let link = match &member.what {
             ArchiveType::Link(target) | ArchiveType::HardLink(target) => Some(target.clone()),
             ArchiveType::File(_) if member.mode & 0o111 != 0 => None,
             _ => continue,
         };
         // A link's program is that of the file that it leads to.
-        let owner = owners.get(link.as_deref().map_or(name.as_str(), base)).cloned();
+        let owner = owners.get(link.as_deref().map_or(name.as_str(), base_name)).cloned();
         let version = match member.what {
             ArchiveType::File(contents) => program_version(&name, contents),
             _ => None,
@@ -127,7 +124,8 @@ fn folder(root: &Path) -> io::Result<Side> {
                 (Some(fs::read_link(entry.path())?.display().to_string()), None)
             } else if kind.is_file() && entry.metadata()?.permissions().mode() & 0o111 != 0 {
                 // Who may not read a program still knows that it is there.
-                (None, fs::read(entry.path()).ok().and_then(|bytes| program_version(&name, &bytes)))
+                let bytes = tells_version(&name).then(|| fs::read(entry.path()).ok()).flatten();
+                (None, bytes.and_then(|bytes| program_version(&name, &bytes)))
             } else {
                 continue;
             };

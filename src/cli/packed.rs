@@ -96,8 +96,9 @@ impl Document {
     }
 }
 
-/// All documents about a root.
+/// Documents about a root, of these kinds.
 pub(super) fn documents(
+    kinds: &[Document],
     project: &Project,
     planned: &Planned,
     arch: &ArchName,
@@ -113,6 +114,6 @@ pub(super) fn documents(
         files,
         compiler: compiler.as_deref(),
     });
-    let render = |kind: Document| Rendered::new(kind.file(arch), kind.text(&contents).into_bytes());
-    DOCUMENTS.map(render).into()
+    let render = |kind: &Document| Rendered::new(kind.file(arch), kind.text(&contents).into_bytes());
+    kinds.iter().map(render).collect()
 }

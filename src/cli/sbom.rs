@@ -35,8 +35,7 @@ pub(super) fn run(global: &Global, args: &Sbom) -> Result<(), CliError> {
             SbomFormat::Spdx => Document::Spdx,
             SbomFormat::Cyclonedx => Document::CycloneDx,
         };
-        let all = documents(&project, &planned, arch, &root, &files);
-        if let Some(document) = all.iter().find(|document| document.name == wanted.file(arch)) {
+        for document in documents(&[wanted], &project, &planned, arch, &root, &files) {
             print(&String::from_utf8_lossy(&document.bytes))?;
         }
     }

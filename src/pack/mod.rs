@@ -32,5 +32,5 @@ pub use layout::{FileKind, Layout, LayoutError};
 pub use root::{Content, LeftOut, Member, Origin, Root, Tarball};
 pub use tar::{TarError, write_tar};
 pub use verify::{Check, Checked, Finding, Program, Report, Verdict, VerifyError, verify};
-pub use version::version as program_version;
+pub use version::{tells_version, version as program_version};
 pub use write::{PackError, Rendered, Written, render_root, write_files};

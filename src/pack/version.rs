@@ -8,10 +8,19 @@
 
 const PATTERNS: &str = include_str!("versions.tsv");
 
+/// Whether bytes of the program `name` (without its folders) may tell its version.
+pub fn tells_version(name: &str) -> bool {
+    pattern(name).is_some()
+}
+
+fn pattern(name: &str) -> Option<&'static str> {
+    let mut rows = PATTERNS.lines().skip(1).filter_map(|row| row.split_once('\t'));
+    rows.find(|(program, _)| *program == name).map(|(_, pattern)| pattern)
+}
+
 /// The version of the program `name` (without its folders), if its bytes tell it.
 pub fn version(name: &str, bytes: &[u8]) -> Option<String> {
-    let rows = PATTERNS.lines().skip(1).filter_map(|row| row.split_once('\t'));
-    let (_, pattern) = rows.into_iter().find(|(program, _)| *program == name)?;
+    let pattern = pattern(name)?;
     let (before, behind) = pattern.split_once('*')?;
     // Texts end with a zero byte; a line of a longer one will do too.
     let texts = bytes.split(|byte| matches!(byte, 0 | b'\n'));

@@ -132,7 +132,7 @@ pub(super) fn expand(pattern: &str, arch: &ArchName) -> String {
 }
 
 /// The part of `path` after its last slash.
-pub(super) fn base_name(path: &str) -> &str {
+pub fn base_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
