@@ -9,11 +9,11 @@ use std::time::{Instant, SystemTime};
 use super::args::{Build, Global};
 use super::error::{CliError, render_failure};
 use super::means;
-use super::packed::{DOCUMENTS, Packed, documents, packed};
+use super::packed::{DOCUMENTS, documents, packed};
 use super::printer::Printer;
 use super::project::{Planned, Project, open_store};
 use crate::execute::{ActionError, Executor, How, Report};
-use crate::name::{ArchName, PackageName, Unit};
+use crate::name::{ArchName, Machine, PackageName, Unit};
 use crate::pack::{self, Content, Member};
 use crate::plan::Override;
 use crate::report::{Ending, MemberRecord, Recorder, TarballRecord};
@@ -169,18 +169,18 @@ fn write_tars(
 ) -> Result<Vec<TarballRecord>, CliError> {
     // Of needs that nobody asked for only those are here that had to be looked at: the store's contents must not show.
     let is_wanted = |unit: &Unit| !planned.named || planned.plan.goals().contains(unit);
-    let tree_of =
-        |unit: &Unit| report.outcomes.get(unit).filter(|_| is_wanted(unit)).map(|(outcome, _)| outcome.tree);
-    let Some(Packed { root, missing, mut files }) = packed(project, store, arch, tree_of)? else {
-        return Ok(Vec::new());
+    let tree_of = |package: &PackageName| {
+        let unit = Unit { package: package.clone(), machine: Machine::Target(arch.clone()) };
+        report.outcomes.get(&unit).filter(|_| is_wanted(&unit)).map(|(outcome, _)| outcome.tree)
     };
+    let Some(mut packed) = packed(project, store, arch, tree_of)? else { return Ok(Vec::new()) };
     // The list of checksums stays the last.
-    let documents = documents(&DOCUMENTS, project, planned, arch, &root, &files);
-    let last = files.len().saturating_sub(1);
-    files.splice(last..last, documents);
+    let documents = documents(&DOCUMENTS, project, planned, arch, &packed);
+    let last = packed.files.len().saturating_sub(1);
+    packed.files.splice(last..last, documents);
     fs::create_dir_all(out)
         .map_err(|source| CliError::Io { what: format!("make `{}`", out.display()), source })?;
-    let written = pack::write_files(out, &files)?;
+    let written = pack::write_files(out, &packed.files)?;
     for file in &written {
         let (size, path) = (super::printer::bytes(file.size), file.path.display());
         global.say(&format!("{}  {size}  {path}", file.sha256));
@@ -194,15 +194,14 @@ fn write_tars(
         fs::write(&note, text)
             .map_err(|source| CliError::Io { what: format!("write `{}`", note.display()), source })?;
     }
-    if !missing.is_empty() {
+    if !packed.missing.is_empty() {
         let note = missing_note(arch, out);
         let io = |source| CliError::Io { what: format!("write `{}`", note.display()), source };
-        let names: Vec<&str> = missing.iter().map(PackageName::as_str).collect();
+        let names: Vec<&str> = packed.missing.iter().map(PackageName::as_str).collect();
         fs::write(&note, names.join("\n") + "\n").map_err(io)?;
-        let why = if planned.named { "not asked for" } else { "not built" };
-        eprintln!("warning: the root for {arch} is not complete; {why}: {}", names.join(", "));
+        packed.warn_if_incomplete(arch, if planned.named { "not asked for" } else { "not built" });
     }
-    let records = root.tarballs.iter().filter_map(|tarball| {
+    let records = packed.root.tarballs.iter().filter_map(|tarball| {
         let file = tarball.file_name(arch);
         let written = written.iter().find(|written| written.path.ends_with(&file))?;
         let (sha256, members) = (written.sha256.to_string(), tarball.members.iter().map(member).collect());

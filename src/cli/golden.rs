@@ -1,6 +1,5 @@
 //! `k3sroot verify --golden`: whether builds gave the bits that the checkout says they give.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
@@ -16,9 +15,7 @@ use super::table::{Paint, Tone, table};
 use super::{colour, print, print_json, whole};
 use crate::check::Golden;
 use crate::digest::Sha256;
-use crate::execute::{identity, key};
-use crate::name::{ArchName, Machine};
-use crate::sandbox::Mode;
+use crate::name::ArchName;
 
 /// What is said of a package or a tarball.
 #[derive(Serialize)]
@@ -110,17 +107,11 @@ fn look(global: &Global, args: &Verify) -> Result<Vec<Held>, CliError> {
         compiler: Compiler { toolchain: ToolchainChoice::Source, cross_prefix: Vec::new() },
     };
     let planned = project.plan(&selection, &store)?;
-    let here = identity(Mode::Namespaces)?;
     let mut held = Vec::new();
     for arch in &planned.arches {
         let path = Golden::path(&recipes, arch);
         let mut golden = Golden::read(&path)?;
-        let machine = Machine::Target(arch.clone());
-        let mut packages = BTreeMap::new();
-        for action in planned.plan.actions().iter().filter(|action| action.unit().machine == machine) {
-            let found = store.lookup(&key(action, &here))?.map(|outcome| outcome.tree);
-            packages.insert(action.unit().package.clone(), found);
-        }
+        let packages = planned.trees(&store, arch)?;
         let tarballs = tarballs(&project, args, arch)?;
         if args.update {
             // What is not built here stays as it was; what is no package any more goes.

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::args::SbomFormat;
 use super::error::CliError;
 use super::project::{Planned, Project};
 use crate::attest::{Contents, Given, cyclonedx, spdx};
 use crate::digest::{BlobDigest, TreeDigest};
 use crate::execute::HostCompiler;
-use crate::name::{ArchName, Machine, PackageName, Unit};
+use crate::name::{ArchName, PackageName};
 use crate::pack::{self, PackageTree, Rendered, Root, TreeEntry};
 use crate::plan::policy::SOURCE_DATE_EPOCH;
 use crate::store::{Entry, Store};
@@ -28,13 +29,12 @@ pub(super) fn packed(
     project: &Project,
     store: &Store,
     arch: &ArchName,
-    tree_of: impl Fn(&Unit) -> Option<TreeDigest>,
+    tree_of: impl Fn(&PackageName) -> Option<TreeDigest>,
 ) -> Result<Option<Packed>, CliError> {
     let mut trees = BTreeMap::new();
     let mut missing: BTreeSet<PackageName> = BTreeSet::new();
     for package in project.layout.packages() {
-        let unit = Unit { package: package.clone(), machine: Machine::Target(arch.clone()) };
-        match tree_of(&unit) {
+        match tree_of(&package) {
             Some(digest) => {
                 trees.insert(package, tree(store, &digest)?);
             }
@@ -66,22 +66,46 @@ fn tree(store: &Store, digest: &TreeDigest) -> Result<PackageTree<BlobDigest>, C
     Ok(tree.entries().iter().map(|(path, found)| (path.clone(), entry(found))).collect())
 }
 
+/// Packs what the store has of the root for an arch; says what it has not.
+pub(super) fn from_store(
+    project: &Project,
+    store: &Store,
+    planned: &Planned,
+    arch: &ArchName,
+) -> Result<Packed, CliError> {
+    let trees = planned.trees(store, arch)?;
+    let packed = packed(project, store, arch, |package| trees.get(package).copied().flatten())?
+        .ok_or_else(|| CliError::NothingPacked { arch: arch.clone() })?;
+    packed.warn_if_incomplete(arch, "not built");
+    Ok(packed)
+}
+
+impl Packed {
+    /// Says which packages are not there, and why.
+    pub(super) fn warn_if_incomplete(&self, arch: &ArchName, why: &str) {
+        if !self.missing.is_empty() {
+            let names: Vec<&str> = self.missing.iter().map(PackageName::as_str).collect();
+            eprintln!("warning: the root for {arch} is not complete; {why}: {}", names.join(", "));
+        }
+    }
+}
+
 /// A kind of document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Document {
-    Spdx,
-    CycloneDx,
+    Sbom(SbomFormat),
 }
 
 /// Every kind.
-pub(super) const DOCUMENTS: [Document; 2] = [Document::Spdx, Document::CycloneDx];
+pub(super) const DOCUMENTS: [Document; 2] =
+    [Document::Sbom(SbomFormat::Spdx), Document::Sbom(SbomFormat::Cyclonedx)];
 
 impl Document {
     /// The name of its file.
     pub(super) fn file(self, arch: &ArchName) -> String {
         let end = match self {
-            Self::Spdx => "spdx",
-            Self::CycloneDx => "cdx",
+            Self::Sbom(SbomFormat::Spdx) => "spdx",
+            Self::Sbom(SbomFormat::Cyclonedx) => "cdx",
         };
         format!("k3s-root-{arch}.{end}.json")
     }
@@ -89,8 +113,8 @@ impl Document {
     /// Its text.
     pub(super) fn text(self, contents: &Contents<'_>) -> String {
         let value = match self {
-            Self::Spdx => spdx(contents),
-            Self::CycloneDx => cyclonedx(contents),
+            Self::Sbom(SbomFormat::Spdx) => spdx(contents),
+            Self::Sbom(SbomFormat::Cyclonedx) => cyclonedx(contents),
         };
         format!("{value:#}\n")
     }
@@ -102,16 +126,15 @@ pub(super) fn documents(
     project: &Project,
     planned: &Planned,
     arch: &ArchName,
-    root: &Root<Arc<[u8]>>,
-    files: &[Rendered],
+    packed: &Packed,
 ) -> Vec<Rendered> {
     let compiler = planned.compilers.get(arch).map(HostCompiler::describe);
     let contents = Contents::gather(Given {
         recipes: &project.recipes,
         plan: &planned.plan,
         arch,
-        root,
-        files,
+        root: &packed.root,
+        files: &packed.files,
         compiler: compiler.as_deref(),
     });
     let render = |kind: &Document| Rendered::new(kind.file(arch), kind.text(&contents).into_bytes());

@@ -9,12 +9,14 @@ use std::path::{Path, PathBuf};
 use super::args::{Compiler, Global, Selection, ToolchainChoice};
 use super::error::CliError;
 use crate::arch::Arches;
-use crate::execute::HostCompiler;
+use crate::digest::TreeDigest;
+use crate::execute::{HostCompiler, identity, key};
 use crate::graph::{self, CompilerFrom, Graph};
-use crate::name::{ArchName, PackageName};
+use crate::name::{ArchName, Machine, PackageName};
 use crate::pack::Layout;
-use crate::plan::{Compilers, Override, Overrides, Plan};
+use crate::plan::{Action, Compilers, Override, Overrides, Plan};
 use crate::recipe::{self, Recipe, Recipes};
+use crate::sandbox::Mode;
 use crate::store::Store;
 
 /// A checkout: recipes, arch records and layout.
@@ -34,6 +36,25 @@ pub(super) struct Planned {
     /// This machine's compilers that the plan names, by the arch that they are for.
     pub(super) compilers: BTreeMap<ArchName, HostCompiler>,
     pub(super) plan: Plan,
+}
+
+impl Planned {
+    /// What the store has of each package for `arch`, whatever machine built it: what programs for the target are does
+    /// not depend on that.
+    pub(super) fn trees(
+        &self,
+        store: &Store,
+        arch: &ArchName,
+    ) -> Result<BTreeMap<PackageName, Option<TreeDigest>>, CliError> {
+        let here = identity(Mode::Namespaces)?;
+        let target = Machine::Target(arch.clone());
+        let actions = self.plan.actions().iter().filter(|action| action.unit().machine == target);
+        let tree = |action: &Action| -> Result<_, CliError> {
+            let found = store.lookup(&key(action, &here))?.map(|outcome| outcome.tree);
+            Ok((action.unit().package.clone(), found))
+        };
+        actions.map(tree).collect()
+    }
 }
 
 impl Project {
