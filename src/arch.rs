@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::digest::Sha256;
 use crate::name::ArchName;
 
 /// One arch, as its file says.
@@ -41,6 +42,14 @@ pub struct Arch {
     pub rust_target: String,
     /// What meson's cross file says of the machine.
     pub meson: Meson,
+    /// The digest of the record's file as it was read.
+    #[serde(skip, default = "unread")]
+    pub sha256: Sha256,
+}
+
+/// The digest of a record's file until it is known.
+fn unread() -> Sha256 {
+    Sha256::of(&[])
 }
 
 /// The ELF identity of an arch.
@@ -117,11 +126,12 @@ pub struct Arches(BTreeMap<ArchName, Arch>);
 impl Arch {
     /// Reads one record from its text; `path` is the file that it stands in.
     pub fn parse(path: &Path, text: &str) -> Result<Self, ArchError> {
-        let arch: Self = toml::from_str(text)
+        let mut arch: Self = toml::from_str(text)
             .map_err(|source| ArchError::Parse { path: path.to_owned(), source: Box::new(source) })?;
         if path.file_stem().is_none_or(|stem| stem != arch.name.as_str()) {
             return Err(ArchError::FileName { path: path.to_owned(), name: arch.name });
         }
+        arch.sha256 = Sha256::of(text.as_bytes());
         Ok(arch)
     }
 

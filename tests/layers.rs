@@ -12,8 +12,8 @@ use walkdir::WalkDir;
 const MODULES: &[(&str, &[&str])] = &[
     ("name", &[]),
     ("digest", &[]),
-    // An arch record is called by an arch's name.
-    ("arch", &["name"]),
+    // An arch record is called by an arch's name, and documents say which bytes it was read from.
+    ("arch", &["digest", "name"]),
     // Not `arch`: a recipe names arches, and whether there is a record of each is for the plan to find.
     ("recipe", &["digest", "name"]),
     ("lint", &["name", "recipe"]),
@@ -29,8 +29,8 @@ const MODULES: &[(&str, &[&str])] = &[
     ("execute", &["arch", "digest", "fetch", "name", "plan", "recipe", "sandbox", "store"]),
     // Neither `recipe` nor `store`: the layout names packages, and what they installed is handed in as values.
     ("pack", &["arch", "digest", "name"]),
-    // `digest` and `name` besides what the design says.
-    ("attest", &["digest", "name", "pack", "plan", "recipe"]),
+    // `arch`, `digest` and `name` besides what the design says.
+    ("attest", &["arch", "digest", "name", "pack", "plan", "recipe"]),
     // `upkeep` for which of two versions is the later one.
     ("compare", &["name", "upkeep"]),
     // What is compared are outcomes in two stores.

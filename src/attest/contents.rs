@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use sha1::{Digest as _, Sha1};
 
-use crate::digest::Sha256;
+use crate::arch::Arch;
+use crate::digest::{ActionDigest, CompilerDigest, Sha256, SourceDigest, TreeDigest};
 use crate::name::{ArchName, Machine, PackageName, Unit};
 use crate::pack::{Content, FileKind, Rendered, Root};
 use crate::plan::{Input, Plan};
@@ -19,13 +20,22 @@ pub struct Given<'a> {
     /// How everything was built.
     pub plan: &'a Plan,
     /// The arch that the root is for.
-    pub arch: &'a ArchName,
-    /// What was packed.
-    pub root: &'a Root<Arc<[u8]>>,
-    /// The tarballs as they are written.
-    pub files: &'a [Rendered],
-    /// The build machine's own compiler, in words, where it was used: what programs have of it is not from a recipe.
-    pub compiler: Option<&'a str>,
+    pub arch: &'a Arch,
+    /// The build machine's own compiler, where it was used: what programs have of it is not from a recipe.
+    pub compiler: Option<MachineCompiler<'a>>,
+    /// The digest of the file that says where in the tarballs everything goes.
+    pub layout: Sha256,
+    /// Which archives were used for the sources of units, in the recipe's order, as far as that is known.
+    pub archives: &'a BTreeMap<Unit, Vec<SourceDigest>>,
+}
+
+/// A compiler of the build machine.
+#[derive(Debug, Clone, Copy)]
+pub struct MachineCompiler<'a> {
+    /// Its path and version.
+    pub words: &'a str,
+    /// What it consists of.
+    pub digest: CompilerDigest,
 }
 
 /// What a root is made of.
@@ -33,12 +43,16 @@ pub struct Given<'a> {
 pub struct Contents<'a> {
     /// The arch that it is for.
     pub arch: &'a ArchName,
+    /// The digest of the arch's record.
+    pub record: Sha256,
+    /// The digest of the layout.
+    pub layout: Sha256,
     /// The tarballs, in the layout's order.
     pub tarballs: Vec<Tarball<'a>>,
     /// Every package that had a part in it.
     pub components: BTreeMap<&'a PackageName, Component<'a>>,
     /// The build machine's own compiler, if it was used.
-    pub compiler: Option<&'a str>,
+    pub compiler: Option<MachineCompiler<'a>>,
     /// Packages that should be in it and could not be had.
     pub left_out: BTreeSet<&'a PackageName>,
 }
@@ -89,17 +103,32 @@ pub struct Component<'a> {
     pub role: Role,
     /// The packages whose code may be in its programs, which are static.
     pub linked: BTreeSet<&'a PackageName>,
-    /// Whether it was built from a local tree in place of its sources.
-    pub overridden: bool,
+    /// The local tree that it was built from in place of its sources.
+    pub overridden: Option<TreeDigest>,
+    /// The archives that were used for its sources, in the recipe's order, if that is known.
+    pub archives: Option<&'a [SourceDigest]>,
+    /// All that went into it.
+    pub action: ActionDigest,
+}
+
+impl Role {
+    /// It in documents.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Shipped => "shipped",
+            Self::Linked => "linked",
+            Self::Tool => "build tool",
+        }
+    }
 }
 
 /// The compiler's own recipe: its support library is in every program.
 const COMPILER: &str = "gcc";
 
 impl<'a> Contents<'a> {
-    /// Gathers what is known.
-    pub fn gather(given: Given<'a>) -> Self {
-        let Given { recipes, plan, arch, root, files, compiler } = given;
+    /// Gathers what is known of `root`, whose tarballs are among `files` as they are written.
+    pub fn gather(given: Given<'a>, root: &'a Root<Arc<[u8]>>, files: &'a [Rendered]) -> Self {
+        let arch = &given.arch.name;
         let tarballs: Vec<Tarball<'a>> = root
             .tarballs
             .iter()
@@ -121,9 +150,27 @@ impl<'a> Contents<'a> {
             .collect();
         let shipped: BTreeSet<&PackageName> =
             tarballs.iter().flat_map(|tarball| &tarball.files).filter_map(|file| file.package).collect();
-        let components = components(recipes, plan, arch, &shipped);
         let left_out = root.left_out.iter().map(|left| &left.package).collect();
-        Self { arch, tarballs, components, compiler, left_out }
+        Self { tarballs, left_out, ..Self::of_packages(given, &shipped) }
+    }
+
+    /// What a root with these packages in it is made of, as far as that can be said before they are built.
+    pub fn of_packages(given: Given<'a>, shipped: &BTreeSet<&PackageName>) -> Self {
+        Self {
+            arch: &given.arch.name,
+            record: given.arch.sha256,
+            layout: given.layout,
+            tarballs: Vec::new(),
+            components: components(&given, shipped),
+            compiler: given.compiler,
+            left_out: BTreeSet::new(),
+        }
+    }
+
+    /// A digest that is another one for other tarballs: names of documents are made of it.
+    pub(super) fn digest(&self) -> Sha256 {
+        let whole: Vec<u8> = self.tarballs.iter().flat_map(|tarball| *tarball.sha256.as_bytes()).collect();
+        Sha256::of(&whole)
     }
 
     /// What is in a file: its package, and for a program all that it is linked from.
@@ -158,11 +205,11 @@ fn in_brackets(expression: &str) -> String {
 }
 
 fn components<'a>(
-    recipes: &'a Recipes,
-    plan: &'a Plan,
-    arch: &ArchName,
-    shipped: &BTreeSet<&'a PackageName>,
+    given: &Given<'a>,
+    shipped: &BTreeSet<&PackageName>,
 ) -> BTreeMap<&'a PackageName, Component<'a>> {
+    let Given { recipes, plan, archives, .. } = *given;
+    let arch = &given.arch.name;
     let target =
         |package: &PackageName| Unit { package: package.clone(), machine: Machine::Target(arch.clone()) };
     let linked_into = |package: &PackageName| -> BTreeSet<&'a PackageName> {
@@ -193,9 +240,14 @@ fn components<'a>(
             () if linked.contains(name) => Role::Linked,
             () => Role::Tool,
         };
-        let overridden = action.inputs().iter().any(|input| matches!(input, Input::Override { .. }));
+        let overridden = action.inputs().iter().find_map(|input| match input {
+            Input::Override { tree, .. } => Some(*tree),
+            Input::Source(_) => None,
+        });
+        let archives = archives.get(action.unit()).map(Vec::as_slice);
         let linked = if role == Role::Tool { BTreeSet::new() } else { linked_into(name) };
-        components.entry(name).or_insert(Component { recipe, role, linked, overridden });
+        let component = Component { recipe, role, linked, overridden, archives, action: action.digest() };
+        components.entry(name).or_insert(component);
     }
     components
 }
@@ -233,7 +285,12 @@ impl<'a> Component<'a> {
 
     /// Its patches, in order, each with the vulnerabilities that it takes away. A local tree gets none.
     pub fn patches(&self) -> Vec<(&'a crate::recipe::Patch, Vec<&'a Cve>)> {
-        let all = self.recipe.sources.iter().flat_map(|source| &source.patches).filter(|_| !self.overridden);
+        let all = self
+            .recipe
+            .sources
+            .iter()
+            .flat_map(|source| &source.patches)
+            .filter(|_| self.overridden.is_none());
         let with_cves = |patch: &'a crate::recipe::Patch| {
             let of_patch =
                 |cve: &&Cve| matches!(&cve.status, CveStatus::FixedBy { patch: name } if *name == patch.name);

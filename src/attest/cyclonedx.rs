@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use super::contents::{Component, Contents, File, LIBGCC, Role};
 use super::{created, name};
-use crate::digest::Sha256;
 use crate::name::PackageName;
 use crate::recipe::Archive;
 
@@ -34,7 +33,7 @@ pub fn cyclonedx(contents: &Contents<'_>) -> Value {
             "type": "library",
             "bom-ref": COMPILER,
             "name": "libgcc",
-            "version": compiler,
+            "version": compiler.words,
             "description": "The support library of the build machine's own compiler",
             "licenses": [{ "expression": LIBGCC, "acknowledgement": "declared" }],
         }));
@@ -79,9 +78,8 @@ pub fn cyclonedx(contents: &Contents<'_>) -> Value {
 
 /// A name for this document that is another one for other tarballs: a UUID of the kind whose bits are free to choose.
 fn uuid(contents: &Contents<'_>) -> String {
-    let whole: Vec<u8> = contents.tarballs.iter().flat_map(|tarball| *tarball.sha256.as_bytes()).collect();
     let mut bits = [0; 16];
-    bits.copy_from_slice(&Sha256::of(&whole).as_bytes()[..16]);
+    bits.copy_from_slice(&contents.digest().as_bytes()[..16]);
     bits[6] = bits[6] & 0x0f | 0x80;
     bits[8] = bits[8] & 0x3f | 0x80;
     let hex = format!("{:032x}", u128::from_be_bytes(bits));
@@ -113,18 +111,11 @@ fn packed(contents: &Contents<'_>, tarball: &str, file: &File<'_>) -> Value {
 
 fn component(component: &Component<'_>) -> Value {
     let recipe = component.recipe;
-    let mut properties = vec![property(
-        "k3sroot:role",
-        match component.role {
-            Role::Shipped => "shipped",
-            Role::Linked => "linked",
-            Role::Tool => "build tool",
-        },
-    )];
-    if component.overridden {
+    let mut properties = vec![property("k3sroot:role", component.role.word())];
+    if component.overridden.is_some() {
         properties.push(property("k3sroot:source", "a local tree in place of the pinned source"));
     }
-    let archives = component.sources().flatten().filter(|_| !component.overridden);
+    let archives = component.sources().flatten().filter(|_| component.overridden.is_none());
     let website = json!({ "type": "website", "url": recipe.homepage });
     let mut value = json!({
         "type": if component.role == Role::Linked { "library" } else { "application" },

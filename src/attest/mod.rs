@@ -1,19 +1,25 @@
-//! What is inside a root and where it came from, as documents that others read: SPDX and CycloneDX.
+//! What is inside a root and where it came from, as documents that others read: SPDX, CycloneDX, in-toto with SLSA
+//! provenance; and envelopes in which these are signed.
 //!
 //! Every document is a pure function of the recipes, the plan and what was packed: no clock and no chance, so two who
 //! build the same bits have the same documents.
 
 mod contents;
 mod cyclonedx;
+pub mod dsse;
+pub mod provenance;
 mod spdx;
+mod statement;
 
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::plan::policy::SOURCE_DATE_EPOCH;
 
-pub use contents::{Component, Contents, File, Given, Role, Tarball};
+pub use contents::{Component, Contents, File, Given, MachineCompiler, Role, Tarball};
 pub use cyclonedx::cyclonedx;
+pub use provenance::provenance;
 pub use spdx::spdx;
+pub use statement::{Statement, StatementError};
 
 /// The time that every document has: that of the files in the tarballs.
 fn created() -> String {

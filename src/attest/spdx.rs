@@ -66,7 +66,7 @@ pub fn spdx(contents: &Contents<'_>) -> Value {
         packages.push(json!({
             "SPDXID": COMPILER,
             "name": "libgcc",
-            "versionInfo": compiler,
+            "versionInfo": compiler.words,
             "comment": "The support library of the build machine's own compiler.",
             "downloadLocation": "NOASSERTION",
             "filesAnalyzed": false,
@@ -75,14 +75,12 @@ pub fn spdx(contents: &Contents<'_>) -> Value {
             "copyrightText": "NOASSERTION",
         }));
     }
-    let whole: String = contents.tarballs.iter().map(|tarball| tarball.sha256.to_string()).collect();
-    let whole = Sha256::of(whole.as_bytes());
     let mut document = json!({
         "spdxVersion": "SPDX-2.3",
         "dataLicense": "CC0-1.0",
         "SPDXID": DOCUMENT,
         "name": name(contents),
-        "documentNamespace": format!("https://spdx.org/spdxdocs/{}-{whole}", name(contents)),
+        "documentNamespace": format!("https://spdx.org/spdxdocs/{}-{}", name(contents), contents.digest()),
         "creationInfo": {
             "created": created(),
             "creators": [concat!("Tool: k3sroot-", env!("CARGO_PKG_VERSION"))],
@@ -147,7 +145,8 @@ fn packed_file(id: &str, contents: &Contents<'_>, file: &File<'_>) -> Value {
 
 fn component_package(id: &str, component: &Component<'_>) -> Value {
     let recipe = component.recipe;
-    let archives: Vec<&Archive> = component.sources().flatten().filter(|_| !component.overridden).collect();
+    let archives: Vec<&Archive> =
+        component.sources().flatten().filter(|_| component.overridden.is_none()).collect();
     let mut package = json!({
         "SPDXID": id,
         "name": recipe.name,
@@ -175,7 +174,7 @@ fn component_package(id: &str, component: &Component<'_>) -> Value {
         .map(|archive| format!("{} ({})", archive.urls.join(", "), archive.digest))
         .collect();
     let note = match () {
-        () if component.overridden => {
+        () if component.overridden.is_some() => {
             Some("Built from a local tree in place of its pinned source.".to_owned())
         }
         () if !others.is_empty() => Some(format!("These archives have the same code: {}", others.join("; "))),

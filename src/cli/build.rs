@@ -8,8 +8,9 @@ use std::time::{Instant, SystemTime};
 
 use super::args::{Build, Global};
 use super::error::{CliError, render_failure};
+use super::facts;
 use super::means;
-use super::packed::{DOCUMENTS, documents, packed};
+use super::packed::{About, DOCUMENTS, Signer, envelope_file, packed};
 use super::printer::Printer;
 use super::project::{Planned, Project, open_store};
 use crate::execute::{ActionError, Executor, How, Report};
@@ -21,6 +22,7 @@ use crate::store::Store;
 
 pub(super) fn run(global: &Global, args: &Build) -> Result<(), CliError> {
     let started = Instant::now();
+    let signer = Signer::new(&args.signing)?;
     let project = Project::load(global)?;
     let store = open_store(global)?;
     let planned = project.plan(&args.selection, &store)?;
@@ -52,7 +54,17 @@ pub(super) fn run(global: &Global, args: &Build) -> Result<(), CliError> {
             let tarballs = if report.cancelled {
                 Err(CliError::Stopped)
             } else {
-                tarballs(global, args, &project, &store, &planned, &report)
+                tarballs(
+                    &Writing {
+                        global,
+                        project: &project,
+                        store: &store,
+                        planned: &planned,
+                        signer: &signer,
+                        report: &report,
+                    },
+                    args,
+                )
             };
             (report, tarballs)
         }
@@ -76,6 +88,11 @@ pub(super) fn run(global: &Global, args: &Build) -> Result<(), CliError> {
         global.say(&format!("note: `k3sroot report` will not know this run: {error}"));
     }
     tarballs?;
+    for arch in &planned.arches {
+        if let Some(out) = out_folder(args, &planned) {
+            facts::write(arch, out, &record, &planned)?;
+        }
+    }
     global.say(&summary(&planned, &report, record.saved, started));
     let overrides: Vec<&str> = planned.overrides.keys().map(PackageName::as_str).collect();
     if !overrides.is_empty() {
@@ -105,25 +122,34 @@ fn without_password(word: &str) -> String {
     format!("{scheme}://{}", &rest[secret..])
 }
 
-/// Packs everything that was built, for every arch.
-fn tarballs(
-    global: &Global,
-    args: &Build,
-    project: &Project,
-    store: &Store,
-    planned: &Planned,
-    report: &Report,
-) -> Result<Vec<TarballRecord>, CliError> {
-    // A missing source leaves a package out; anything else that fails leaves nothing that could be taken for a root.
-    let broken = report.failures.iter().any(|failure| !matches!(failure.source, ActionError::Source(_)));
+/// The folder that files are written to, if any are.
+fn out_folder<'a>(args: &'a Build, planned: &Planned) -> Option<&'a Path> {
     // Who builds one package while working on it must not lose the root that lies in `dist`.
     let default = (!planned.named).then(|| Path::new("dist"));
+    args.out.as_deref().or(default)
+}
+
+/// What there is to write from.
+struct Writing<'a> {
+    global: &'a Global,
+    project: &'a Project,
+    store: &'a Store,
+    planned: &'a Planned,
+    signer: &'a Signer,
+    report: &'a Report,
+}
+
+/// Packs everything that was built, for every arch.
+fn tarballs(writing: &Writing<'_>, args: &Build) -> Result<Vec<TarballRecord>, CliError> {
+    let Writing { project, planned, report, .. } = *writing;
+    // A missing source leaves a package out; anything else that fails leaves nothing that could be taken for a root.
+    let broken = report.failures.iter().any(|failure| !matches!(failure.source, ActionError::Source(_)));
     let mut written = Vec::new();
-    if let Some(out) = args.out.as_deref().or(default) {
+    if let Some(out) = out_folder(args, planned) {
         for arch in &planned.arches {
             remove_earlier(project, arch, out)?;
             if !broken {
-                written.extend(write_tars(global, project, store, planned, report, arch, out)?);
+                written.extend(write_tars(writing, arch, out)?);
             }
         }
     }
@@ -143,8 +169,9 @@ pub(super) fn overrides_note(arch: &ArchName, out: &Path) -> PathBuf {
 /// Removes what an earlier build left in `out`, lest it be taken for this one's.
 fn remove_earlier(project: &Project, arch: &ArchName, out: &Path) -> Result<(), CliError> {
     let tarballs = project.layout.tarball_files(arch).into_iter().map(|(_, file)| file);
-    let files =
-        tarballs.chain([project.layout.checksums_file(arch)]).chain(DOCUMENTS.map(|kind| kind.file(arch)));
+    let documents =
+        DOCUMENTS.map(|kind| kind.file(arch)).into_iter().chain([envelope_file(arch), facts::file(arch)]);
+    let files = tarballs.chain([project.layout.checksums_file(arch)]).chain(documents);
     let files = files.map(|file| out.join(file));
     for path in files.chain([missing_note(arch, out), overrides_note(arch, out)]) {
         match fs::remove_file(&path) {
@@ -158,15 +185,8 @@ fn remove_earlier(project: &Project, arch: &ArchName, out: &Path) -> Result<(), 
 }
 
 /// Packs what was built for `arch`.
-fn write_tars(
-    global: &Global,
-    project: &Project,
-    store: &Store,
-    planned: &Planned,
-    report: &Report,
-    arch: &ArchName,
-    out: &Path,
-) -> Result<Vec<TarballRecord>, CliError> {
+fn write_tars(writing: &Writing<'_>, arch: &ArchName, out: &Path) -> Result<Vec<TarballRecord>, CliError> {
+    let Writing { global, project, store, planned, signer, report } = *writing;
     // Of needs that nobody asked for only those are here that had to be looked at: the store's contents must not show.
     let is_wanted = |unit: &Unit| !planned.named || planned.plan.goals().contains(unit);
     let tree_of = |package: &PackageName| {
@@ -175,7 +195,9 @@ fn write_tars(
     };
     let Some(mut packed) = packed(project, store, arch, tree_of)? else { return Ok(Vec::new()) };
     // The list of checksums stays the last.
-    let documents = documents(&DOCUMENTS, project, planned, arch, &packed);
+    let archives = planned.archives(store, &report.machine)?;
+    let about = About { project, planned, arch, archives: &archives };
+    let documents = about.documents(&DOCUMENTS, &packed, signer)?;
     let last = packed.files.len().saturating_sub(1);
     packed.files.splice(last..last, documents);
     fs::create_dir_all(out)

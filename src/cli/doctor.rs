@@ -70,10 +70,13 @@ struct Diagnosis {
     rows: Vec<Row>,
 }
 
+/// What this machine's `os-release`(5) says.
+pub(super) fn os_release() -> Option<String> {
+    ["/etc/os-release", "/usr/lib/os-release"].iter().find_map(|path| fs::read_to_string(path).ok())
+}
+
 pub(super) fn run(global: &Global, args: &Doctor) -> Result<(), CliError> {
-    let os_release =
-        ["/etc/os-release", "/usr/lib/os-release"].iter().find_map(|path| fs::read_to_string(path).ok());
-    let distribution = Distribution::of(&os_release.unwrap_or_default());
+    let distribution = Distribution::of(&os_release().unwrap_or_default());
     let mut rows = examine(distribution, &cache_folder(global)?);
     if args.compiler.toolchain == ToolchainChoice::Host {
         rows.extend(compilers(distribution, &Project::load(global)?, args)?);

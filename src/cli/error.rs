@@ -9,6 +9,8 @@ use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource};
 
 use super::quantity::QuantityError;
 use crate::arch::ArchError;
+use crate::attest::StatementError;
+use crate::attest::dsse::DsseError;
 use crate::check::{GoldenError, ParseVariationError, StageError, Variation};
 use crate::compare::ListError;
 use crate::execute::{ActionError, CompilerError, ExecuteError, Failure, MachineError, is_disk_full};
@@ -57,6 +59,12 @@ pub(super) enum CliError {
         "nothing of the root for {arch} is in the cache: `k3sroot build --arch {arch}` first, with the same options"
     )]
     NothingPacked { arch: ArchName },
+    #[error("`{}` is no key that can be used here", path.display())]
+    Key { path: PathBuf, source: DsseError },
+    #[error("`{}` cannot be relied on", path.display())]
+    Statement { path: PathBuf, source: StatementError },
+    #[error("the statement does not hold: {wrong} wrong")]
+    NotAttested { wrong: usize },
     #[error("there is no log of `{unit}`: it was not built here")]
     NoLog { unit: String },
     #[error("this machine lacks something that every build needs")]

@@ -17,6 +17,7 @@ macro_rules! eprintln {
 }
 
 mod args;
+mod attested;
 mod build;
 mod bump;
 mod cache;
@@ -25,6 +26,7 @@ mod compare;
 mod diff;
 mod doctor;
 mod error;
+mod facts;
 mod fetch;
 mod golden;
 mod graph;
@@ -38,6 +40,7 @@ mod packed;
 mod plan;
 mod printer;
 mod project;
+mod provenance;
 mod quantity;
 mod report;
 mod sbom;
@@ -99,9 +102,13 @@ fn run(cli: &Cli) -> Result<(), CliError> {
         Verb::Shell(args) => shell::run(global, args),
         Verb::Check(args) => check::run(global, args),
         Verb::Verify(args) if args.golden => golden::run(global, args),
-        Verb::Verify(args) => verify::run(global, args),
+        Verb::Verify(args) => match &args.attested.provenance {
+            Some(statement) => attested::run(global, args, statement),
+            None => verify::run(global, args),
+        },
         Verb::Diff(args) => diff::run(args),
         Verb::Sbom(args) => sbom::run(global, args),
+        Verb::Provenance(args) => provenance::run(global, args),
         Verb::Compare(args) => compare::run(global, args),
         Verb::Cache(args) => cache::run(global, args),
         Verb::Doctor(args) => doctor::run(global, args),

@@ -1,15 +1,18 @@
 //! What was built, packed for an arch, and the documents that say what is in it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::args::SbomFormat;
+use super::args::{SbomFormat, Signing};
 use super::error::CliError;
 use super::project::{Planned, Project};
-use crate::attest::{Contents, Given, cyclonedx, spdx};
-use crate::digest::{BlobDigest, TreeDigest};
-use crate::execute::HostCompiler;
-use crate::name::{ArchName, PackageName};
+use crate::attest::dsse::{self, PrivateKey};
+use crate::attest::provenance::ANYBODY;
+use crate::attest::{Contents, Given, MachineCompiler, cyclonedx, provenance, spdx};
+use crate::digest::{BlobDigest, SourceDigest, TreeDigest};
+use crate::name::{ArchName, PackageName, Unit};
 use crate::pack::{self, PackageTree, Rendered, Root, TreeEntry};
 use crate::plan::policy::SOURCE_DATE_EPOCH;
 use crate::store::{Entry, Store};
@@ -94,11 +97,12 @@ impl Packed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Document {
     Sbom(SbomFormat),
+    Provenance,
 }
 
 /// Every kind.
-pub(super) const DOCUMENTS: [Document; 2] =
-    [Document::Sbom(SbomFormat::Spdx), Document::Sbom(SbomFormat::Cyclonedx)];
+pub(super) const DOCUMENTS: [Document; 3] =
+    [Document::Sbom(SbomFormat::Spdx), Document::Sbom(SbomFormat::Cyclonedx), Document::Provenance];
 
 impl Document {
     /// The name of its file.
@@ -106,37 +110,97 @@ impl Document {
         let end = match self {
             Self::Sbom(SbomFormat::Spdx) => "spdx",
             Self::Sbom(SbomFormat::Cyclonedx) => "cdx",
+            Self::Provenance => "provenance",
         };
         format!("k3s-root-{arch}.{end}.json")
     }
 
     /// Its text.
-    pub(super) fn text(self, contents: &Contents<'_>) -> String {
+    fn text(self, contents: &Contents<'_>, builder: &str) -> String {
         let value = match self {
             Self::Sbom(SbomFormat::Spdx) => spdx(contents),
             Self::Sbom(SbomFormat::Cyclonedx) => cyclonedx(contents),
+            Self::Provenance => provenance(contents, builder),
         };
         format!("{value:#}\n")
     }
 }
 
-/// Documents about a root, of these kinds.
-pub(super) fn documents(
-    kinds: &[Document],
-    project: &Project,
-    planned: &Planned,
-    arch: &ArchName,
-    packed: &Packed,
-) -> Vec<Rendered> {
-    let compiler = planned.compilers.get(arch).map(HostCompiler::describe);
-    let contents = Contents::gather(Given {
-        recipes: &project.recipes,
-        plan: &planned.plan,
-        arch,
-        root: &packed.root,
-        files: &packed.files,
-        compiler: compiler.as_deref(),
-    });
-    let render = |kind: &Document| Rendered::new(kind.file(arch), kind.text(&contents).into_bytes());
-    kinds.iter().map(render).collect()
+/// Who answers for documents.
+pub(super) struct Signer {
+    builder: String,
+    key: Option<PrivateKey>,
+}
+
+impl Signer {
+    /// Nobody: for documents that nobody answers for.
+    pub(super) fn nobody() -> Self {
+        Self { builder: ANYBODY.to_owned(), key: None }
+    }
+
+    /// Reads the key, if there is one.
+    pub(super) fn new(args: &Signing) -> Result<Self, CliError> {
+        let read = |path: &PathBuf| -> Result<PrivateKey, CliError> {
+            let text = fs::read_to_string(path)
+                .map_err(|source| CliError::Io { what: format!("read `{}`", path.display()), source })?;
+            PrivateKey::from_pem(&text).map_err(|source| CliError::Key { path: path.clone(), source })
+        };
+        Ok(Self { builder: args.builder_id.clone(), key: args.sign_key.as_ref().map(read).transpose()? })
+    }
+}
+
+/// The name of the file with the signed statement of where a root came from: as SLSA has it, an envelope a line.
+pub(super) fn envelope_file(arch: &ArchName) -> String {
+    format!("k3s-root-{arch}.intoto.jsonl")
+}
+
+/// What is known of a root when documents about it are made.
+pub(super) struct About<'a> {
+    pub(super) project: &'a Project,
+    pub(super) planned: &'a Planned,
+    pub(super) arch: &'a ArchName,
+    /// Which archives were used, as far as that is known.
+    pub(super) archives: &'a BTreeMap<Unit, Vec<SourceDigest>>,
+}
+
+impl About<'_> {
+    /// Calls `with` with what documents are made from.
+    pub(super) fn given<T>(&self, with: impl FnOnce(Given<'_>) -> T) -> Result<T, CliError> {
+        let Self { project, planned, arch, archives } = *self;
+        let compiler = planned.compilers.get(arch).map(|compiler| (compiler.describe(), compiler.digest()));
+        let given = Given {
+            recipes: &project.recipes,
+            plan: &planned.plan,
+            arch: project.arches.get(arch)?,
+            compiler: compiler.as_ref().map(|(words, digest)| MachineCompiler { words, digest: *digest }),
+            layout: project.layout_sha256,
+            archives,
+        };
+        Ok(with(given))
+    }
+
+    /// Documents about what was packed, of these kinds; with a key, the statement of where it came from is there signed as well.
+    pub(super) fn documents(
+        &self,
+        kinds: &[Document],
+        packed: &Packed,
+        signer: &Signer,
+    ) -> Result<Vec<Rendered>, CliError> {
+        let mut files: Vec<Rendered> = self.given(|given| {
+            let contents = Contents::gather(given, &packed.root, &packed.files);
+            let render = |kind: &Document| {
+                Rendered::new(kind.file(self.arch), kind.text(&contents, &signer.builder).into_bytes())
+            };
+            kinds.iter().map(render).collect()
+        })?;
+        let statement = Document::Provenance.file(self.arch);
+        let statement = files.iter().find(|file| file.name == statement);
+        if let (Some(key), Some(statement)) = (&signer.key, statement) {
+            let envelope = key.sign(dsse::IN_TOTO, &statement.bytes);
+            // Text in a structure of text.
+            let line = serde_json::to_string(&envelope).unwrap_or_default() + "\n";
+            files.push(Rendered::new(envelope_file(self.arch), line.into_bytes()));
+        }
+        Ok(files)
+    }
 }

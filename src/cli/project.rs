@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use super::args::{Compiler, Global, Selection, ToolchainChoice};
 use super::error::CliError;
 use crate::arch::Arches;
-use crate::digest::TreeDigest;
+use crate::digest::{Sha256, SourceDigest, TreeDigest};
 use crate::execute::{HostCompiler, identity, key};
 use crate::graph::{self, CompilerFrom, Graph};
-use crate::name::{ArchName, Machine, PackageName};
+use crate::name::{ArchName, Machine, PackageName, Unit};
 use crate::pack::Layout;
 use crate::plan::{Action, Compilers, Override, Overrides, Plan};
 use crate::recipe::{self, Recipe, Recipes};
@@ -24,6 +24,8 @@ pub(super) struct Project {
     pub(super) recipes: Recipes,
     pub(super) arches: Arches,
     pub(super) layout: Layout,
+    /// The digest of the layout's file.
+    pub(super) layout_sha256: Sha256,
 }
 
 /// What was asked for, planned.
@@ -57,6 +59,23 @@ impl Planned {
     }
 }
 
+impl Planned {
+    /// Which archives were used for what was built on `machine`, as far as the store knows.
+    pub(super) fn archives(
+        &self,
+        store: &Store,
+        machine: &str,
+    ) -> Result<BTreeMap<Unit, Vec<SourceDigest>>, CliError> {
+        let mut used = BTreeMap::new();
+        for action in self.plan.actions() {
+            if let Some(outcome) = store.lookup(&key(action, machine))? {
+                used.insert(action.unit().clone(), outcome.archives);
+            }
+        }
+        Ok(used)
+    }
+}
+
 impl Project {
     /// Loads the checkout that the options or the current folder name.
     pub(super) fn load(global: &Global) -> Result<Self, CliError> {
@@ -74,7 +93,8 @@ impl Project {
                     .map_err(|source| CliError::RecipeArch { path: recipe.path.clone(), source })?;
             }
         }
-        Ok(Self { recipes, arches, layout })
+        let layout_sha256 = Sha256::of(text.as_bytes());
+        Ok(Self { recipes, arches, layout, layout_sha256 })
     }
 
     /// The recipe of a package.

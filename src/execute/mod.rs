@@ -98,6 +98,8 @@ pub enum ExecuteError {
 /// How a run ended.
 #[derive(Debug, Default)]
 pub struct Report {
+    /// What tools that are made here are kept under; see [`identity`].
+    pub machine: String,
     /// Outcomes of the units that were looked at, with how each was had.
     pub outcomes: BTreeMap<Unit, (Outcome, How)>,
     /// Units that failed.
@@ -223,7 +225,7 @@ impl Executor<'_> {
             let run = Run {
                 shared,
                 schedule,
-                report: Report::default(),
+                report: Report { machine: machine.clone(), ..Report::default() },
                 obtained: BTreeMap::new(),
                 sourceless: BTreeMap::new(),
                 wants,

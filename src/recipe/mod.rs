@@ -30,6 +30,8 @@ pub use validate::{Beside, parse};
 pub struct Recipe {
     /// The recipe file, for messages.
     pub path: PathBuf,
+    /// The digest of the recipe file as it was read.
+    pub sha256: Sha256,
     /// The package's name, also the file's.
     pub name: PackageName,
     /// Upstream's version.

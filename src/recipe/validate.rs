@@ -55,6 +55,7 @@ pub fn parse(path: &Path, text: &str, beside: &dyn Beside) -> Result<Recipe, Rec
     }
     Ok(Recipe {
         path: path.to_owned(),
+        sha256: Sha256::of(text.as_bytes()),
         license: License { spdx: raw.license.spdx, files: raw.license.files },
         identity: Identity { cpe: raw.identity.cpe, purl: raw.identity.purl },
         cves: place.cves(&raw.cve, &sources)?,

@@ -46,14 +46,15 @@ pub fn helper_main() -> Option<ExitCode> {
 fn run_stage(stage: &OsStr, path: &Path, supervisor: i32) -> io::Result<ExitCode> {
     let supervises = stage == SUPERVISE;
     let (mut reporter, spec) = Reporter::open(path, supervises)?;
+    let mut orphaned = false;
     let report = if supervises {
-        supervise(&spec, path, reporter.as_raw_fd())
+        supervise(&spec, path, reporter.as_raw_fd(), &mut orphaned)
     } else if stage == INSIDE {
         inside::run(&spec, supervisor).map(Some)
     } else {
         launch::become_command(&spec, supervisor)
     };
-    if supervises && getppid() != parent(&spec) {
+    if supervises && (orphaned || getppid() != parent(&spec)) {
         // k3sroot is gone; what it would have removed is ours to remove.
         let _ = std::fs::remove_file(path);
         if let Some(scratch) = &spec.scratch {
@@ -67,12 +68,15 @@ fn run_stage(stage: &OsStr, path: &Path, supervisor: i32) -> io::Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
+/// The signal that says that k3sroot is gone. Not the one by which it stops a command: where it has several threads,
+/// they die one after the other, and for a while this process still has the parent that sent the signal.
+const ORPHANED: Signal = Signal::SIGUSR1;
+
 /// Sees one command through. Gives no report where the second stage has given it, or nobody waits for one.
-fn supervise(spec: &Spec, path: &Path, keep: RawFd) -> Step<Option<Report>> {
-    let mut mask = SigSet::empty();
-    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP, Signal::SIGCHLD] {
-        mask.add(signal);
-    }
+fn supervise(spec: &Spec, path: &Path, keep: RawFd, orphaned: &mut bool) -> Step<Option<Report>> {
+    let signals =
+        [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP, Signal::SIGCHLD, ORPHANED];
+    let mask: SigSet = signals.into_iter().collect();
     mask.thread_block().during(|| "block signals".into())?;
     let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
         .during(|| "listen for signals".into())?;
@@ -92,7 +96,7 @@ fn supervise(spec: &Spec, path: &Path, keep: RawFd) -> Step<Option<Report>> {
         }
         Mode::None => {
             prctl::set_child_subreaper(true).during(|| "adopt orphans".into())?;
-            prctl::set_pdeathsig(Signal::SIGTERM).during(|| "follow k3sroot's death".into())?;
+            prctl::set_pdeathsig(ORPHANED).during(|| "follow k3sroot's death".into())?;
             LAUNCH
         }
     };
@@ -114,11 +118,12 @@ fn supervise(spec: &Spec, path: &Path, keep: RawFd) -> Step<Option<Report>> {
         let _ = killpg(main, Signal::SIGKILL);
     }
     end_children()?;
+    *orphaned = matches!(ended, Ended::Orphaned);
     match (ended, spec.mode) {
         (Ended::Itself(status), Mode::None) => exited(status).map(Some),
         (Ended::TimedOut, _) => Ok(Some(Report::TimedOut)),
         // Inside the namespaces, pid 1 has reported. A cancelled command has nothing to report.
-        (Ended::Itself(_), Mode::Namespaces) | (Ended::Stopped, _) => Ok(None),
+        (Ended::Itself(_), Mode::Namespaces) | (Ended::Stopped | Ended::Orphaned, _) => Ok(None),
     }
 }
 
@@ -126,9 +131,10 @@ enum Ended {
     Itself(Status),
     TimedOut,
     Stopped,
+    Orphaned,
 }
 
-/// Waits for the second stage to end, for the deadline or for a SIGTERM, whichever is first; adopts and reaps orphans.
+/// Waits for the second stage to end, for the deadline, for a SIGTERM or for k3sroot's death, whichever is first; adopts and reaps orphans.
 fn watch(main: Pid, signals: &SignalFd, deadline: Option<Instant>) -> Step<Ended> {
     loop {
         while let Some((pid, status)) = reap(WaitOptions::NOHANG)? {
@@ -151,6 +157,9 @@ fn watch(main: Pid, signals: &SignalFd, deadline: Option<Instant>) -> Step<Ended
         while let Some(signal) = signals.read_signal().during(|| "read signals".into())? {
             if i64::from(signal.ssi_signo) == Signal::SIGTERM as i64 {
                 return Ok(Ended::Stopped);
+            }
+            if i64::from(signal.ssi_signo) == ORPHANED as i64 {
+                return Ok(Ended::Orphaned);
             }
         }
     }

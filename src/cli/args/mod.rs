@@ -10,8 +10,9 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::quantity;
+use crate::attest::provenance::ANYBODY;
 pub(in crate::cli) use recipes::{Bump, Lint, New, Outdated};
-pub(in crate::cli) use roots::{Compare, CompareFormat, Diff, Sbom, SbomFormat, Verify};
+pub(in crate::cli) use roots::{Compare, CompareFormat, Diff, Provenance, Sbom, SbomFormat, Verify};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -105,6 +106,8 @@ pub(in crate::cli) enum Verb {
     Diff(Diff),
     /// Print what is inside a root: its packages, licences, sources and patches.
     Sbom(Sbom),
+    /// Print where a root came from: an in-toto statement with SLSA provenance.
+    Provenance(Provenance),
     /// Say what two userlands have in common, and what one lacks.
     Compare(Compare),
     /// Show, verify and shrink the cache.
@@ -190,7 +193,35 @@ pub(in crate::cli) struct Build {
     #[command(flatten)]
     pub(in crate::cli) sources: Sources,
     #[command(flatten)]
+    pub(in crate::cli) signing: Signing,
+    #[command(flatten)]
     pub(in crate::cli) running: Running,
+}
+
+/// Who answers for what is built.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Signing")]
+pub(in crate::cli) struct Signing {
+    /// Sign the statement of where the tarballs came from with this ed25519 key: PEM, PKCS #8, not encrypted.
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) sign_key: Option<PathBuf>,
+    /// Who builds: a URI that those who read the statement know.
+    #[arg(long, value_name = "URI", default_value = ANYBODY, value_parser = uri)]
+    pub(in crate::cli) builder_id: String,
+}
+
+/// A URI: a scheme and something of it, without blanks.
+fn uri(text: &str) -> Result<String, String> {
+    let scheme = |scheme: &str| {
+        scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+            && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+.-".contains(c))
+    };
+    match text.split_once(':') {
+        Some((head, rest)) if scheme(head) && !rest.is_empty() && !text.contains(char::is_whitespace) => {
+            Ok(text.to_owned())
+        }
+        _ => Err("this is no URI like `https://ci.example.org/k3sroot`".to_owned()),
+    }
 }
 
 /// How builds run.

@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::Selection;
+use super::{Selection, Signing};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     k3sroot verify dist/k3s-root-amd64.tar dist/k3s-root-xtables-amd64.tar\n  \
     k3sroot verify --arch arm64 download.tar\n  \
-    k3sroot verify --golden --arch amd64 dist/k3s-root-amd64.tar\n\n\
+    k3sroot verify --golden --arch amd64 dist/k3s-root-amd64.tar\n  \
+    k3sroot verify --provenance k3s-root-amd64.intoto.jsonl --key key.pub dist/k3s-root-amd64.tar\n\n\
     Exit status: 0 sound, 1 not sound, 2 k3sroot could not look.")]
 pub(in crate::cli) struct Verify {
     /// Tarballs, not compressed.
@@ -28,6 +29,26 @@ pub(in crate::cli) struct Verify {
     /// Print JSON.
     #[arg(long)]
     pub(in crate::cli) json: bool,
+    #[command(flatten)]
+    pub(in crate::cli) attested: Attested,
+}
+
+/// What a statement of where tarballs came from has to say.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Provenance")]
+pub(in crate::cli) struct Attested {
+    /// Check that this statement is about the tarballs: an in-toto statement with SLSA provenance, or one signed.
+    #[arg(long, value_name = "FILE", conflicts_with = "golden")]
+    pub(in crate::cli) provenance: Option<PathBuf>,
+    /// A public key, in PEM, of somebody whose signature counts; may be given several times.
+    #[arg(long, value_name = "FILE", requires = "provenance")]
+    pub(in crate::cli) key: Vec<PathBuf>,
+    /// The statement must name this builder.
+    #[arg(long, value_name = "URI", requires = "provenance")]
+    pub(in crate::cli) builder_id: Option<String>,
+    /// What it was made from must be what the checkout has: recipes, patches, sources.
+    #[arg(long, requires = "provenance")]
+    pub(in crate::cli) checkout: bool,
 }
 
 #[derive(Debug, Args)]
@@ -65,6 +86,19 @@ pub(in crate::cli) enum SbomFormat {
     Spdx,
     /// CycloneDX 1.6, as JSON.
     Cyclonedx,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    k3sroot provenance --arch amd64\n  \
+    k3sroot provenance --arch amd64 --sign-key key.pem > k3s-root-amd64.intoto.jsonl\n\n\
+    It is of what the cache has; `k3sroot build` writes the same beside the tarballs. `openssl genpkey -algorithm\n\
+    ed25519` makes a key, and `openssl pkey -pubout` its public half for `k3sroot verify --provenance`.")]
+pub(in crate::cli) struct Provenance {
+    #[command(flatten)]
+    pub(in crate::cli) selection: Selection,
+    #[command(flatten)]
+    pub(in crate::cli) signing: Signing,
 }
 
 #[derive(Debug, Args)]

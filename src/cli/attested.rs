@@ -1,0 +1,184 @@
+//! `k3sroot verify --provenance`: whether a statement is about these tarballs, and who says so.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::args::{Compiler, Global, Selection, ToolchainChoice, Verify};
+use super::error::CliError;
+use super::packed::About;
+use super::project::{Project, open_store};
+use super::table::{Paint, Tone};
+use super::{colour, print, print_json};
+use crate::attest::dsse::PublicKey;
+use crate::attest::provenance::dependencies;
+use crate::attest::{Contents, Statement};
+use crate::digest::Sha256;
+
+/// Most names that are told of what is different.
+const NAMED: usize = 8;
+
+/// What is said of a statement.
+#[derive(Serialize)]
+struct Judged {
+    file: PathBuf,
+    holds: bool,
+    builder: String,
+    signed_by: Option<String>,
+    checks: Vec<Check>,
+}
+
+#[derive(Serialize)]
+struct Check {
+    what: &'static str,
+    verdict: Verdict,
+    said: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Verdict {
+    Ok,
+    Note,
+    Wrong,
+}
+
+pub(super) fn run(global: &Global, args: &Verify, path: &Path) -> Result<(), CliError> {
+    let keys = args.attested.key.iter().map(|path| key(path)).collect::<Result<Vec<_>, _>>()?;
+    let refused = |source| CliError::Statement { path: path.to_owned(), source };
+    let statement = Statement::read(&text(path)?, &keys).map_err(refused)?;
+    let mut checks = vec![signature(&statement)];
+    if let Some(wanted) = &args.attested.builder_id {
+        let said = format!("built by {}", statement.builder);
+        checks.push(Check::new("builder", *wanted == statement.builder, said));
+    }
+    for tar in &args.tars {
+        checks.push(tarball(&statement, tar)?);
+    }
+    if args.attested.checkout {
+        checks.push(checkout(global, &statement)?);
+    }
+    let wrong = checks.iter().filter(|check| check.verdict == Verdict::Wrong).count();
+    let judged = Judged {
+        file: path.to_owned(),
+        holds: wrong == 0,
+        builder: statement.builder.clone(),
+        signed_by: statement.signed_by.clone(),
+        checks,
+    };
+    if args.json {
+        print_json(&judged)?;
+    } else {
+        print(&judged.text(&statement, Paint(colour(&io::stdout()))))?;
+    }
+    if wrong > 0 { Err(CliError::NotAttested { wrong }) } else { Ok(()) }
+}
+
+fn text(path: &Path) -> Result<String, CliError> {
+    fs::read_to_string(path)
+        .map_err(|source| CliError::Io { what: format!("read `{}`", path.display()), source })
+}
+
+fn key(path: &Path) -> Result<PublicKey, CliError> {
+    PublicKey::from_pem(&text(path)?).map_err(|source| CliError::Key { path: path.to_owned(), source })
+}
+
+impl Check {
+    fn new(what: &'static str, holds: bool, said: String) -> Self {
+        Self { what, verdict: if holds { Verdict::Ok } else { Verdict::Wrong }, said }
+    }
+}
+
+impl Check {
+    fn note(what: &'static str, said: String) -> Self {
+        Self { what, verdict: Verdict::Note, said }
+    }
+}
+
+impl Judged {
+    fn text(&self, statement: &Statement, paint: Paint) -> String {
+        let verdict =
+            if self.holds { paint.word(Tone::Good, "holds") } else { paint.word(Tone::Bad, "does not hold") };
+        let mut text = format!(
+            "{}: {verdict}\n  a root for {}, compiler from {}, made from {} files, built by {}\n\n",
+            self.file.display(),
+            statement.arch,
+            statement.toolchain,
+            statement.count(),
+            statement.builder
+        );
+        for Check { what, verdict, said } in &self.checks {
+            let (word, tone) = match verdict {
+                Verdict::Ok => ("ok", Tone::Good),
+                Verdict::Note => ("note", Tone::Odd),
+                Verdict::Wrong => ("wrong", Tone::Bad),
+            };
+            let blanks = " ".repeat(7 - word.len());
+            let _ = writeln!(text, "  {}{blanks}{what:11}{said}", paint.word(tone, word));
+        }
+        text
+    }
+}
+
+fn signature(statement: &Statement) -> Check {
+    match &statement.signed_by {
+        Some(key) => Check::new("signature", true, format!("by key {key}")),
+        None => Check::note("signature", "none: anybody can have written this".to_owned()),
+    }
+}
+
+/// Whether the statement is about a tarball, whatever its file is called here.
+fn tarball(statement: &Statement, path: &Path) -> Result<Check, CliError> {
+    let bytes = fs::read(path)
+        .map_err(|source| CliError::Io { what: format!("read `{}`", path.display()), source })?;
+    let found = Sha256::of(&bytes).to_string();
+    let shown = path.display();
+    let subject = statement.subjects.iter().find(|(_, sha256)| **sha256 == found);
+    if let Some((name, _)) = subject {
+        return Ok(Check::new("tarball", true, format!("{shown} is its {name}, sha256 {found}")));
+    }
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let other = match statement.subjects.get(name.as_ref()) {
+        Some(expected) => format!("\n    expected: {expected}\n    computed: {found}"),
+        None => format!(": it names {}", names(statement.subjects.keys().map(String::as_str))),
+    };
+    Ok(Check::new("tarball", false, format!("{shown} is not what it is about{other}")))
+}
+
+/// Whether what the root was made from is what the checkout has.
+fn checkout(global: &Global, statement: &Statement) -> Result<Check, CliError> {
+    let project = Project::load(global)?;
+    let store = open_store(global)?;
+    let toolchain =
+        if statement.toolchain == "host" { ToolchainChoice::Host } else { ToolchainChoice::Source };
+    let packages = &statement.packages;
+    let selection = Selection {
+        arch: vec![statement.arch.clone()],
+        packages: packages.iter().map(ToString::to_string).collect(),
+        overrides: Vec::new(),
+        compiler: Compiler { toolchain, cross_prefix: Vec::new() },
+    };
+    let planned = project.plan(&selection, &store)?;
+    let archives = BTreeMap::new();
+    let about = About { project: &project, planned: &planned, arch: &planned.arches[0], archives: &archives };
+    about.given(|given| {
+        let known = dependencies(&Contents::of_packages(given, &packages.iter().collect::<BTreeSet<_>>()));
+        let differences = statement.differences(&known);
+        if differences.is_empty() {
+            let said = "recipes, patches and sources are this checkout's".to_owned();
+            return Check::new("checkout", true, said);
+        }
+        let said = format!("not as in this checkout: {}", names(differences.iter().copied()));
+        Check::new("checkout", false, said)
+    })
+}
+
+fn names<'a>(all: impl Iterator<Item = &'a str> + Clone) -> String {
+    let shown: Vec<String> = all.clone().take(NAMED).map(|name| format!("`{name}`")).collect();
+    let more = all.count() - shown.len();
+    shown.join(", ") + &if more > 0 { format!(" and {more} more") } else { String::new() }
+}

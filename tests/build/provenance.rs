@@ -1,0 +1,216 @@
+//! Where tarballs came from: the statement beside them, its signature, and whether both are checked.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use super::workspace::{ARCH, Run, USUAL, Workspace};
+
+/// The first key of RFC 8032, 7.1: known to everybody, and good for tests alone.
+const PRIVATE: &str = "-----BEGIN PRIVATE KEY-----\n\
+    MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n\
+    -----END PRIVATE KEY-----\n";
+const PUBLIC: &str = "-----BEGIN PUBLIC KEY-----\n\
+    MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n\
+    -----END PUBLIC KEY-----\n";
+/// The public key of RFC 8032's second test.
+const ANOTHER: &str = "-----BEGIN PUBLIC KEY-----\n\
+    MCowBQYDK2VwAyEAPUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw=\n\
+    -----END PUBLIC KEY-----\n";
+
+fn file(kind: &str) -> String {
+    format!("dist/k3s-root-{ARCH}.{kind}")
+}
+
+fn json(workspace: &Workspace, path: &str) -> Value {
+    serde_json::from_str(&workspace.read(path)).unwrap()
+}
+
+fn sha256(workspace: &Workspace, path: &str) -> String {
+    format!("{:x}", Sha256::digest(fs::read(workspace.path(path)).unwrap()))
+}
+
+/// A workspace that is built, signed by the test's key.
+fn signed() -> Workspace {
+    let workspace = Workspace::new();
+    for (name, text) in [("key.pem", PRIVATE), ("key.pub", PUBLIC), ("another.pub", ANOTHER)] {
+        fs::write(workspace.path(name), text).unwrap();
+    }
+    let run = workspace.build(&["--sign-key", "key.pem", "--builder-id", "https://ci.invalid/k3sroot"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    workspace
+}
+
+/// `verify --provenance` of both tarballs.
+fn verify(workspace: &Workspace, statement: &str, more: &[&str]) -> Run {
+    let tars = [file("tar"), format!("dist/k3s-root-xtables-{ARCH}.tar")];
+    workspace.run("verify", &[&["--provenance", statement, &tars[0], &tars[1]], more].concat())
+}
+
+#[test]
+fn the_statement_names_the_tarballs_and_all_that_they_were_made_from() {
+    let workspace = Workspace::new();
+    workspace.build_all();
+    let statement = json(&workspace, &file("provenance.json"));
+    assert_eq!(statement["_type"], "https://in-toto.io/Statement/v1");
+    assert_eq!(statement["predicateType"], "https://slsa.dev/provenance/v1");
+    let subjects = statement["subject"].as_array().unwrap();
+    assert_eq!(subjects.len(), 2);
+    for subject in subjects {
+        let path = format!("dist/{}", subject["name"].as_str().unwrap());
+        assert_eq!(subject["digest"]["sha256"], sha256(&workspace, &path));
+    }
+    let definition = &statement["predicate"]["buildDefinition"];
+    let digests: BTreeMap<&str, &str> = definition["resolvedDependencies"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| (one["name"].as_str().unwrap(), one["digest"]["sha256"].as_str().unwrap()))
+        .collect();
+    for name in [
+        "recipes/libword.toml",
+        "recipes/codegen.toml",
+        "recipes/root.toml",
+        &format!("sysroot/{ARCH}.toml"),
+        "patches/libword/0001-say-that-it-is-patched.patch",
+    ] {
+        assert_eq!(digests.get(name), Some(&sha256(&workspace, name).as_str()), "{name} in {digests:?}");
+    }
+    assert_eq!(digests["libword: source 0"], workspace.digest());
+    let own = digests.keys().filter(|name| name.starts_with("hello: ")).count();
+    assert!(own > 0, "files of our own are sources too: {digests:?}");
+    assert_eq!(definition["externalParameters"]["toolchain"], "source");
+    assert!(statement["predicate"]["runDetails"].get("metadata").is_none(), "that is no fact of the root's");
+
+    // What differs from run to run is in a file of its own, which names the statement.
+    let facts = json(&workspace, &file("run.json"));
+    assert_eq!(facts["statement"]["digest"]["sha256"], sha256(&workspace, &file("provenance.json")));
+    let began = facts["metadata"]["startedOn"].as_str().unwrap();
+    assert!(began < facts["metadata"]["finishedOn"].as_str().unwrap(), "{facts:#}");
+    assert!(facts["units"].as_array().unwrap().iter().any(|unit| unit["state"] == "built"), "{facts:#}");
+}
+
+#[test]
+fn the_same_statement_comes_from_the_same_sources() {
+    let (one, other) = (Workspace::new(), Workspace::under(USUAL, "elsewhere"));
+    one.build_all();
+    other.build_all();
+    assert_eq!(one.read(&file("provenance.json")), other.read(&file("provenance.json")));
+    assert_ne!(one.read(&file("run.json")), other.read(&file("run.json")));
+    let printed = one.run("provenance", &["--arch", ARCH]);
+    assert_eq!(printed.code, Some(0), "{}", printed.stderr);
+    let statement: Value = serde_json::from_str(&printed.stdout.replace("[arch]", ARCH)).unwrap();
+    let untidy = one.read(&file("provenance.json")).replace(one.digest(), "[digest]");
+    assert_eq!(statement, serde_json::from_str::<Value>(&untidy).unwrap());
+}
+
+#[test]
+fn the_statement_names_the_archive_that_was_used() {
+    let workspace = Workspace::new();
+    workspace.local_tree();
+    workspace.second_archive();
+    let second = sha256(&workspace, "distfiles/another-name");
+    let used = |workspace: &Workspace| -> Vec<String> {
+        let statement = json(workspace, &file("provenance.json"));
+        let all =
+            statement["predicate"]["buildDefinition"]["resolvedDependencies"].as_array().unwrap().clone();
+        let of_source = all.iter().filter(|one| one["name"] == "libword: source 0");
+        of_source.map(|one| one["digest"]["sha256"].as_str().unwrap().to_owned()).collect()
+    };
+    workspace.build_all();
+    assert_eq!(used(&workspace), [workspace.digest()]);
+    fs::remove_dir_all(workspace.path("cache")).unwrap();
+    fs::remove_file(workspace.path("distfiles/any-name")).unwrap();
+    workspace.build_all();
+    assert_eq!(used(&workspace), [second]);
+    // Either would do for who looks whether it was made from this checkout.
+    let run = verify(&workspace, &file("provenance.json"), &["--checkout"]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+}
+
+#[test]
+fn a_signed_statement_is_checked_with_the_key() {
+    let workspace = signed();
+    let envelope = file("intoto.jsonl");
+    let run = verify(&workspace, &envelope, &["--key", "another.pub", "--key", "key.pub", "--checkout"]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    let digests = ["tar", "xtables"].map(|kind| {
+        let name = if kind == "tar" { file("tar") } else { format!("dist/k3s-root-xtables-{ARCH}.tar") };
+        sha256(&workspace, &name)
+    });
+    let said = run.stdout.replace(&digests[0], "[sha256]").replace(&digests[1], "[sha256]");
+    insta::assert_snapshot!(said, @r#"
+    dist/k3s-root-[arch].intoto.jsonl: holds
+      a root for [arch], compiler from source, made from 20 files, built by https://ci.invalid/k3sroot
+
+      ok     signature  by key 06e3fd8fda29bb60ab59557de61edb0aecdb231134be30e75b455f8e1b792fa9
+      ok     tarball    dist/k3s-root-[arch].tar is its k3s-root-[arch].tar, sha256 [sha256]
+      ok     tarball    dist/k3s-root-xtables-[arch].tar is its k3s-root-xtables-[arch].tar, sha256 [sha256]
+      ok     checkout   recipes, patches and sources are this checkout's
+    "#);
+    // The envelope is of the statement, byte for byte, and a second signature is the same as the first.
+    let signed: Value = json(&workspace, &envelope);
+    assert_eq!(signed["payloadType"], "application/vnd.in-toto+json");
+    let before = workspace.read(&envelope);
+    let again = ["--arch", ARCH, "--sign-key", "key.pem", "--builder-id", "https://ci.invalid/k3sroot"];
+    let printed = workspace.command("provenance", &again).output().unwrap();
+    assert_eq!(String::from_utf8(printed.stdout).unwrap(), before);
+
+    // Who builds again without a key leaves no envelope of an earlier build.
+    workspace.build_all();
+    assert!(!workspace.path(&envelope).exists());
+}
+
+#[test]
+fn a_statement_that_does_not_hold_is_refused() {
+    let workspace = signed();
+    let (envelope, plain) = (file("intoto.jsonl"), file("provenance.json"));
+    let text = workspace.read(&envelope);
+    let forged = text.replacen("\"ewog", "\"ewoK", 1);
+    assert_ne!(forged, text);
+    fs::write(workspace.path("forged.jsonl"), forged).unwrap();
+    fs::write(workspace.path("other.json"), "{\"hello\": 1}\n").unwrap();
+    let other_kind = workspace.read(&plain).replace("slsa.dev/provenance/v1", "slsa.dev/provenance/v0.2");
+    fs::write(workspace.path("old.json"), other_kind).unwrap();
+    let cases: [(&str, &[&str], &str); 7] = [
+        (&envelope, &["--key", "another.pub"], "no signature in it is by a given key"),
+        (&envelope, &[], "give the public key of who signed it with `--key FILE`"),
+        (&plain, &["--key", "key.pub"], "it is not signed"),
+        ("forged.jsonl", &["--key", "key.pub"], "does not fit: the document or the signature was changed"),
+        ("other.json", &[], "it is no in-toto statement, and no envelope with one"),
+        ("old.json", &[], "its predicate type is `https://slsa.dev/provenance/v0.2`"),
+        (&envelope, &["--key", "key.pem"], "it is no ed25519 public key in PEM"),
+    ];
+    for (statement, more, said) in cases {
+        let run = verify(&workspace, statement, more);
+        assert_eq!(run.code, Some(1), "{statement} {more:?}: {}", run.stdout);
+        assert!(run.stderr.contains(said), "{statement} {more:?}: {}", run.stderr);
+    }
+    let run = verify(&workspace, &envelope, &["--key", "key.pub", "--builder-id", "https://other.invalid"]);
+    assert_eq!(run.code, Some(1));
+    assert!(run.stdout.contains("wrong  builder"), "{}", run.stdout);
+    let run = workspace.build(&["--sign-key", "key.pub"]);
+    assert_eq!(run.code, Some(1));
+    insta::assert_snapshot!(run.error(), @r#"
+    error: `key.pub` is no key that can be used here
+      ├─ it is no ed25519 private key in PEM (PKCS #8, not encrypted)
+      ╰─ PKCS#8 ASN.1 error: PEM error: unexpected PEM type label: expecting "PRIVATE KEY"
+    "#);
+
+    // A recipe that is not as it was; then a tarball that is not.
+    workspace.edit("recipes/hello.toml", "summary", "# Not as it was.\nsummary");
+    let run = verify(&workspace, &plain, &["--checkout"]);
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    assert!(run.stdout.contains("not as in this checkout: `recipes/hello.toml`\n"), "{}", run.stdout);
+    let mut bytes = fs::read(workspace.path(&file("tar"))).unwrap();
+    bytes[0] ^= 1;
+    fs::write(workspace.path(&file("tar")), bytes).unwrap();
+    let run = verify(&workspace, &plain, &["--json"]);
+    assert_eq!(run.code, Some(1));
+    let said: Value = serde_json::from_str(&run.stdout).unwrap();
+    let verdicts: Vec<&str> =
+        said["checks"].as_array().unwrap().iter().map(|check| check["verdict"].as_str().unwrap()).collect();
+    assert_eq!((said["holds"].as_bool(), verdicts), (Some(false), vec!["note", "wrong", "ok"]), "{said:#}");
+}
