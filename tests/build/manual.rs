@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use super::provenance;
 use super::workspace::{ARCH, Workspace, pack};
 
 /// A checkout with packages of the names that the pages use.
@@ -48,6 +49,8 @@ fn furnish(workspace: &Workspace) {
     let word = fs::read_to_string(workspace.path("my-zlib/word.c")).unwrap();
     fs::write(workspace.path("my-zlib/word.c"), format!("/* Another comment. */\n{word}")).unwrap();
     fs::write(workspace.path("versions.txt"), "zlib 1.3\n").unwrap();
+    fs::write(workspace.path("key.pem"), provenance::PRIVATE).unwrap();
+    fs::write(workspace.path("key.pub"), provenance::PUBLIC).unwrap();
     fs::create_dir(workspace.path("upstream")).unwrap();
     for version in ["1.0", "1.1"] {
         let archive = pack(&workspace.path("my-zlib"), &format!("brotli-{version}"));

@@ -9,10 +9,11 @@ use sha2::{Digest as _, Sha256};
 use super::workspace::{ARCH, Run, USUAL, Workspace};
 
 /// The first key of RFC 8032, 7.1: known to everybody, and good for tests alone.
-const PRIVATE: &str = "-----BEGIN PRIVATE KEY-----\n\
+pub(crate) const PRIVATE: &str = "-----BEGIN PRIVATE KEY-----\n\
     MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n\
     -----END PRIVATE KEY-----\n";
-const PUBLIC: &str = "-----BEGIN PUBLIC KEY-----\n\
+/// Its public half.
+pub(crate) const PUBLIC: &str = "-----BEGIN PUBLIC KEY-----\n\
     MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n\
     -----END PUBLIC KEY-----\n";
 /// The public key of RFC 8032's second test.
