@@ -3,6 +3,22 @@
 # by the system's package manager when this runs as root; otherwise the command is printed and this fails.
 set -eu
 
+# Tools of others that read the documents, in a folder of their own under Cargo's. Without them, the tests that need
+# them say that they are SKIPPED.
+validators() {
+    wanted=tests/validators/requirements.txt
+    folder=${CARGO_TARGET_DIR:-target}/validators
+    cmp -s "$wanted" "$folder/installed.txt" && return
+    echo "Installing what reads the documents, with pip: $folder"
+    rm -rf "$folder"
+    {
+        python3 -m venv "$folder/venv" &&
+            "$folder/venv/bin/pip" install --quiet --requirement "$wanted" &&
+            "$folder/venv/bin/pip" download --quiet --no-deps --dest "$folder" scancodeio==36.1.0 &&
+            cp "$wanted" "$folder/installed.txt"
+    } || echo "That failed: tests that need it are SKIPPED."
+}
+
 # Whether this machine can link a static program: the small packages of the tests are, as those of the root are.
 static_programs() {
     folder=$(mktemp -d)
@@ -29,7 +45,11 @@ for arch in aarch64 arm riscv64; do
     command -v "qemu-$arch-static" >/dev/null || command -v "qemu-$arch" >/dev/null ||
         foreign="$foreign qemu-$arch-static"
 done
-[ -n "$absent$foreign" ] || exit 0
+python3 -c 'import ensurepip, venv' 2>/dev/null || foreign="$foreign python-venv"
+if [ -z "$absent$foreign" ]; then
+    validators
+    exit 0
+fi
 
 everywhere='binutils diffutils findutils gcc make perl python3 tar util-linux'
 compilers='gcc-aarch64-linux-gnu gcc-arm-linux-gnueabihf gcc-riscv64-linux-gnu'
@@ -37,12 +57,13 @@ emulators='qemu-system-arm qemu-system-misc qemu-system-x86 qemu-user-static'
 variers='disorderfs'
 browser='chromium'
 system='debootstrap'
+venv='python3-venv'
 update=true
 others=
 if command -v apt-get >/dev/null; then
     update='apt-get update'
     install="apt-get install -y --no-install-recommends $everywhere g++ libc6-dev shellcheck"
-    others="apt-get install -y --no-install-recommends $compilers $emulators $variers $browser $system"
+    others="apt-get install -y --no-install-recommends $compilers $emulators $variers $browser $system $venv"
 elif command -v dnf >/dev/null; then
     install="dnf install -y $everywhere gcc-c++ glibc-devel glibc-static ShellCheck"
 elif command -v apk >/dev/null; then
@@ -81,3 +102,4 @@ if [ -n "$foreign" ]; then
         { $update && $others; } || echo "That failed: tests that need them are SKIPPED."
     fi
 fi
+validators

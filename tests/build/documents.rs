@@ -38,7 +38,7 @@ fn packed(workspace: &Workspace) -> BTreeMap<(String, String), String> {
     digests
 }
 
-fn with_cves() -> Workspace {
+pub(crate) fn with_cves() -> Workspace {
     let workspace = Workspace::new();
     let patch = "patches/libword/0001-say-that-it-is-patched.patch";
     let text = workspace.read(patch);

@@ -22,6 +22,7 @@ mod shown;
 mod skipped;
 mod together;
 mod upkeep;
+mod validators;
 mod why;
 mod workspace;
 
