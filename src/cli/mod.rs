@@ -21,6 +21,7 @@ mod build;
 mod bump;
 mod cache;
 mod check;
+mod collect;
 mod compare;
 mod diff;
 mod doctor;
