@@ -299,8 +299,3 @@ impl<'a> Component<'a> {
         all.map(with_cves).collect()
     }
 }
-
-/// Where an archive can be had by anybody: its first address that is one of the web.
-pub(super) fn address(archive: &Archive) -> Option<&str> {
-    archive.urls.iter().map(String::as_str).find(|url| url.starts_with("https://"))
-}

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use sha1::{Digest as _, Sha1};
 
-use super::contents::{Component, Contents, File, LIBGCC, Role, Tarball, address};
+use super::contents::{Component, Contents, File, LIBGCC, Role, Tarball};
 use super::{created, name};
 use crate::digest::Sha256;
 use crate::name::PackageName;
@@ -153,7 +153,7 @@ fn component_package(id: &str, component: &Component<'_>) -> Value {
         "versionInfo": recipe.version,
         "summary": recipe.summary,
         "homepage": recipe.homepage,
-        "downloadLocation": archives.first().and_then(|archive| address(archive)).unwrap_or("NOASSERTION"),
+        "downloadLocation": archives.first().and_then(|archive| archive.web_address()).unwrap_or("NOASSERTION"),
         "filesAnalyzed": false,
         "licenseConcluded": recipe.license.spdx,
         "licenseDeclared": recipe.license.spdx,

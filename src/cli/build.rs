@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use super::args::{Build, Global};
+use super::collect::lacks;
 use super::error::{CliError, render_failure};
 use super::facts;
 use super::means;
@@ -51,6 +52,7 @@ pub(super) fn run(global: &Global, args: &Build) -> Result<(), CliError> {
             for failure in &report.failures {
                 eprintln!("\n{}", render_failure(failure).trim_end());
             }
+            say_what_folders_lack(global, args, &report);
             let tarballs = if report.cancelled {
                 Err(CliError::Stopped)
             } else {
@@ -105,6 +107,18 @@ pub(super) fn run(global: &Global, args: &Build) -> Result<(), CliError> {
         Err(CliError::Unfinished {
             our_own: report.failures.iter().any(|failure| failure.source.is_our_own()),
         })
+    }
+}
+
+/// What is missing from folders that were collected for builds without a network.
+fn say_what_folders_lack(global: &Global, args: &Build, report: &Report) {
+    let errors = report.failures.iter().filter_map(|failure| match &failure.source {
+        ActionError::Source(error) => Some(error),
+        _ => None,
+    });
+    let errors: Vec<_> = errors.collect();
+    for line in lacks(global, &args.selection, &args.sources.distfiles, &errors) {
+        eprintln!("hint: {line}");
     }
 }
 

@@ -13,6 +13,7 @@ use crate::attest::StatementError;
 use crate::attest::dsse::DsseError;
 use crate::check::{GoldenError, ParseVariationError, StageError, Variation};
 use crate::compare::ListError;
+use crate::digest::Sha256;
 use crate::execute::{ActionError, CompilerError, ExecuteError, Failure, MachineError, is_disk_full};
 use crate::fetch::{FetchError, UnpackError};
 use crate::graph::GraphError;
@@ -73,6 +74,18 @@ pub(super) enum CliError {
     Damaged { count: usize },
     #[error("{missing} of {all} sources could not be had")]
     MissingSources { missing: usize, all: usize },
+    #[error(
+        "`{}` lacks {} of {all} archives, so no `k3sroot.lock` is written: {}",
+        folder.display(), missing.len(), missing.join(", ")
+    )]
+    NotCollected { folder: PathBuf, missing: Vec<String>, all: usize },
+    #[error(
+        "nothing was copied: these files have other bytes than the archives of their names; move them away, or collect in another folder\n{}",
+        files.iter().map(|file| format!("  {}", file.display())).collect::<Vec<_>>().join("\n")
+    )]
+    OtherBytes { files: Vec<PathBuf> },
+    #[error("`{}` was copied, and what came is not it\nexpected: {expected}\ncomputed: {computed}", path.display())]
+    CopyDiffers { path: PathBuf, expected: Sha256, computed: Sha256 },
     #[error("not sound: {wrong} of {all} tarballs")]
     NotSound { wrong: usize, all: usize },
     /// Said already: that two tarballs differ is an answer, no failure.
@@ -231,6 +244,7 @@ impl CliError {
             | Self::Execute(_)
             | Self::Lint(_)
             | Self::Io { .. }
+            | Self::CopyDiffers { .. }
             | Self::CurrentDir(_)
             | Self::NoAnswer(_)
             | Self::CheckBuild { .. }

@@ -1,17 +1,17 @@
-//! `k3sroot fetch`: gets and verifies every source, or lists them.
+//! `k3sroot fetch`: gets and verifies every source, into the cache or a folder, or lists them.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::Path;
 
 use serde::Serialize;
 
 use super::args::{Fetch, Global};
+use super::collect::{Wanted, all_wanted, collect, lacks};
 use super::error::CliError;
-use super::printer::Printer;
 use super::project::{Project, open_store};
-use super::{means, print, print_json};
-use crate::execute::{Event, wanted};
-use crate::fetch::{Archive, Want};
+use super::{print, print_json};
+use crate::fetch::LockedArchive;
 
 /// One archive of one source, as `--list --json` prints it.
 #[derive(Serialize)]
@@ -29,37 +29,21 @@ pub(super) fn run(global: &Global, args: &Fetch) -> Result<(), CliError> {
     let project = Project::load(global)?;
     let store = open_store(global)?;
     let planned = project.plan(&args.selection, &store)?;
-    // A package is the same source for every machine.
-    let mut sources: BTreeMap<(String, String), Vec<Vec<Archive>>> = BTreeMap::new();
-    for action in planned.plan.actions() {
-        let key = (action.unit().package.to_string(), action.version().to_string());
-        sources.insert(key, wanted(action));
-    }
     if args.list {
-        return list(&sources, args.json);
+        return list(&all_wanted(&planned), args.json);
     }
-    let wants: Vec<Want> = sources
-        .into_iter()
-        .flat_map(|((package, version), sources)| {
-            sources.into_iter().map(move |archives| Want { label: format!("{package} {version}"), archives })
-        })
-        .collect();
-    let fetcher = means::fetcher(&args.sources, &store)?;
-    let stop = means::stop();
-    let printer = Printer::new(global, &store);
-    let results = fetcher.obtain_all(&wants, &|event| printer.event(&Event::Fetch(&event)), &stop.downloads);
-    drop(printer);
-    if stop.is_thrown() {
-        return Err(CliError::Stopped);
-    }
-    let mut missing = 0;
-    let mut rows = Vec::new();
-    for (want, result) in wants.iter().zip(&results) {
-        match result {
-            Ok(obtained) => rows.push((want.label.clone(), obtained.path.display().to_string())),
-            Err(_) => missing += 1,
-        }
-    }
+    let collected = collect(global, &args.sources, &store, &planned)?;
+    let row = |archive: &LockedArchive, path: &Path| {
+        (format!("{} {}", archive.name, archive.version), path.display().to_string())
+    };
+    let rows: Vec<(String, String)> = match &args.out {
+        Some(folder) => collected
+            .put_into(global, folder)?
+            .into_iter()
+            .map(|(archive, path)| row(archive, &path))
+            .collect(),
+        None => collected.archives.iter().map(|(archive, path)| row(archive, path)).collect(),
+    };
     if args.json {
         print_json(&rows.iter().cloned().collect::<BTreeMap<String, String>>())?;
     } else {
@@ -69,13 +53,27 @@ pub(super) fn run(global: &Global, args: &Fetch) -> Result<(), CliError> {
         }
         print(&text)?;
     }
-    for error in results.into_iter().filter_map(Result::err) {
-        eprint!("{}", CliError::Fetch(error).render(super::colour(&std::io::stderr())));
+    if collected.missing.is_empty() {
+        return Ok(());
     }
-    if missing > 0 { Err(CliError::MissingSources { missing, all: wants.len() }) } else { Ok(()) }
+    let errors: Vec<_> = collected.missing.iter().map(|(_, error)| error).collect();
+    let lacking = lacks(global, &args.selection, &args.sources.distfiles, &errors);
+    let (missing, all) = (collected.missing.len(), collected.missing.len() + rows.len());
+    let mut names = Vec::new();
+    for (label, error) in collected.missing {
+        eprint!("{}", CliError::Fetch(error).render(super::colour(&std::io::stderr())));
+        names.push(label);
+    }
+    for line in lacking {
+        eprintln!("hint: {line}");
+    }
+    Err(match &args.out {
+        Some(folder) => CliError::NotCollected { folder: folder.clone(), missing: names, all },
+        None => CliError::MissingSources { missing, all },
+    })
 }
 
-fn list(sources: &BTreeMap<(String, String), Vec<Vec<Archive>>>, json: bool) -> Result<(), CliError> {
+fn list(sources: &Wanted, json: bool) -> Result<(), CliError> {
     let mut listed = Vec::new();
     for ((package, version), sources) in sources {
         for (source, archives) in sources.iter().enumerate() {

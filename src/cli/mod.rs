@@ -22,6 +22,7 @@ mod build;
 mod bump;
 mod cache;
 mod check;
+mod collect;
 mod compare;
 mod diff;
 mod doctor;

@@ -14,7 +14,7 @@ use super::error::{Attempt, FetchError, UrlError};
 use super::http::Http;
 use super::locate::{Locator, Place};
 use super::{Archive, Event, Obtained, Options, Want};
-use crate::digest::SourceDigest;
+use crate::digest::{Sha256, SourceDigest};
 
 /// Fetches archives into a folder, and remembers for the run which hosts do not answer.
 ///
@@ -42,6 +42,16 @@ impl Fetcher {
     /// The archive, if it is here already, in the cache or a `distfiles` folder; its digest has been checked.
     pub fn cached(&self, archive: &Archive) -> Option<PathBuf> {
         self.look_up(&archive.label, archive, &|_| ())
+    }
+
+    /// The SHA-256 digest of a file, which is read once while it stays the same.
+    pub fn sha256(&self, path: &Path) -> Result<Sha256, FetchError> {
+        let like = SourceDigest::Sha256(Sha256::of(b""));
+        match self.cache.verifier.digest(path, &like) {
+            Ok(SourceDigest::Sha256(digest)) => Ok(digest),
+            Ok(SourceDigest::Sha512(_)) => unreachable!("it is of the kind that was asked for"),
+            Err(source) => Err(FetchError::Cache { path: path.to_owned(), source }),
+        }
     }
 
     /// The first of `archives` that can be had. `events` is told what happens; setting `cancel` ends it soon.

@@ -3,7 +3,8 @@
 //! [`Fetcher`] takes [`Archive`]s (a digest and where to look) to files whose digest has been checked, [`unpack()`]
 //! takes such a file to a folder, [`apply_patch`] changes that folder. A URL only says *where*: what decides is the
 //! digest, so mirrors, proxies, local folders and half-finished downloads may be mixed freely. No registry or mirror
-//! host is named here: `debian:` and `pypi:` go where the machine's own apt and pip go.
+//! host is named here: `debian:` and `pypi:` go where the machine's own apt and pip go. A [`Lock`] lists archives that
+//! were collected in a folder.
 //!
 //! The module knows neither recipes nor the store's layout; it is given a folder to keep archives in.
 
@@ -16,6 +17,7 @@ mod fetcher;
 mod hosts;
 mod http;
 mod locate;
+mod lock;
 mod patch;
 mod pip;
 mod unpack;
@@ -25,6 +27,7 @@ use std::time::Duration;
 
 pub use error::{Attempt, FetchError, UrlError};
 pub use fetcher::Fetcher;
+pub use lock::{Lock, LockError, LockedArchive, file_name};
 pub use patch::{PatchError, apply_patch};
 pub use unpack::{UnpackError, UnpackSpec, unpack};
 

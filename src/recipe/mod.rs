@@ -109,6 +109,18 @@ pub struct Archive {
     pub nested: Option<String>,
 }
 
+impl Archive {
+    /// Where anybody can have it: its first address that is one of the web.
+    pub fn web_address(&self) -> Option<&str> {
+        web_address(&self.urls)
+    }
+}
+
+/// Where anybody can have what is at one of `urls`: the first address of the web.
+pub fn web_address(urls: &[String]) -> Option<&str> {
+    urls.iter().map(String::as_str).find(|url| url.starts_with("https://"))
+}
+
 /// A file that lives beside the recipes.
 #[derive(Debug, Clone)]
 pub struct LocalFile {

@@ -12,6 +12,7 @@ mod full;
 mod input;
 mod killed;
 mod manual;
+mod offline;
 mod provenance;
 mod report;
 mod reuse;

@@ -268,10 +268,15 @@ pub(in crate::cli) enum SandboxChoice {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     k3sroot fetch --arch amd64\n  \
-    k3sroot fetch --arch all --list")]
+    k3sroot fetch --arch amd64 --toolchain host --out sources\n  \
+    k3sroot fetch --arch all --list\n\n\
+    What --out collects is all that `k3sroot build --offline --distfiles DIR` needs, with the same options.")]
 pub(in crate::cli) struct Fetch {
     #[command(flatten)]
     pub(in crate::cli) selection: Selection,
+    /// Collect the archives in a folder, under names of their own, with a list of them: `k3sroot.lock`. What is there stays.
+    #[arg(long, value_name = "DIR", conflicts_with = "list")]
+    pub(in crate::cli) out: Option<PathBuf>,
     /// Print name, URLs and digest of every source; download nothing.
     #[arg(long)]
     pub(in crate::cli) list: bool,
