@@ -29,8 +29,8 @@ const MODULES: &[(&str, &[&str])] = &[
     ("execute", &["arch", "digest", "fetch", "name", "plan", "recipe", "sandbox", "store"]),
     // Neither `recipe` nor `store`: the layout names packages, and what they installed is handed in as values.
     ("pack", &["arch", "digest", "name"]),
-    // `digest` and `name` besides what the design says.
-    ("attest", &["digest", "name", "pack", "plan", "recipe"]),
+    // `digest` and `name` besides what the design says; `upkeep` for which of two versions is the later one.
+    ("attest", &["digest", "name", "pack", "plan", "recipe", "upkeep"]),
     // `upkeep` for which of two versions is the later one.
     ("compare", &["name", "upkeep"]),
     // What is compared are outcomes in two stores.

@@ -1,4 +1,5 @@
-//! What is inside a root and where it came from, as documents that others read: SPDX and CycloneDX.
+//! What is inside a root, where it came from and what is known of its vulnerabilities, as documents that others read:
+//! SPDX, CycloneDX and OpenVEX.
 //!
 //! Every document is a pure function of the recipes, the plan and what was packed: no clock and no chance, so two who
 //! build the same bits have the same documents.
@@ -6,6 +7,8 @@
 mod contents;
 mod cyclonedx;
 mod spdx;
+mod standing;
+mod vex;
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -14,6 +17,8 @@ use crate::plan::policy::SOURCE_DATE_EPOCH;
 pub use contents::{Component, Contents, File, Given, Role, Tarball};
 pub use cyclonedx::cyclonedx;
 pub use spdx::spdx;
+pub use standing::Standing;
+pub use vex::openvex;
 
 /// The time that every document has: that of the files in the tarballs.
 fn created() -> String {

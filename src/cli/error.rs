@@ -57,6 +57,10 @@ pub(super) enum CliError {
         "nothing of the root for {arch} is in the cache: `k3sroot build --arch {arch}` first, with the same options"
     )]
     NothingPacked { arch: ArchName },
+    #[error(
+        "no `[[cve]]` entry is in the recipes of what is in the root for {arch}, and an OpenVEX document without statements is not valid"
+    )]
+    NothingKnown { arch: ArchName },
     #[error("there is no log of `{unit}`: it was not built here")]
     NoLog { unit: String },
     #[error("this machine lacks something that every build needs")]

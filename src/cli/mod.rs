@@ -44,6 +44,7 @@ mod sbom;
 mod shell;
 mod table;
 mod verify;
+mod vex;
 mod whole;
 mod why;
 
@@ -102,6 +103,7 @@ fn run(cli: &Cli) -> Result<(), CliError> {
         Verb::Verify(args) => verify::run(global, args),
         Verb::Diff(args) => diff::run(args),
         Verb::Sbom(args) => sbom::run(global, args),
+        Verb::Vex(args) => vex::run(global, args),
         Verb::Compare(args) => compare::run(global, args),
         Verb::Cache(args) => cache::run(global, args),
         Verb::Doctor(args) => doctor::run(global, args),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::args::SbomFormat;
 use super::error::CliError;
 use super::project::{Planned, Project};
-use crate::attest::{Contents, Given, cyclonedx, spdx};
+use crate::attest::{Contents, Given, cyclonedx, openvex, spdx};
 use crate::digest::{BlobDigest, TreeDigest};
 use crate::execute::HostCompiler;
 use crate::name::{ArchName, PackageName};
@@ -94,11 +94,12 @@ impl Packed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Document {
     Sbom(SbomFormat),
+    Vex,
 }
 
 /// Every kind.
-pub(super) const DOCUMENTS: [Document; 2] =
-    [Document::Sbom(SbomFormat::Spdx), Document::Sbom(SbomFormat::Cyclonedx)];
+pub(super) const DOCUMENTS: [Document; 3] =
+    [Document::Sbom(SbomFormat::Spdx), Document::Sbom(SbomFormat::Cyclonedx), Document::Vex];
 
 impl Document {
     /// The name of its file.
@@ -106,21 +107,23 @@ impl Document {
         let end = match self {
             Self::Sbom(SbomFormat::Spdx) => "spdx",
             Self::Sbom(SbomFormat::Cyclonedx) => "cdx",
+            Self::Vex => "openvex",
         };
         format!("k3s-root-{arch}.{end}.json")
     }
 
-    /// Its text.
-    pub(super) fn text(self, contents: &Contents<'_>) -> String {
+    /// Its text; none if there is nothing to say.
+    pub(super) fn text(self, contents: &Contents<'_>) -> Option<String> {
         let value = match self {
             Self::Sbom(SbomFormat::Spdx) => spdx(contents),
             Self::Sbom(SbomFormat::Cyclonedx) => cyclonedx(contents),
+            Self::Vex => openvex(contents)?,
         };
-        format!("{value:#}\n")
+        Some(format!("{value:#}\n"))
     }
 }
 
-/// Documents about a root, of these kinds.
+/// Documents about a root, of these kinds, as far as they have something to say.
 pub(super) fn documents(
     kinds: &[Document],
     project: &Project,
@@ -137,6 +140,6 @@ pub(super) fn documents(
         files: &packed.files,
         compiler: compiler.as_deref(),
     });
-    let render = |kind: &Document| Rendered::new(kind.file(arch), kind.text(&contents).into_bytes());
-    kinds.iter().map(render).collect()
+    let render = |kind: &Document| Some(Rendered::new(kind.file(arch), kind.text(&contents)?.into_bytes()));
+    kinds.iter().filter_map(render).collect()
 }

@@ -21,6 +21,7 @@ mod shown;
 mod skipped;
 mod together;
 mod upkeep;
+mod vex;
 mod why;
 mod workspace;
 

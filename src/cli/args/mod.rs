@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::quantity;
 pub(in crate::cli) use recipes::{Bump, Lint, New, Outdated};
-pub(in crate::cli) use roots::{Compare, CompareFormat, Diff, Sbom, SbomFormat, Verify};
+pub(in crate::cli) use roots::{Compare, CompareFormat, Diff, Sbom, SbomFormat, Verify, Vex};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -105,6 +105,8 @@ pub(in crate::cli) enum Verb {
     Diff(Diff),
     /// Print what is inside a root: its packages, licences, sources and patches.
     Sbom(Sbom),
+    /// Print what is known of vulnerabilities of what is inside a root.
+    Vex(Vex),
     /// Say what two userlands have in common, and what one lacks.
     Compare(Compare),
     /// Show, verify and shrink the cache.

@@ -59,6 +59,17 @@ pub(in crate::cli) struct Sbom {
     pub(in crate::cli) format: SbomFormat,
 }
 
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    k3sroot vex --arch amd64 > k3s-root-amd64.openvex.json\n\n\
+    It is OpenVEX 0.2.0, made from the `[[cve]]` entries in the recipes of what is inside; scanners that read it are silent\n\
+    about what is fixed or does not concern the root. It is of what the cache has; `k3sroot build` writes it beside the\n\
+    tarballs. Of what was built from a local tree it says `under_investigation`: recipes speak of pinned sources.")]
+pub(in crate::cli) struct Vex {
+    #[command(flatten)]
+    pub(in crate::cli) selection: Selection,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(in crate::cli) enum SbomFormat {
     /// SPDX 2.3, as JSON.
