@@ -12,9 +12,9 @@ pub mod name;
 
 pub mod recipe;
 
-pub mod lint;
-
 pub mod upkeep;
+
+pub mod lint;
 
 pub mod graph;
 

@@ -16,8 +16,9 @@ const MODULES: &[(&str, &[&str])] = &[
     ("arch", &["name"]),
     // Not `arch`: a recipe names arches, and whether there is a record of each is for the plan to find.
     ("recipe", &["digest", "name"]),
-    ("lint", &["name", "recipe"]),
     ("upkeep", &["digest", "name", "recipe"]),
+    // `upkeep` for which of two versions is the later one.
+    ("lint", &["name", "recipe", "upkeep"]),
     ("graph", &["name", "recipe"]),
     ("plan", &["arch", "digest", "graph", "name", "recipe"]),
     // Outcomes and build times are kept under the name of their unit.
