@@ -32,6 +32,8 @@ const MODULES: &[(&str, &[&str])] = &[
     ("pack", &["arch", "digest", "name"]),
     // `digest` and `name` besides what the design says; `upkeep` for which of two versions is the later one.
     ("attest", &["digest", "name", "pack", "plan", "recipe", "upkeep"]),
+    // Components, and how their recipes say they stand to vulnerabilities; `upkeep` for the order of versions.
+    ("advisory", &["attest", "name", "upkeep"]),
     // `upkeep` for which of two versions is the later one.
     ("compare", &["name", "upkeep"]),
     // What is compared are outcomes in two stores.
@@ -41,8 +43,8 @@ const MODULES: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "arch", "attest", "check", "compare", "digest", "execute", "fetch", "graph", "lint", "name",
-            "pack", "plan", "recipe", "report", "sandbox", "store", "upkeep",
+            "advisory", "arch", "attest", "check", "compare", "digest", "execute", "fetch", "graph", "lint",
+            "name", "pack", "plan", "recipe", "report", "sandbox", "store", "upkeep",
         ],
     ),
 ];

@@ -165,7 +165,8 @@ fn in_brackets(expression: &str) -> String {
     if expression.contains(" OR ") { format!("({expression})") } else { expression.to_owned() }
 }
 
-fn components<'a>(
+/// The packages that have a part in a root for `arch`, of which `shipped` have files in a tarball.
+pub fn components<'a>(
     recipes: &'a Recipes,
     plan: &'a Plan,
     arch: &ArchName,

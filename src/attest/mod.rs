@@ -14,7 +14,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use crate::plan::policy::SOURCE_DATE_EPOCH;
 
-pub use contents::{Component, Contents, File, Given, Role, Tarball};
+pub use contents::{Component, Contents, File, Given, Role, Tarball, components};
 pub use cyclonedx::cyclonedx;
 pub use spdx::spdx;
 pub use standing::Standing;

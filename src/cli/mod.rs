@@ -22,6 +22,7 @@ mod bump;
 mod cache;
 mod check;
 mod compare;
+mod cve;
 mod diff;
 mod doctor;
 mod error;
@@ -104,6 +105,7 @@ fn run(cli: &Cli) -> Result<(), CliError> {
         Verb::Diff(args) => diff::run(args),
         Verb::Sbom(args) => sbom::run(global, args),
         Verb::Vex(args) => vex::run(global, args),
+        Verb::Cve(args) => cve::run(global, args),
         Verb::Compare(args) => compare::run(global, args),
         Verb::Cache(args) => cache::run(global, args),
         Verb::Doctor(args) => doctor::run(global, args),

@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::quantity;
 pub(in crate::cli) use recipes::{Bump, Lint, New, Outdated};
-pub(in crate::cli) use roots::{Compare, CompareFormat, Diff, Sbom, SbomFormat, Verify, Vex};
+pub(in crate::cli) use roots::{Compare, CompareFormat, Cve, Diff, FailOn, Sbom, SbomFormat, Verify, Vex};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -107,6 +107,8 @@ pub(in crate::cli) enum Verb {
     Sbom(Sbom),
     /// Print what is known of vulnerabilities of what is inside a root.
     Vex(Vex),
+    /// Look the components of a root up in databases of vulnerabilities that lie in a folder.
+    Cve(Cve),
     /// Say what two userlands have in common, and what one lacks.
     Compare(Compare),
     /// Show, verify and shrink the cache.
