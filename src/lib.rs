@@ -3,6 +3,7 @@
 //! The modules follow the data: a [`recipe`] becomes a node of the [`graph`], the graph becomes a [`plan`] of
 //! actions, [`execute`] turns actions into outcomes kept in the [`store`] (with [`fetch`] and [`sandbox`] for the
 //! bytes that come in and the processes that run), and [`pack`] turns outcomes into the tarballs. Nothing flows back.
+//! [`attest`] says what is in them, and [`advisory`] what databases of vulnerabilities say of that.
 //! [`lint`] says what of the recipes could be better, [`upkeep`] keeps them up to date;
 //! [`check`] does it all twice under different conditions, and compares; [`report`] shows what a run did.
 
@@ -12,9 +13,9 @@ pub mod name;
 
 pub mod recipe;
 
-pub mod lint;
-
 pub mod upkeep;
+
+pub mod lint;
 
 pub mod graph;
 
@@ -31,6 +32,8 @@ pub mod execute;
 pub mod pack;
 
 pub mod attest;
+
+pub mod advisory;
 
 pub mod compare;
 

@@ -16,8 +16,9 @@ const MODULES: &[(&str, &[&str])] = &[
     ("arch", &["digest", "name"]),
     // Not `arch`: a recipe names arches, and whether there is a record of each is for the plan to find.
     ("recipe", &["digest", "name"]),
-    ("lint", &["name", "recipe"]),
     ("upkeep", &["digest", "name", "recipe"]),
+    // `upkeep` for which of two versions is the later one.
+    ("lint", &["name", "recipe", "upkeep"]),
     ("graph", &["name", "recipe"]),
     ("plan", &["arch", "digest", "graph", "name", "recipe"]),
     // Outcomes and build times are kept under the name of their unit.
@@ -29,8 +30,10 @@ const MODULES: &[(&str, &[&str])] = &[
     ("execute", &["arch", "digest", "fetch", "name", "plan", "recipe", "sandbox", "store"]),
     // Neither `recipe` nor `store`: the layout names packages, and what they installed is handed in as values.
     ("pack", &["arch", "digest", "name"]),
-    // `arch`, `digest` and `name` besides what the design says.
-    ("attest", &["arch", "digest", "name", "pack", "plan", "recipe"]),
+    // `arch`, `digest` and `name` besides what the design says; `upkeep` for which of two versions is the later one.
+    ("attest", &["arch", "digest", "name", "pack", "plan", "recipe", "upkeep"]),
+    // Components, and how their recipes say they stand to vulnerabilities; `upkeep` for the order of versions.
+    ("advisory", &["attest", "name", "upkeep"]),
     // `upkeep` for which of two versions is the later one.
     ("compare", &["name", "upkeep"]),
     // What is compared are outcomes in two stores.
@@ -40,8 +43,8 @@ const MODULES: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "arch", "attest", "check", "compare", "digest", "execute", "fetch", "graph", "lint", "name",
-            "pack", "plan", "recipe", "report", "sandbox", "store", "upkeep",
+            "advisory", "arch", "attest", "check", "compare", "digest", "execute", "fetch", "graph", "lint",
+            "name", "pack", "plan", "recipe", "report", "sandbox", "store", "upkeep",
         ],
     ),
 ];

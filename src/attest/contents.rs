@@ -68,6 +68,14 @@ pub struct Tarball<'a> {
     pub files: Vec<File<'a>>,
 }
 
+impl Tarball<'_> {
+    /// Its package URL: by its digest nobody takes it for another one.
+    pub fn purl(&self) -> String {
+        let version = env!("CARGO_PKG_VERSION");
+        format!("pkg:generic/k3s-root@{version}?checksum=sha256:{}&file_name={}", self.sha256, self.file)
+    }
+}
+
 /// A regular file of a tarball.
 #[derive(Debug, Clone)]
 pub struct File<'a> {
@@ -174,7 +182,7 @@ impl<'a> Contents<'a> {
     }
 
     /// What is in a file: its package, and for a program all that it is linked from.
-    fn parts(&self, file: &File<'a>) -> BTreeSet<&'a PackageName> {
+    pub(super) fn parts(&self, file: &File<'a>) -> BTreeSet<&'a PackageName> {
         let Some(package) = file.package else { return BTreeSet::new() };
         let linked = self.components.get(package).filter(|_| file.kind == FileKind::Program);
         let linked = linked.into_iter().flat_map(|component| component.linked.iter().copied());
@@ -204,6 +212,7 @@ fn in_brackets(expression: &str) -> String {
     if expression.contains(" OR ") { format!("({expression})") } else { expression.to_owned() }
 }
 
+/// The packages that have a part in a root, of which `shipped` have files in a tarball.
 fn components<'a>(
     given: &Given<'a>,
     shipped: &BTreeSet<&PackageName>,

@@ -47,6 +47,7 @@ pub fn cyclonedx(contents: &Contents<'_>) -> Value {
                 "type": "file",
                 "bom-ref": tarball.file,
                 "name": tarball.file,
+                "purl": tarball.purl(),
                 "hashes": [{ "alg": "SHA-256", "content": tarball.sha256.to_string() }],
                 "components": tarball.files.iter().map(|file| packed(contents, &tarball.file, file)).collect::<Vec<_>>(),
             })

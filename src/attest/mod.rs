@@ -1,5 +1,5 @@
-//! What is inside a root and where it came from, as documents that others read: SPDX, CycloneDX, in-toto with SLSA
-//! provenance; and envelopes in which these are signed.
+//! What is inside a root, where it came from and what is known of its vulnerabilities, as documents that others read:
+//! SPDX, CycloneDX, OpenVEX, in-toto with SLSA provenance; and envelopes in which these are signed.
 //!
 //! Every document is a pure function of the recipes, the plan and what was packed: no clock and no chance, so two who
 //! build the same bits have the same documents.
@@ -9,7 +9,9 @@ mod cyclonedx;
 pub mod dsse;
 pub mod provenance;
 mod spdx;
+mod standing;
 mod statement;
+mod vex;
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -19,7 +21,9 @@ pub use contents::{Component, Contents, File, Given, MachineCompiler, Role, Tarb
 pub use cyclonedx::cyclonedx;
 pub use provenance::provenance;
 pub use spdx::spdx;
+pub use standing::Standing;
 pub use statement::{Statement, StatementError};
+pub use vex::openvex;
 
 /// The time that every document has: that of the files in the tarballs.
 fn created() -> String {

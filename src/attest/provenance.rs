@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::contents::{Component, Contents, Role, address};
+use super::contents::{Component, Contents, Role};
 use crate::digest::{Sha256, SourceDigest};
 use crate::name::PackageName;
 use crate::plan::policy::SOURCE_DATE_EPOCH;
@@ -153,7 +153,7 @@ fn of_component(component: &Component<'_>) -> Vec<Dependency> {
 fn of_archive(package: &PackageName, number: usize, archive: &Archive) -> Dependency {
     Dependency {
         name: format!("{package}: source {number}"),
-        uri: address(archive).or_else(|| archive.urls.first().map(String::as_str)).map(str::to_owned),
+        uri: archive.web_address().or_else(|| archive.urls.first().map(String::as_str)).map(str::to_owned),
         algorithm: match archive.digest {
             SourceDigest::Sha256(_) => "sha256",
             SourceDigest::Sha512(_) => "sha512",

@@ -4,11 +4,12 @@ use serde_json::{Value, json};
 use sha1::{Digest as _, Sha1};
 
 use super::contents::{Component, Contents, File, LIBGCC, Role, Tarball};
+use super::standing::Standing;
 use super::{created, name};
 use crate::digest::Sha256;
 use crate::name::PackageName;
 use crate::pack::FileKind;
-use crate::recipe::{Archive, CveStatus};
+use crate::recipe::Archive;
 
 const DOCUMENT: &str = "SPDXRef-DOCUMENT";
 const COMPILER: &str = "SPDXRef-Compiler";
@@ -125,6 +126,7 @@ fn tarball_package(id: &str, contents: &Contents<'_>, tarball: &Tarball<'_>) -> 
         "licenseInfoFromFiles": ["NOASSERTION"],
         "copyrightText": "NOASSERTION",
         "primaryPackagePurpose": "ARCHIVE",
+        "externalRefs": [reference("PACKAGE-MANAGER", "purl", &tarball.purl())],
     })
 }
 
@@ -186,16 +188,19 @@ fn component_package(id: &str, component: &Component<'_>) -> Value {
     package
 }
 
+fn reference(category: &str, kind: &str, locator: &str) -> Value {
+    json!({ "referenceCategory": category, "referenceType": kind, "referenceLocator": locator })
+}
+
 /// What scanners know it by, and where it is said which vulnerabilities it does not have any more.
 fn references(component: &Component<'_>) -> Vec<Value> {
-    let reference = |category: &str, kind: &str, locator: &str| json!({ "referenceCategory": category, "referenceType": kind, "referenceLocator": locator });
     let purl = component.purl().map(|purl| reference("PACKAGE-MANAGER", "purl", &purl));
     let cpe = component.cpe().map(|cpe| reference("SECURITY", "cpe23Type", &cpe));
     let fixes = component
         .recipe
         .cves
         .iter()
-        .filter(|cve| matches!(cve.status, CveStatus::FixedBy { .. } | CveStatus::FixedIn { .. }))
+        .filter(|cve| matches!(component.standing(cve), Standing::Patched(_) | Standing::Fixed(_)))
         .map(|cve| reference("SECURITY", "fix", &cve.reference));
     purl.into_iter().chain(cpe).chain(fixes).collect()
 }

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource};
 
 use super::quantity::QuantityError;
+use crate::advisory::{DatabaseError, Severity};
 use crate::arch::ArchError;
 use crate::attest::StatementError;
 use crate::attest::dsse::DsseError;
@@ -66,6 +67,23 @@ pub(super) enum CliError {
     Statement { path: PathBuf, source: StatementError },
     #[error("the statement does not hold: {wrong} wrong")]
     NotAttested { wrong: usize },
+    #[error(
+        "no `[[cve]]` entry is in the recipes of what is in the root for {arch}, and an OpenVEX document without statements is not valid"
+    )]
+    NothingKnown { arch: ArchName },
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    #[error(
+        "none of the {advisories} advisories names a component of this root: is it the right database, and do the recipes have the right \
+         `[identity]`?"
+    )]
+    NothingNamed { advisories: usize },
+    #[error(
+        "{count} open finding{} of severity {from} or above, or of unknown severity\n\
+         a `[[cve]]` entry in the component's recipe says whether it is fixed, not there, or what to do",
+        if *.count == 1 { "" } else { "s" }
+    )]
+    OpenFindings { count: usize, from: Severity },
     #[error("there is no log of `{unit}`: it was not built here")]
     NoLog { unit: String },
     #[error("this machine lacks something that every build needs")]

@@ -24,6 +24,7 @@ mod cache;
 mod check;
 mod collect;
 mod compare;
+mod cve;
 mod diff;
 mod doctor;
 mod error;
@@ -48,6 +49,7 @@ mod sbom;
 mod shell;
 mod table;
 mod verify;
+mod vex;
 mod whole;
 mod why;
 
@@ -110,6 +112,8 @@ fn run(cli: &Cli) -> Result<(), CliError> {
         Verb::Diff(args) => diff::run(args),
         Verb::Sbom(args) => sbom::run(global, args),
         Verb::Provenance(args) => provenance::run(global, args),
+        Verb::Vex(args) => vex::run(global, args),
+        Verb::Cve(args) => cve::run(global, args),
         Verb::Compare(args) => compare::run(global, args),
         Verb::Cache(args) => cache::run(global, args),
         Verb::Doctor(args) => doctor::run(global, args),

@@ -10,7 +10,7 @@ use super::error::CliError;
 use super::project::{Planned, Project};
 use crate::attest::dsse::{self, PrivateKey};
 use crate::attest::provenance::ANYBODY;
-use crate::attest::{Contents, Given, MachineCompiler, cyclonedx, provenance, spdx};
+use crate::attest::{Contents, Given, MachineCompiler, cyclonedx, openvex, provenance, spdx};
 use crate::digest::{BlobDigest, SourceDigest, TreeDigest};
 use crate::name::{ArchName, PackageName, Unit};
 use crate::pack::{self, PackageTree, Rendered, Root, TreeEntry};
@@ -98,11 +98,16 @@ impl Packed {
 pub(super) enum Document {
     Sbom(SbomFormat),
     Provenance,
+    Vex,
 }
 
 /// Every kind.
-pub(super) const DOCUMENTS: [Document; 3] =
-    [Document::Sbom(SbomFormat::Spdx), Document::Sbom(SbomFormat::Cyclonedx), Document::Provenance];
+pub(super) const DOCUMENTS: [Document; 4] = [
+    Document::Sbom(SbomFormat::Spdx),
+    Document::Sbom(SbomFormat::Cyclonedx),
+    Document::Provenance,
+    Document::Vex,
+];
 
 impl Document {
     /// The name of its file.
@@ -111,18 +116,20 @@ impl Document {
             Self::Sbom(SbomFormat::Spdx) => "spdx",
             Self::Sbom(SbomFormat::Cyclonedx) => "cdx",
             Self::Provenance => "provenance",
+            Self::Vex => "openvex",
         };
         format!("k3s-root-{arch}.{end}.json")
     }
 
-    /// Its text.
-    fn text(self, contents: &Contents<'_>, builder: &str) -> String {
+    /// Its text; none if there is nothing to say.
+    fn text(self, contents: &Contents<'_>, builder: &str) -> Option<String> {
         let value = match self {
             Self::Sbom(SbomFormat::Spdx) => spdx(contents),
             Self::Sbom(SbomFormat::Cyclonedx) => cyclonedx(contents),
             Self::Provenance => provenance(contents, builder),
+            Self::Vex => openvex(contents)?,
         };
-        format!("{value:#}\n")
+        Some(format!("{value:#}\n"))
     }
 }
 
@@ -179,7 +186,8 @@ impl About<'_> {
         Ok(with(given))
     }
 
-    /// Documents about what was packed, of these kinds; with a key, the statement of where it came from is there signed as well.
+    /// Documents about what was packed, of these kinds, as far as they have something to say; with a key, the statement
+    /// of where it came from is there signed as well.
     pub(super) fn documents(
         &self,
         kinds: &[Document],
@@ -189,9 +197,10 @@ impl About<'_> {
         let mut files: Vec<Rendered> = self.given(|given| {
             let contents = Contents::gather(given, &packed.root, &packed.files);
             let render = |kind: &Document| {
-                Rendered::new(kind.file(self.arch), kind.text(&contents, &signer.builder).into_bytes())
+                let text = kind.text(&contents, &signer.builder)?;
+                Some(Rendered::new(kind.file(self.arch), text.into_bytes()))
             };
-            kinds.iter().map(render).collect()
+            kinds.iter().filter_map(render).collect()
         })?;
         let statement = Document::Provenance.file(self.arch);
         let statement = files.iter().find(|file| file.name == statement);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::{Finding, LintError, Rule};
@@ -50,18 +51,44 @@ pub(super) fn look(
                 span: 0..patch.text.find('\n').unwrap_or(0),
                 message: message.to_owned(),
             }));
+            let unsaid = named(patch).filter(|(id, _)| recipe.cves.iter().all(|cve| cve.id != *id));
+            findings.extend(unsaid.map(|(id, span)| Finding {
+                rule: Rule::PatchCve,
+                path: patches.join(package.as_str()).join(&patch.name),
+                text: patch.text.clone(),
+                span,
+                message: format!("`{}` has no `[[cve]]` entry for {id}", recipe.path.display()),
+            }));
         }
     }
     Ok(())
 }
 
-/// What is wrong with a patch's header.
-fn header(patch: &Patch) -> Option<&'static str> {
-    let begin = patch
+/// The lines of a patch before its first file.
+fn begin(patch: &Patch) -> impl Iterator<Item = &str> {
+    patch
         .text
         .lines()
-        .take_while(|line| !["--- ", "diff ", "Index: "].iter().any(|start| line.starts_with(start)));
-    let paragraphs: Vec<String> = begin
+        .take_while(|line| !["--- ", "diff ", "Index: "].iter().any(|start| line.starts_with(start)))
+}
+
+/// The vulnerabilities that a patch's header names, each where it is first named.
+fn named(patch: &Patch) -> impl Iterator<Item = (&str, Range<usize>)> {
+    let end = begin(patch).map(|line| line.len() + 1).sum::<usize>().min(patch.text.len());
+    let text = &patch.text[..end];
+    let id = |(start, _): (usize, &str)| {
+        let number = text[start + 4..].trim_start_matches(|c: char| c.is_ascii_digit());
+        let number = number.strip_prefix('-')?.trim_start_matches(|c: char| c.is_ascii_digit());
+        let end = text.len() - number.len();
+        Some((&text[start..end], start..end))
+    };
+    let mut seen = BTreeSet::new();
+    text.match_indices("CVE-").filter_map(id).filter(move |(id, _)| seen.insert(*id))
+}
+
+/// What is wrong with a patch's header.
+fn header(patch: &Patch) -> Option<&'static str> {
+    let paragraphs: Vec<String> = begin(patch)
         .collect::<Vec<_>>()
         .split(|line| line.trim().is_empty())
         .filter(|lines| !lines.is_empty())

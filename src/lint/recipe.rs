@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::text::File;
 use super::{Finding, Rule};
-use crate::recipe::{Archive, Origin, Recipe, System};
+use crate::recipe::{Archive, CveStatus, Origin, Recipe, System};
+use crate::upkeep::newer;
 
 /// The longest summary, in characters.
 const SUMMARY: usize = 90;
@@ -15,6 +16,7 @@ pub(super) fn look(file: &File<'_>, recipe: &Recipe, findings: &mut Vec<Finding>
     sources(file, recipe, findings);
     needs(file, recipe, findings);
     script(file, recipe, findings);
+    cves(file, recipe, findings);
     whitespace(file, findings);
 }
 
@@ -119,6 +121,22 @@ fn script(file: &File<'_>, recipe: &Recipe, findings: &mut Vec<Finding>) {
     if !file.explained(&span) {
         let message = "nothing says why the commands are written out".to_owned();
         findings.push(file.at(Rule::ScriptReason, span, message));
+    }
+}
+
+fn cves(file: &File<'_>, recipe: &Recipe, findings: &mut Vec<Finding>) {
+    for (index, cve) in recipe.cves.iter().enumerate() {
+        match &cve.status {
+            CveStatus::FixedIn { version } if newer(version, &recipe.version) => {
+                let message = format!(
+                    "{version} is later than {}: until the recipe has it, it is `affected`",
+                    recipe.version
+                );
+                let keys = ["cve", &index.to_string(), "fixed-in"];
+                findings.push(file.finding(Rule::CveVersion, &keys, message));
+            }
+            _ => {}
+        }
     }
 }
 

@@ -30,6 +30,10 @@ pub enum Rule {
     ScriptReason,
     /// A patch says what it does and why.
     PatchHeader,
+    /// What a patch is said to take away stands in the recipe.
+    PatchCve,
+    /// What upstream has taken away is not in the recipe's version any more.
+    CveVersion,
     /// Every patch and file beside the recipes is used.
     Stray,
     /// Every recipe is used.
@@ -40,7 +44,7 @@ pub enum Rule {
 
 impl Rule {
     /// All rules.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::LicenseExpression,
         Self::LicenseFiles,
         Self::Summary,
@@ -52,6 +56,8 @@ impl Rule {
         Self::NeedTwice,
         Self::ScriptReason,
         Self::PatchHeader,
+        Self::PatchCve,
+        Self::CveVersion,
         Self::Stray,
         Self::Unused,
         Self::Whitespace,
@@ -71,6 +77,8 @@ impl Rule {
             Self::NeedTwice => "need-twice",
             Self::ScriptReason => "script-reason",
             Self::PatchHeader => "patch-header",
+            Self::PatchCve => "patch-cve",
+            Self::CveVersion => "cve-version",
             Self::Stray => "stray",
             Self::Unused => "unused",
             Self::Whitespace => "whitespace",
@@ -107,6 +115,12 @@ impl Rule {
             }
             Self::PatchHeader => {
                 "a patch begins with a line that says what it does and a paragraph that says why"
+            }
+            Self::PatchCve => {
+                "a vulnerability that a patch's header names has a `[[cve]]` entry: documents for scanners are made from those"
+            }
+            Self::CveVersion => {
+                "`fixed-in` is not later than the recipe's version: else the package is `affected`"
             }
             Self::Stray => {
                 "every patch and local file is used by a recipe: what is not is taken for something that is"

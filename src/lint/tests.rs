@@ -26,6 +26,11 @@ urls    = ["https://good.example/good-{version}.tar.xz", "debian:good/good_{vers
 sha256  = "0000000000000000000000000000000000000000000000000000000000000000"
 patches = ["0001-better.patch"]
 
+[[cve]]
+id        = "CVE-2024-10001"
+fixed-in  = "1.2.3"
+reference = "https://good.example/10001"
+
 [[source]]
 local = "own"
 into  = "own"
@@ -95,6 +100,7 @@ fn every_rule_finds_what_breaks_it_and_where() {
         ("\npurl = ", "\n# purl = ", Rule::Identity, "[identity]"),
         ("pkg:generic/good", "generic/good", Rule::Identity, "purl = \"generic/good\""),
         ("\"good:good\"", "\"good\"", Rule::Identity, "cpe  = \"good\""),
+        ("\"1.2.3\"\nref", "\"1.10\"\nref", Rule::CveVersion, "fixed-in  = \"1.10\""),
         ("https://good.example/good", "debian:good/good", Rule::Upstream, "[[source]]"),
         (
             "https://good.example/good-",
@@ -122,6 +128,12 @@ fn every_rule_finds_what_breaks_it_and_where() {
         ("[[\"true\"]]\n", "[[\"true\"]]\n\n", Rule::Whitespace, ""),
     ];
     let mut broken = BTreeSet::new();
+    // What a header names twice is found once.
+    let patch =
+        PATCH.replacen("\n\n", "\n\ncves = [\"CVE-2024-10001\", \"CVE-2024-10002\"]\n\nCVE-2024-10002: ", 1);
+    let expected = [(Rule::PatchCve, "cves = [\"CVE-2024-10001\", \"CVE-2024-10002\"]".to_owned())];
+    assert_eq!(found(&checkout(GOOD, &patch), &["good"]), expected);
+    broken.insert(Rule::PatchCve);
     for (from, to, rule, line) in cases {
         assert!(GOOD.contains(from), "{from}");
         let found = found(&checkout(&GOOD.replacen(from, to, 1), PATCH), &["good"]);

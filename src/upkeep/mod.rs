@@ -8,5 +8,5 @@ mod scaffold;
 
 pub use edit::{Edit, EditError};
 pub use listing::{Listing, listings};
-pub use order::{is_release, newer};
+pub use order::{compare, is_release, newer};
 pub use scaffold::{Scaffold, System, named_by, system_of};

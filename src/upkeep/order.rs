@@ -31,7 +31,8 @@ pub fn is_release(version: &Version) -> bool {
     !pieces(version.as_str()).iter().any(|piece| piece.0 == Kind::Before)
 }
 
-pub(super) fn compare(a: &str, b: &str) -> Ordering {
+/// The order of two versions, the later one being the greater.
+pub fn compare(a: &str, b: &str) -> Ordering {
     const END: Piece<'_> = (Kind::End, 0, "");
     let (a, b) = (pieces(a), pieces(b));
     let longest = a.len().max(b.len());

@@ -24,6 +24,7 @@ mod skipped;
 mod together;
 mod upkeep;
 mod validators;
+mod vex;
 mod why;
 mod workspace;
 

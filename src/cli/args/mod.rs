@@ -12,7 +12,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::quantity;
 use crate::attest::provenance::ANYBODY;
 pub(in crate::cli) use recipes::{Bump, Lint, New, Outdated};
-pub(in crate::cli) use roots::{Compare, CompareFormat, Diff, Provenance, Sbom, SbomFormat, Verify};
+pub(in crate::cli) use roots::{
+    Compare, CompareFormat, Cve, Diff, FailOn, Provenance, Sbom, SbomFormat, Verify, Vex,
+};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -108,6 +110,10 @@ pub(in crate::cli) enum Verb {
     Sbom(Sbom),
     /// Print where a root came from: an in-toto statement with SLSA provenance.
     Provenance(Provenance),
+    /// Print what is known of vulnerabilities of what is inside a root.
+    Vex(Vex),
+    /// Look the components of a root up in databases of vulnerabilities that lie in a folder.
+    Cve(Cve),
     /// Say what two userlands have in common, and what one lacks.
     Compare(Compare),
     /// Show, verify and shrink the cache.

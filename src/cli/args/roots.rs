@@ -80,6 +80,60 @@ pub(in crate::cli) struct Sbom {
     pub(in crate::cli) format: SbomFormat,
 }
 
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    k3sroot vex --arch amd64 > k3s-root-amd64.openvex.json\n\n\
+    It is OpenVEX 0.2.0, made from the `[[cve]]` entries in the recipes of what is inside; scanners that read it are silent\n\
+    about what is fixed or does not concern the root. It is of what the cache has; `k3sroot build` writes it beside the\n\
+    tarballs. Of what was built from a local tree it says `under_investigation`: recipes speak of pinned sources.")]
+pub(in crate::cli) struct Vex {
+    #[command(flatten)]
+    pub(in crate::cli) selection: Selection,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    k3sroot cve --db ~/nvd\n  \
+    k3sroot cve --db ~/nvd --db ~/osv --arch all --fail-on high\n  \
+    k3sroot cve --db ~/nvd --tools --json\n\n\
+    Nothing is downloaded, and nothing need be built. A folder holds files `*.json` or `*.json.gz`: NVD's feeds of JSON 2.0,\n\
+    what its interface returns, single records of it, or advisories of OSV. Components are known by the CPE and the purl\n\
+    in their recipes. A finding is explained if the recipe's `[[cve]]` entry says that it is fixed or not there; an entry\n\
+    `affected` says what to do, and the finding stays open unless `--accept-affected` is given. What has no known severity\n\
+    counts as severe enough.\n\n\
+    Exit status: 0 nothing open, 1 an open finding, 2 k3sroot could not look.")]
+pub(in crate::cli) struct Cve {
+    #[command(flatten)]
+    pub(in crate::cli) selection: Selection,
+    /// A folder of advisories; may be given several times.
+    #[arg(long, value_name = "DIR", required = true)]
+    pub(in crate::cli) db: Vec<PathBuf>,
+    /// The least severity that makes the exit status 1.
+    #[arg(long, value_enum, default_value_t = FailOn::Low)]
+    pub(in crate::cli) fail_on: FailOn,
+    /// Let what a recipe calls `affected` count as explained: somebody has decided to live with it.
+    #[arg(long)]
+    pub(in crate::cli) accept_affected: bool,
+    /// Look up what only runs during the build too.
+    #[arg(long)]
+    pub(in crate::cli) tools: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum FailOn {
+    /// 0.1 and above.
+    Low,
+    /// 4.0 and above.
+    Medium,
+    /// 7.0 and above.
+    High,
+    /// 9.0 and above.
+    Critical,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(in crate::cli) enum SbomFormat {
     /// SPDX 2.3, as JSON.

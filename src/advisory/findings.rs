@@ -1,0 +1,186 @@
+//! What of a database concerns components, and what recipes say about it.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{Database, Record, Severity, Subject, Truth};
+use crate::attest::{Component, Standing};
+use crate::name::PackageName;
+
+/// A vulnerability that a database says a component has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// The component.
+    pub package: PackageName,
+    /// Its version.
+    pub version: String,
+    /// The CVE number; the database's own identifier if it names none.
+    pub id: String,
+    /// Other names of the same.
+    pub aliases: Vec<String>,
+    /// How severe it is; none if no database says so.
+    pub severity: Option<Severity>,
+    /// What the component's recipe says.
+    pub state: State,
+    /// The same in words.
+    pub what: String,
+    /// Whether the database does not say for sure that this version has it, or under which conditions.
+    pub uncertain: bool,
+    /// Whether somebody disputes that it is a vulnerability.
+    pub disputed: bool,
+}
+
+/// What a recipe says of a finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Nothing, or it was built from a local tree, of which recipes do not speak.
+    Unexplained,
+    /// That the component has it, and what to do.
+    Affected,
+    /// That it is fixed, or not there.
+    Explained,
+}
+
+impl State {
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unexplained => "unexplained",
+            Self::Affected => "affected",
+            Self::Explained => "explained",
+        }
+    }
+}
+
+/// The findings of a root.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// In the order of components, then of identifiers.
+    pub findings: Vec<Finding>,
+}
+
+impl Report {
+    /// The findings that nobody should ship unseen: what is not explained, and as severe as this or of unknown severity.
+    pub fn failing(&self, from: Severity, accept_affected: bool) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(move |finding| {
+            let open = match finding.state {
+                State::Unexplained => true,
+                State::Affected => !accept_affected,
+                State::Explained => false,
+            };
+            open && finding.severity.is_none_or(|severity| severity >= from)
+        })
+    }
+}
+
+/// What a database says of components, which stand at the same places as the subjects that it was read for.
+pub fn findings(components: &[Component<'_>], subjects: &[Subject], database: &Database) -> Report {
+    let mut findings: BTreeMap<(PackageName, String), Finding> = BTreeMap::new();
+    for record in database.records.values().filter(|record| !record.withdrawn) {
+        for (place, truth) in record.concerns.iter().filter(|(_, truth)| *truth != Truth::No) {
+            let finding = finding(&components[*place], &subjects[*place], record, *truth);
+            let key = (finding.package.clone(), finding.id.clone());
+            match findings.get_mut(&key) {
+                Some(known) => known.join(finding),
+                None => {
+                    findings.insert(key, finding);
+                }
+            }
+        }
+    }
+    Report { findings: findings.into_values().collect() }
+}
+
+fn finding(component: &Component<'_>, subject: &Subject, record: &Record, truth: Truth) -> Finding {
+    let is_cve = |name: &&String| name.starts_with("CVE-");
+    let names = || std::iter::once(&record.id).chain(&record.aliases);
+    let id = names().find(is_cve).unwrap_or(&record.id);
+    let entry = component.recipe.cves.iter().find(|cve| names().any(|name| *name == cve.id));
+    let (state, what) = match entry.map(|cve| component.standing(cve)) {
+        None => (State::Unexplained, "the recipe says nothing of it".to_owned()),
+        Some(standing @ Standing::Unknown) => (State::Unexplained, standing.to_string()),
+        Some(standing @ (Standing::Affected { .. } | Standing::FixedLater(_))) => {
+            (State::Affected, standing.to_string())
+        }
+        Some(standing) => (State::Explained, standing.to_string()),
+    };
+    Finding {
+        package: subject.package.clone(),
+        version: subject.version.clone(),
+        id: id.clone(),
+        aliases: names().filter(|name| *name != id).cloned().collect(),
+        severity: record.severity,
+        state,
+        what,
+        uncertain: truth == Truth::Maybe,
+        disputed: record.disputed,
+    }
+}
+
+impl Finding {
+    /// Takes in what another database says of the same.
+    fn join(&mut self, other: Self) {
+        self.aliases.extend(other.aliases);
+        self.aliases.sort_unstable();
+        self.aliases.dedup();
+        self.severity = self.severity.max(other.severity);
+        self.uncertain &= other.uncertain;
+        self.disputed |= other.disputed;
+        // An alias may be what the recipe knows it by.
+        if other.state > self.state {
+            (self.state, self.what) = (other.state, other.what);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(id: &str, state: State, severity: Option<Severity>) -> Finding {
+        Finding {
+            package: "box".parse().unwrap(),
+            version: "1".to_owned(),
+            id: id.to_owned(),
+            aliases: Vec::new(),
+            severity,
+            state,
+            what: String::new(),
+            uncertain: false,
+            disputed: false,
+        }
+    }
+
+    #[test]
+    fn what_is_open_and_severe_or_unknown_fails() {
+        let report = Report {
+            findings: vec![
+                finding("explained", State::Explained, Some(Severity::Critical)),
+                finding("affected", State::Affected, Some(Severity::Medium)),
+                finding("high", State::Unexplained, Some(Severity::High)),
+                finding("low", State::Unexplained, Some(Severity::Low)),
+                finding("none", State::Unexplained, Some(Severity::None)),
+                finding("unknown", State::Unexplained, None),
+            ],
+        };
+        let failing = |from, accept| {
+            report.failing(from, accept).map(|finding| finding.id.as_str()).collect::<Vec<_>>()
+        };
+        assert_eq!(failing(Severity::Low, false), ["affected", "high", "low", "unknown"]);
+        assert_eq!(failing(Severity::Low, true), ["high", "low", "unknown"]);
+        assert_eq!(failing(Severity::Medium, false), ["affected", "high", "unknown"]);
+        assert_eq!(failing(Severity::Critical, false), ["unknown"]);
+    }
+
+    #[test]
+    fn two_databases_speak_of_one_thing() {
+        let mut known = finding("CVE-2024-10001", State::Unexplained, None);
+        known.uncertain = true;
+        let other = finding("CVE-2024-10001", State::Explained, Some(Severity::High));
+        known.join(other);
+        assert_eq!((known.severity, known.uncertain), (Some(Severity::High), false));
+        assert_eq!(known.state, State::Explained);
+    }
+}

@@ -1,0 +1,211 @@
+//! `k3sroot cve`: what databases of vulnerabilities say of the components of a root.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::args::{Cve, FailOn, Global};
+use super::error::CliError;
+use super::project::{Planned, Project, open_store};
+use super::table::{Paint, Tone, table};
+use super::{colour, print, print_json};
+use crate::advisory::{Database, Finding, Report, Severity, State, Subject, findings};
+use crate::attest::{Component, Contents, Given, Role};
+use crate::name::{ArchName, Machine, PackageName, Unit};
+
+impl FailOn {
+    fn severity(self) -> Severity {
+        match self {
+            Self::Low => Severity::Low,
+            Self::Medium => Severity::Medium,
+            Self::High => Severity::High,
+            Self::Critical => Severity::Critical,
+        }
+    }
+}
+
+/// What is printed as JSON.
+#[derive(Serialize)]
+struct Printed<'a> {
+    arches: &'a [ArchName],
+    database: Told<'a>,
+    components: Vec<Looked<'a>>,
+    findings: &'a [Finding],
+    /// How many of the findings are open and severe enough.
+    open: usize,
+}
+
+/// How much of a database there is.
+#[derive(Serialize)]
+struct Told<'a> {
+    advisories: usize,
+    withdrawn: usize,
+    without_products: usize,
+    concerning: usize,
+    newest: Option<&'a str>,
+}
+
+/// A component that was looked up.
+#[derive(Serialize)]
+struct Looked<'a> {
+    package: &'a PackageName,
+    version: &'a str,
+    /// Whether an advisory names it, in whatever version.
+    named: bool,
+}
+
+/// What was found, with what it was found for and in.
+struct Found<'a> {
+    planned: &'a Planned,
+    subjects: Vec<Subject>,
+    database: Database,
+    report: Report,
+}
+
+pub(super) fn run(global: &Global, args: &Cve) -> Result<(), CliError> {
+    let no_answer = |error: CliError| CliError::NoAnswer(Box::new(error));
+    let project = Project::load(global).map_err(no_answer)?;
+    let planned = open_store(global).and_then(|store| project.plan(&args.selection, &store));
+    let planned = planned.map_err(no_answer)?;
+    let found = look(&project, &planned, args).map_err(no_answer)?;
+    let from = args.fail_on.severity();
+    let open: Vec<&Finding> = found.report.failing(from, args.accept_affected).collect();
+    if args.json {
+        print_json(&found.printed(open.len()))?;
+    } else {
+        print(&found.text(&open, Paint(colour(&std::io::stdout()))))?;
+    }
+    found.say(global);
+    if open.is_empty() { Ok(()) } else { Err(CliError::OpenFindings { count: open.len(), from }) }
+}
+
+fn look<'a>(project: &Project, planned: &'a Planned, args: &Cve) -> Result<Found<'a>, CliError> {
+    let archives = BTreeMap::new();
+    let mut by_name: BTreeMap<&PackageName, Component<'_>> = BTreeMap::new();
+    for arch in &planned.arches {
+        let shipped = shipped(project, planned, arch);
+        let given = Given {
+            recipes: &project.recipes,
+            plan: &planned.plan,
+            arch: project.arches.get(arch)?,
+            compiler: None,
+            layout: project.layout_sha256,
+            archives: &archives,
+        };
+        for (package, component) in Contents::of_packages(given, &shipped).components {
+            if component.role != Role::Tool || args.tools {
+                by_name.entry(package).or_insert(component);
+            }
+        }
+    }
+    let components: Vec<Component<'_>> = by_name.into_values().collect();
+    let subjects: Vec<Subject> = components.iter().map(Subject::new).collect();
+    let database = Database::read(&args.db, &subjects)?;
+    if database.concerning() == 0 {
+        return Err(CliError::NothingNamed { advisories: database.advisories() });
+    }
+    let report = findings(&components, &subjects, &database);
+    Ok(Found { planned, subjects, database, report })
+}
+
+/// The packages that have files in a tarball for an arch, or those of them that were asked for.
+fn shipped<'a>(project: &'a Project, planned: &Planned, arch: &ArchName) -> BTreeSet<&'a PackageName> {
+    let of_layout = project.layout.packages();
+    let is_wanted = |package: &PackageName| {
+        let unit = Unit { package: package.clone(), machine: Machine::Target(arch.clone()) };
+        !planned.named || planned.plan.goals().contains(&unit)
+    };
+    let names = project.recipes.keys();
+    names.filter(|package| of_layout.contains(*package) && is_wanted(package)).collect()
+}
+
+impl Found<'_> {
+    /// Says how much was read, and what could not be looked up: that nothing was found may have that reason.
+    fn say(&self, global: &Global) {
+        let database = &self.database;
+        let newest = database.newest().map(|time| format!(", the newest of {time}")).unwrap_or_default();
+        global.say(&format!(
+            "{} advisories{newest}; {} withdrawn, {} without a product yet; {} name a component",
+            database.advisories(),
+            database.withdrawn(),
+            database.without_products(),
+            database.concerning()
+        ));
+        let named = database.named();
+        let others = self.subjects.iter().enumerate().filter(|(place, _)| !named.contains(place));
+        let others: Vec<&str> = others.map(|(_, subject)| subject.package.as_str()).collect();
+        if !others.is_empty() {
+            global.say(&format!("note: no advisory names {}", others.join(", ")));
+        }
+        let nameless = self.subjects.iter().filter(|subject| !subject.has_cpe());
+        let nameless: Vec<&str> = nameless.map(|subject| subject.package.as_str()).collect();
+        if !nameless.is_empty() {
+            global.say(&format!("note: NVD cannot name what has no CPE: {}", nameless.join(", ")));
+        }
+    }
+
+    fn text(&self, open: &[&Finding], paint: Paint) -> String {
+        let row = |finding: &Finding| {
+            let is_open = open.contains(&finding);
+            let tone = match finding.state {
+                State::Explained => Tone::Good,
+                _ if is_open => Tone::Bad,
+                _ => Tone::Odd,
+            };
+            let severity = finding.severity.map_or("unknown", Severity::as_str);
+            let mut what = finding.what.clone();
+            for (is_so, word) in [
+                (
+                    finding.uncertain,
+                    "not certain: it depends on what the advisory does not say, or on what is not known here",
+                ),
+                (finding.disputed, "disputed"),
+            ] {
+                if is_so {
+                    what = format!("{what}; {word}");
+                }
+            }
+            vec![
+                (finding.package.to_string(), Tone::Plain),
+                (finding.version.clone(), Tone::Plain),
+                (finding.id.clone(), Tone::Plain),
+                (severity.to_owned(), Tone::Plain),
+                (finding.state.as_str().to_owned(), tone),
+                (what, Tone::Plain),
+            ]
+        };
+        let rows: Vec<_> = self.report.findings.iter().map(row).collect();
+        if rows.is_empty() {
+            return "no advisory speaks of these versions\n".to_owned();
+        }
+        let heads = ["component", "version", "id", "severity", "state", "what"];
+        table(&heads.map(|head| (head, false)), &rows, paint)
+    }
+
+    fn printed(&self, open: usize) -> Printed<'_> {
+        let database = &self.database;
+        let named = database.named();
+        Printed {
+            arches: &self.planned.arches,
+            database: Told {
+                advisories: database.advisories(),
+                withdrawn: database.withdrawn(),
+                without_products: database.without_products(),
+                concerning: database.concerning(),
+                newest: database.newest(),
+            },
+            components: self
+                .subjects
+                .iter()
+                .enumerate()
+                .map(|(place, subject)| Looked {
+                    package: &subject.package,
+                    version: &subject.version,
+                    named: named.contains(&place),
+                })
+                .collect(),
+            findings: &self.report.findings,
+            open,
+        }
+    }
+}
