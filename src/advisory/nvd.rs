@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
+use super::claimed::Claims;
 use super::cpe::Cpe;
 use super::versions::Range;
 use super::{Record, Severity, Source, Subject, Truth};
@@ -34,6 +35,9 @@ pub(super) struct Cve {
     metrics: Metrics,
     #[serde(default)]
     configurations: Vec<Configuration>,
+    /// What they say who gave the number; it counts where NVD has not analysed it.
+    #[serde(default)]
+    affected: Vec<Claims>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -116,7 +120,9 @@ impl Cve {
         let configurations: Vec<_> = self.configurations.iter().map(Configuration::read).collect();
         let concerns = (0..subjects.len()).filter_map(|place| {
             let of_subject = configurations.iter().filter_map(|known| known.says(subjects, place));
-            Some((place, of_subject.max()?))
+            let claimed = self.affected.iter().filter_map(|claims| claims.says(&subjects[place]));
+            let truth = if configurations.is_empty() { claimed.max() } else { of_subject.max() };
+            Some((place, truth?))
         });
         Record {
             source: Source::Nvd,
@@ -124,7 +130,9 @@ impl Cve {
             names_products: configurations
                 .iter()
                 .flat_map(|configuration| &configuration.nodes)
-                .any(|node| node.matches.iter().any(|one| one.raw.vulnerable)),
+                .any(|node| node.matches.iter().any(|one| one.raw.vulnerable))
+                || self.affected.iter().any(Claims::name_products),
+            undecided: false,
             aliases: BTreeSet::new(),
             severity: self.metrics.severity(),
             withdrawn: self.vuln_status == "Rejected",

@@ -42,6 +42,7 @@ struct Told<'a> {
     withdrawn: usize,
     without_products: usize,
     concerning: usize,
+    undecided: usize,
     newest: Option<&'a str>,
 }
 
@@ -122,6 +123,12 @@ impl Found<'_> {
             database.without_products(),
             database.concerning()
         ));
+        if database.undecided() > 0 {
+            global.say(&format!(
+                "note: {} of these name commits alone, which no version can be compared with",
+                database.undecided()
+            ));
+        }
         let named = database.named();
         let others = self.subjects.iter().enumerate().filter(|(place, _)| !named.contains(place));
         let others: Vec<&str> = others.map(|(_, subject)| subject.package.as_str()).collect();
@@ -145,13 +152,9 @@ impl Found<'_> {
             };
             let severity = finding.severity.map_or("unknown", Severity::as_str);
             let mut what = finding.what.clone();
-            for (is_so, word) in [
-                (
-                    finding.uncertain,
-                    "not certain: it depends on what the advisory does not say, or on what is not known here",
-                ),
-                (finding.disputed, "disputed"),
-            ] {
+            for (is_so, word) in
+                [(finding.uncertain, "not certain: read the advisory"), (finding.disputed, "disputed")]
+            {
                 if is_so {
                     what = format!("{what}; {word}");
                 }
@@ -183,6 +186,7 @@ impl Found<'_> {
                 withdrawn: database.withdrawn(),
                 without_products: database.without_products(),
                 concerning: database.concerning(),
+                undecided: database.undecided(),
                 newest: database.newest(),
             },
             components: self
