@@ -73,30 +73,41 @@ impl Claims {
         self.affected_data.iter().any(|claim| !NOTHING.contains(&claim.product.to_lowercase().as_str()))
     }
 
-    /// What is said of a subject; none if it is not named.
-    pub(super) fn says(&self, subject: &Subject) -> Option<Truth> {
-        self.affected_data.iter().filter_map(|claim| claim.says(subject)).max()
+    /// What is said of a subject: by its own name, else by that of a distribution's package, whose versions are others;
+    /// none if it is not named.
+    pub(super) fn says(claims: &[Self], subject: &Subject) -> Option<Truth> {
+        let all = || claims.iter().flat_map(|claims| &claims.affected_data);
+        let own = all().filter_map(|claim| claim.says(subject)).max();
+        own.or_else(|| {
+            all().any(|claim| subject.is_called(None, &plain(&claim.package_name))).then_some(Truth::Maybe)
+        })
+    }
+}
+
+/// A name as CPE writes it.
+fn plain(name: &str) -> String {
+    name.to_lowercase().replace(' ', "_")
+}
+
+impl Subject {
+    /// Whether it is a product of this name, and of this vendor if one is given.
+    fn is_called(&self, vendor: Option<&str>, product: &str) -> bool {
+        let known = self.cpe.as_ref().is_some_and(|cpe| cpe.is_called(vendor, product));
+        known || (vendor.is_none() && product == self.package.as_str())
     }
 }
 
 impl Claim {
     fn says(&self, subject: &Subject) -> Option<Truth> {
-        let plain = |text: &str| text.to_lowercase().replace(' ', "_");
-        let (vendor, product) = (plain(&self.vendor), plain(&self.product));
-        let cpe = subject.cpe.as_ref();
-        let is_product =
-            product == subject.package.as_str() || cpe.is_some_and(|cpe| cpe.is_called(None, &product));
+        let nobodys = NOTHING.contains(&self.product.to_lowercase().as_str());
+        let product = plain(if nobodys { &self.package_name } else { &self.product });
         let by_purl = self.package_url.as_deref().is_some_and(|purl| subject.is_purl(purl));
-        if !is_product && !by_purl {
-            // A distribution's versions are its own, and what it is made from may or may not be in it.
-            let packaged = plain(&self.package_name);
-            let is_packaged =
-                packaged == subject.package.as_str() || cpe.is_some_and(|cpe| cpe.is_called(None, &packaged));
-            return is_packaged.then_some(Truth::Maybe);
+        if !by_purl && !subject.is_called(None, &product) {
+            return None;
         }
-        let known = by_purl || cpe.is_some_and(|cpe| cpe.is_called(Some(&vendor), &product));
         let truth = self.status(&subject.version);
         // Another vendor's product may be another one of the same name.
+        let known = by_purl || nobodys || subject.is_called(Some(&plain(&self.vendor)), &product);
         Some(if known { truth } else { truth.min(Truth::Maybe) })
     }
 
@@ -164,7 +175,7 @@ impl Versions {
                 ">=" => &[Ordering::Greater, Ordering::Equal],
                 _ => &[Ordering::Equal],
             };
-            bound.trim() == "*" || orders.contains(&order(version, &of_tag(bound)))
+            bound.trim() == "*" || orders.contains(&order(version, &of_tag(bound.trim())))
         })
     }
 }
@@ -183,8 +194,11 @@ mod tests {
             cpe: Cpe::parse("cpe:2.3:a:libslirp_project:libslirp:4.8.0:*:*:*:*:*:*:*"),
             purl: Some("pkg:generic/libslirp".to_owned()),
         };
-        let claims = json!({ "affectedData": [claim] });
-        serde_json::from_value::<Claims>(claims).unwrap().says(&subject)
+        // A distribution has something to say of nearly everything.
+        let packaged =
+            json!({ "vendor": "Red Hat", "product": "Red Hat Enterprise Linux 10", "packageName": "rhcos" });
+        let claims = json!([{ "affectedData": [packaged] }, { "affectedData": [claim] }]);
+        Claims::says(&serde_json::from_value::<Vec<Claims>>(claims).unwrap(), &subject)
     }
 
     #[test]

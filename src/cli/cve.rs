@@ -152,8 +152,10 @@ impl Found<'_> {
             };
             let severity = finding.severity.map_or("unknown", Severity::as_str);
             let mut what = finding.what.clone();
+            // What is explained is certain.
+            let uncertain = finding.uncertain && finding.state == State::Unexplained;
             for (is_so, word) in
-                [(finding.uncertain, "not certain: read the advisory"), (finding.disputed, "disputed")]
+                [(uncertain, "not certain: read the advisory"), (finding.disputed, "disputed")]
             {
                 if is_so {
                     what = format!("{what}; {word}");

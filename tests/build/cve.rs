@@ -49,7 +49,7 @@ fn what_is_open_is_told_until_recipes_say_what_it_means() {
     libword    4.8.0    CVE-2026-9539   medium    unexplained  the recipe says nothing of it; not certain: read the advisory
     ");
     insta::assert_snapshot!(run.stderr, @r"
-    4 advisories, the newest of 2026-07-16T13:57:44.333; 0 withdrawn, 1 without a product yet; 3 name a component
+    5 advisories, the newest of 2026-07-16T13:57:44.333; 0 withdrawn, 1 without a product yet; 3 name a component
     note: no advisory names greet, hello
     note: NVD cannot name what has no CPE: greet, hello
     error: 2 open findings of severity low or above, or of unknown severity
@@ -66,7 +66,7 @@ fn what_is_open_is_told_until_recipes_say_what_it_means() {
     libword    4.8.0    CVE-2026-9539   medium    unexplained  the recipe says nothing of it; not certain: read the advisory
     ");
     insta::assert_snapshot!(run.stderr, @r"
-    5 advisories, the newest of 2026-07-16T13:57:44.333; 0 withdrawn, 1 without a product yet; 4 name a component
+    6 advisories, the newest of 2026-07-16T13:57:44.333; 0 withdrawn, 1 without a product yet; 4 name a component
     note: no advisory names greet, hello
     note: NVD cannot name what has no CPE: greet, hello
     error: 1 open finding of severity critical or above, or of unknown severity
@@ -89,7 +89,7 @@ fn what_is_open_is_told_until_recipes_say_what_it_means() {
     insta::assert_snapshot!(run.stdout, @r"
     component  version  id              severity  state      what
     box        1.36.1   CVE-2023-42366  medium    affected   run no patterns of others
-    libword    4.8.0    CVE-2026-9539   medium    explained  there is no TCP in it; not certain: read the advisory
+    libword    4.8.0    CVE-2026-9539   medium    explained  there is no TCP in it
     ");
     let run = cve(&workspace, &["--db", "nvd", "--accept-affected"]);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
@@ -130,7 +130,7 @@ fn a_feed_of_changes_takes_the_place_of_what_it_changes() {
         "[arch]"
       ],
       "database": {
-        "advisories": 4,
+        "advisories": 5,
         "withdrawn": 1,
         "without_products": 1,
         "concerning": 2,
