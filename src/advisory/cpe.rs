@@ -34,6 +34,11 @@ impl Cpe {
         (&self.part, &self.vendor, &self.product) == (&other.part, &other.vendor, &other.product)
     }
 
+    /// Whether its product has this name, and its vendor this one if one is given.
+    pub(super) fn is_called(&self, vendor: Option<&str>, product: &str) -> bool {
+        self.product == product && vendor.is_none_or(|vendor| self.vendor == vendor)
+    }
+
     /// Whether a version of the product is among those that this name and a range beside it mean.
     pub(super) fn has(&self, range: &Range<'_>, version: &str) -> Truth {
         let versions = match self.version.as_str() {

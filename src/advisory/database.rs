@@ -126,6 +126,11 @@ impl Database {
         self.records.values().filter(|record| !record.withdrawn && !record.concerns.is_empty()).count()
     }
 
+    /// How many name a subject and tell what is affected by commits alone, with which no version can be compared.
+    pub fn undecided(&self) -> usize {
+        self.records.values().filter(|record| !record.withdrawn && record.undecided).count()
+    }
+
     /// When the newest was changed, as the database writes it.
     pub fn newest(&self) -> Option<&str> {
         self.records.values().map(|record| record.modified.as_str()).max().filter(|time| !time.is_empty())
@@ -145,7 +150,7 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, DatabaseError> {
     for entry in WalkDir::new(folder).follow_links(true).sort_by_file_name() {
         let entry = entry.map_err(|error| DatabaseError::Read {
             path: error.path().unwrap_or(folder).to_owned(),
-            source: error.into(),
+            source: error.into_io_error().unwrap_or_else(|| io::ErrorKind::InvalidInput.into()),
         })?;
         let name = entry.file_name().to_string_lossy();
         if entry.file_type().is_file() && (name.ends_with(".json") || name.ends_with(".json.gz")) {

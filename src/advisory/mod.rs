@@ -3,6 +3,7 @@
 //! Records of NVD's JSON 2.0 and of OSV go in. Which of them concern a component, how severe each is, and whether a
 //! recipe's `[[cve]]` entry explains it, comes out. Nothing here touches the network or the clock.
 
+mod claimed;
 mod cpe;
 mod database;
 mod findings;
@@ -44,6 +45,18 @@ impl Subject {
         }
     }
 
+    /// Whether a package URL, of whatever version, is its own.
+    fn is_purl(&self, other: &str) -> bool {
+        let end = other.find(['?', '#']).unwrap_or(other.len());
+        let other = &other[..end];
+        // A scope's `@` stands before the last part.
+        let base = match other.rfind('@') {
+            Some(at) if !other[at..].contains('/') => &other[..at],
+            _ => other,
+        };
+        self.purl.as_deref() == Some(base)
+    }
+
     /// Whether NVD has a name for it.
     pub fn has_cpe(&self) -> bool {
         self.cpe.is_some()
@@ -79,6 +92,8 @@ struct Record {
     /// Rejected by who gave the number, or withdrawn.
     withdrawn: bool,
     disputed: bool,
+    /// Whether it names a subject and says what is affected in a way that no version can be compared with.
+    undecided: bool,
     /// Whether it says of any product at all that it is affected.
     names_products: bool,
     /// The subjects that it names, by their place, and whether their versions are affected.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
+use super::claimed::Claims;
 use super::cpe::Cpe;
 use super::versions::Range;
 use super::{Record, Severity, Source, Subject, Truth};
@@ -34,6 +35,9 @@ pub(super) struct Cve {
     metrics: Metrics,
     #[serde(default)]
     configurations: Vec<Configuration>,
+    /// What they say who gave the number; it counts where NVD has not analysed it.
+    #[serde(default)]
+    affected: Vec<Claims>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -116,7 +120,9 @@ impl Cve {
         let configurations: Vec<_> = self.configurations.iter().map(Configuration::read).collect();
         let concerns = (0..subjects.len()).filter_map(|place| {
             let of_subject = configurations.iter().filter_map(|known| known.says(subjects, place));
-            Some((place, of_subject.max()?))
+            let claimed = || Claims::says(&self.affected, &subjects[place]);
+            let truth = if configurations.is_empty() { claimed() } else { of_subject.max() };
+            Some((place, truth?))
         });
         Record {
             source: Source::Nvd,
@@ -124,7 +130,9 @@ impl Cve {
             names_products: configurations
                 .iter()
                 .flat_map(|configuration| &configuration.nodes)
-                .any(|node| node.matches.iter().any(|one| one.raw.vulnerable)),
+                .any(|node| node.matches.iter().any(|one| one.raw.vulnerable))
+                || self.affected.iter().any(Claims::name_products),
+            undecided: false,
             aliases: BTreeSet::new(),
             severity: self.metrics.severity(),
             withdrawn: self.vuln_status == "Rejected",
@@ -136,19 +144,19 @@ impl Cve {
 }
 
 impl Metrics {
-    /// By the newest CVSS there is; in it NVD's own, the highest of several.
+    /// What NVD has rated itself comes before what others have, a newer CVSS before an older one, CVSS 2 last; of several
+    /// scores the highest counts.
     fn severity(&self) -> Option<Severity> {
-        let of = |metrics: &[Metric], rate: fn(f64) -> Severity| {
-            let highest = |primary: bool| {
-                let scores = metrics.iter().filter(|metric| !primary || metric.r#type == "Primary");
-                scores.map(|metric| metric.cvss_data.base_score).reduce(f64::max)
-            };
-            highest(true).or_else(|| highest(false)).map(rate)
+        let highest = |metrics: &[Metric], primary: bool| {
+            let scores = metrics.iter().filter(|metric| (metric.r#type == "Primary") == primary);
+            scores.map(|metric| metric.cvss_data.base_score).reduce(f64::max)
         };
-        of(&self.v40, Severity::of_score)
-            .or_else(|| of(&self.v31, Severity::of_score))
-            .or_else(|| of(&self.v30, Severity::of_score))
-            .or_else(|| of(&self.v2, Severity::of_score_2))
+        let newer = |primary: bool| {
+            let versions = [&self.v40, &self.v31, &self.v30];
+            versions.into_iter().find_map(|metrics| highest(metrics, primary)).map(Severity::of_score)
+        };
+        let old = |primary: bool| highest(&self.v2, primary).map(Severity::of_score_2);
+        newer(true).or_else(|| newer(false)).or_else(|| old(true)).or_else(|| old(false))
     }
 }
 
@@ -311,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_score_counts_and_in_it_the_primary_one() {
+    fn of_several_scores_one_counts() {
         let metric = |kind: &str, score: f64| json!({ "type": kind, "cvssData": { "baseScore": score } });
         let severity = |metrics: Value| {
             let record = json!({ "id": "CVE-2024-10001", "metrics": metrics });
@@ -334,7 +342,15 @@ mod tests {
             ),
             (
                 json!({ "cvssMetricV40": [metric("Secondary", 8.7)], "cvssMetricV31": [old] }),
+                Some(Severity::Critical),
+            ),
+            (
+                json!({ "cvssMetricV40": [metric("Secondary", 8.7)], "cvssMetricV31": [metric("Secondary", 9.8)] }),
                 Some(Severity::High),
+            ),
+            (
+                json!({ "cvssMetricV31": [metric("Secondary", 5.5)], "cvssMetricV2": [old] }),
+                Some(Severity::Medium),
             ),
             (json!({}), None),
         ] {

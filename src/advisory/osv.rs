@@ -82,6 +82,10 @@ impl Advisory {
             Some((place, of_subject.map(|affected| affected.has(&subject.version)).max()?))
         });
         let concerns = concerns.collect();
+        let of_commits = |affected: &Affected| {
+            affected.is_of_commits() && subjects.iter().any(|subject| affected.names(subject))
+        };
+        let undecided = self.affected.iter().any(of_commits);
         let vectors = self.affected.iter().flat_map(|affected| &affected.severity).chain(&self.severity);
         // The highest of several: they may be of different packages.
         let severity = vectors.filter_map(|vector| Severity::of_vector(&vector.score)).max();
@@ -93,6 +97,7 @@ impl Advisory {
             severity: severity.or_else(|| word.and_then(Severity::of_word)),
             withdrawn: self.withdrawn.is_some(),
             disputed: false,
+            undecided,
             aliases: self.aliases.into_iter().chain(self.upstream).collect::<BTreeSet<_>>(),
             modified: self.modified,
             id: self.id,
@@ -104,12 +109,19 @@ impl Affected {
     fn names(&self, subject: &Subject) -> bool {
         let (Some(package), Some(purl)) = (&self.package, &subject.purl) else { return false };
         match &package.purl {
-            Some(other) => without_version(other) == purl,
+            Some(other) => subject.is_purl(other),
             None => ECOSYSTEMS
                 .iter()
                 .filter(|(ecosystem, _)| package.ecosystem == *ecosystem)
                 .any(|(_, kind)| format!("pkg:{kind}/{}", package.name) == *purl),
         }
+    }
+
+    /// Whether only commits say what is affected. A release cannot be compared with those.
+    fn is_of_commits(&self) -> bool {
+        self.versions.is_empty()
+            && !self.ranges.is_empty()
+            && self.ranges.iter().all(|range| range.r#type == "GIT")
     }
 
     /// Whether a version is affected. Ranges of commits tell it only by the list of versions beside them.
@@ -120,9 +132,6 @@ impl Affected {
             () if self.versions.iter().any(listed) => Truth::Yes,
             () if ordered.any(|range| range.has(version)) => Truth::Yes,
             () if self.versions.is_empty() && self.ranges.is_empty() => Truth::Yes,
-            () if self.versions.is_empty() && self.ranges.iter().all(|range| range.r#type == "GIT") => {
-                Truth::Maybe
-            }
             () => Truth::No,
         }
     }
@@ -149,17 +158,6 @@ impl Range {
             (1, Ordering::Less | Ordering::Equal) | (2, Ordering::Less) => false,
             _ => affected,
         })
-    }
-}
-
-/// A package URL without its version, its qualifiers and what is within it.
-fn without_version(purl: &str) -> &str {
-    let end = purl.find(['?', '#']).unwrap_or(purl.len());
-    let purl = &purl[..end];
-    // A scope's `@` stands before the last part.
-    match purl.rfind('@') {
-        Some(at) if !purl[at..].contains('/') => &purl[..at],
-        _ => purl,
     }
 }
 
@@ -215,7 +213,7 @@ mod tests {
             (json!({ "versions": ["2.84.3", "2.84.4"] }), Truth::Yes),
             (json!({ "versions": ["v2.84.4"], "ranges": [{ "type": "GIT" }] }), Truth::Yes),
             (json!({ "versions": ["v2.84.3"], "ranges": [{ "type": "GIT" }] }), Truth::No),
-            (json!({ "ranges": [{ "type": "GIT" }] }), Truth::Maybe),
+            (json!({ "ranges": [{ "type": "GIT" }] }), Truth::No),
             (json!({}), Truth::Yes),
             (range(json!([{ "introduced": "0" }])), Truth::Yes),
             (range(json!([{ "introduced": "0" }, { "fixed": "2.84.4" }])), Truth::No),

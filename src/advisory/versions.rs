@@ -17,9 +17,15 @@ fn without_zeros(version: &str) -> &str {
     version
 }
 
-/// The version that a tag stands for: `v2.41.5`, `glib-2.84.4` and `1_37_0` name one.
+/// The version that a tag stands for: `v2.41.5`, `pcre2-10.45` and `1_37_0` name one. Empty if it names none.
 pub(super) fn of_tag(tag: &str) -> String {
-    tag.trim_start_matches(|c: char| !c.is_ascii_digit()).replace('_', ".")
+    let begins = |at: &usize| {
+        let word = tag[*at..].trim_start_matches(['v', 'V']);
+        word.starts_with(|c: char| c.is_ascii_digit())
+    };
+    let after = tag.match_indices(['-', '_', '/']).map(|(at, _)| at + 1);
+    let start = std::iter::once(0).chain(after).find(begins).unwrap_or(tag.len());
+    tag[start..].trim_start_matches(['v', 'V']).replace('_', ".")
 }
 
 /// A range of versions; none of the ends is there where it has no end.

@@ -42,6 +42,7 @@ struct Told<'a> {
     withdrawn: usize,
     without_products: usize,
     concerning: usize,
+    undecided: usize,
     newest: Option<&'a str>,
 }
 
@@ -131,6 +132,12 @@ impl Found<'_> {
             database.without_products(),
             database.concerning()
         ));
+        if database.undecided() > 0 {
+            global.say(&format!(
+                "note: {} of these name commits alone, which no version can be compared with",
+                database.undecided()
+            ));
+        }
         let named = database.named();
         let others = self.subjects.iter().enumerate().filter(|(place, _)| !named.contains(place));
         let others: Vec<&str> = others.map(|(_, subject)| subject.package.as_str()).collect();
@@ -154,13 +161,11 @@ impl Found<'_> {
             };
             let severity = finding.severity.map_or("unknown", Severity::as_str);
             let mut what = finding.what.clone();
-            for (is_so, word) in [
-                (
-                    finding.uncertain,
-                    "not certain: it depends on what the advisory does not say, or on what is not known here",
-                ),
-                (finding.disputed, "disputed"),
-            ] {
+            // What is explained is certain.
+            let uncertain = finding.uncertain && finding.state == State::Unexplained;
+            for (is_so, word) in
+                [(uncertain, "not certain: read the advisory"), (finding.disputed, "disputed")]
+            {
                 if is_so {
                     what = format!("{what}; {word}");
                 }
@@ -192,6 +197,7 @@ impl Found<'_> {
                 withdrawn: database.withdrawn(),
                 without_products: database.without_products(),
                 concerning: database.concerning(),
+                undecided: database.undecided(),
                 newest: database.newest(),
             },
             components: self

@@ -11,7 +11,7 @@ use crate::name::Version;
 /// What is known of a vulnerability.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cve {
-    /// Its identifier: `CVE-2024-58251`.
+    /// Its identifier: `CVE-2024-58251`; GitHub's or OSV's own where it has no number.
     pub id: String,
     /// Whether it is of concern.
     pub status: CveStatus,
@@ -62,6 +62,25 @@ pub enum Justification {
     InlineMitigationsAlreadyExist,
 }
 
+/// Whether a text is an identifier of one of the databases.
+fn is_identifier(text: &str) -> bool {
+    let digits =
+        |text: &str, least: usize| text.len() >= least && text.bytes().all(|byte| byte.is_ascii_digit());
+    let numbered = |rest: &str, least: usize| {
+        rest.split_once('-')
+            .is_some_and(|(year, number)| year.len() == 4 && digits(year, 4) && digits(number, least))
+    };
+    let group = |text: &str| {
+        text.len() == 4 && text.bytes().all(|byte| byte.is_ascii_digit() || byte.is_ascii_lowercase())
+    };
+    match text.split_once('-') {
+        Some(("CVE", rest)) => numbered(rest, 4),
+        Some(("OSV", rest)) => numbered(rest, 1),
+        Some(("GHSA", rest)) => rest.split('-').count() == 3 && rest.split('-').all(group),
+        _ => false,
+    }
+}
+
 impl Place<'_> {
     /// The `[[cve]]` entries, each once.
     pub(super) fn cves(&self, raw: &[Spanned<RawCve>], sources: &[Source]) -> Result<Vec<Cve>, RecipeError> {
@@ -79,10 +98,10 @@ impl Place<'_> {
 
     fn cve(&self, entry: &Spanned<RawCve>, sources: &[Source]) -> Result<Cve, RecipeError> {
         let raw = entry.get_ref();
-        let number = |text: &str| text.len() >= 4 && text.bytes().all(|byte| byte.is_ascii_digit());
-        let parts = raw.id.get_ref().strip_prefix("CVE-").and_then(|rest| rest.split_once('-'));
-        if !parts.is_some_and(|(year, rest)| year.len() == 4 && number(year) && number(rest)) {
-            return Err(self.error(raw.id.span(), "this is no identifier like `CVE-2024-58251`", None));
+        if !is_identifier(raw.id.get_ref()) {
+            let help = "of what has no number, GitHub's and OSV's identifiers will do: `GHSA-r9hj-j2rw-4q3m`, `OSV-2025-300`";
+            let message = "this is no identifier like `CVE-2024-58251`";
+            return Err(self.error(raw.id.span(), message, Some(help.to_owned())));
         }
         if !raw.reference.get_ref().starts_with("https://") {
             return Err(self.error(raw.reference.span(), "a reference is an https URL", None));

@@ -234,6 +234,7 @@ fn a_vulnerability_has_an_identifier_and_a_reference_and_is_there_once() {
     for (from, to, expected) in [
         ("\"CVE-2024-58251\"", "\"CVE-2024\"", "this is no identifier like `CVE-2024-58251`"),
         ("\"CVE-2024-58251\"", "\"GHSA-2024-58251\"", "this is no identifier like `CVE-2024-58251`"),
+        ("\"CVE-2024-58251\"", "\"OSV-2024\"", "this is no identifier like `CVE-2024-58251`"),
         ("https://nvd", "http://nvd", "a reference is an https URL"),
         ("\"CVE-2024-58251\"", "\"CVE-2024-58252\"", "this patch does not name it"),
     ] {

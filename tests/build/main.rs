@@ -5,6 +5,7 @@ mod apart;
 mod browser;
 mod check;
 mod compare;
+mod cve;
 mod damage;
 mod documents;
 mod failures;

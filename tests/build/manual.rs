@@ -42,6 +42,12 @@ fn checkout() -> Workspace {
 
 /// Other checkouts beside it, with a mistake each, and what else the pages mention.
 fn furnish(workspace: &Workspace) {
+    let known = "[identity]\ncpe = \"zlib:zlib\"\npurl = \"pkg:generic/zlib\"\n\n[[cve]]\nid = \"CVE-2026-22184\"\n\
+                 not-affected = \"vulnerable_code_not_present\"\nbecause = \"untgz is not built\"\n\
+                 reference = \"https://nvd.nist.gov/vuln/detail/CVE-2026-22184\"\n\n";
+    workspace.edit("recipes/zlib.toml", "[needs]", &format!("{known}[needs]"));
+    let advisories = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/advisories");
+    super::workspace::copy(&advisories, &workspace.path("advisories"));
     workspace.local_tree();
     fs::rename(workspace.path("my-libword"), workspace.path("my-zlib")).unwrap();
     // As the patch leaves it: a local tree gets no patches.
