@@ -1,5 +1,6 @@
 //! What a root is made of: the facts that every document tells in its own words.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -135,7 +136,7 @@ const COMPILER: &str = "gcc";
 
 impl<'a> Contents<'a> {
     /// Gathers what is known of `root`, whose tarballs are among `files` as they are written.
-    pub fn gather(given: Given<'a>, root: &'a Root<Arc<[u8]>>, files: &'a [Rendered]) -> Self {
+    pub fn gather(given: Given<'a>, root: &'a Root<Arc<[u8]>>, files: &[Rendered]) -> Self {
         let arch = &given.arch.name;
         let tarballs: Vec<Tarball<'a>> = root
             .tarballs
@@ -233,7 +234,7 @@ fn components<'a>(
             .collect()
     };
     let linked: BTreeSet<&PackageName> = shipped.iter().flat_map(|package| linked_into(package)).collect();
-    // Of several units of a package one is enough: their sources are the same.
+    // Several units of a package have the same sources.
     let mut components = BTreeMap::new();
     for action in plan.actions() {
         let is_for_another = match &action.unit().machine {
@@ -255,8 +256,17 @@ fn components<'a>(
         });
         let archives = archives.get(action.unit()).map(Vec::as_slice);
         let linked = if role == Role::Tool { BTreeSet::new() } else { linked_into(name) };
-        let component = Component { recipe, role, linked, overridden, archives, action: action.digest() };
-        components.entry(name).or_insert(component);
+        let new = Component { recipe, role, linked, overridden, archives, action: action.digest() };
+        // What is in programs comes from the unit for the target, where there is one.
+        let is_target = matches!(action.unit().machine, Machine::Target(_));
+        match components.entry(name) {
+            Entry::Vacant(vacant) => _ = vacant.insert(new),
+            Entry::Occupied(mut known) if is_target => {
+                let archives = new.archives.or(known.get().archives);
+                known.insert(Component { archives, ..new });
+            }
+            Entry::Occupied(mut known) => known.get_mut().archives = known.get().archives.or(archives),
+        }
     }
     components
 }

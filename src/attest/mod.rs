@@ -1,5 +1,6 @@
 //! What is inside a root, where it came from and what is known of its vulnerabilities, as documents that others read:
-//! SPDX, CycloneDX, OpenVEX, in-toto with SLSA provenance; and envelopes in which these are signed.
+//! SPDX, CycloneDX, OpenVEX, in-toto with SLSA provenance; envelopes in which these are signed; and the pack of sources,
+//! patches and licences that goes with it.
 //!
 //! Every document is a pure function of the recipes, the plan and what was packed: no clock and no chance, so two who
 //! build the same bits have the same documents.
@@ -7,6 +8,7 @@
 mod contents;
 mod cyclonedx;
 pub mod dsse;
+mod legal;
 pub mod provenance;
 mod spdx;
 mod standing;
@@ -19,6 +21,10 @@ use crate::plan::policy::SOURCE_DATE_EPOCH;
 
 pub use contents::{Component, Contents, File, Given, MachineCompiler, Role, Tarball};
 pub use cyclonedx::cyclonedx;
+pub use legal::{
+    LegalError, LegalPack, LicenseText, MANIFEST, Missing, OFFER, PackFile, PackGiven, Used, UsedArchive,
+    contact, legal_pack,
+};
 pub use provenance::provenance;
 pub use spdx::spdx;
 pub use standing::Standing;

@@ -1,6 +1,6 @@
 //! `k3sroot verify --provenance`: whether a statement is about these tarballs, and who says so.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
@@ -18,6 +18,7 @@ use crate::attest::dsse::PublicKey;
 use crate::attest::provenance::dependencies;
 use crate::attest::{Contents, Statement};
 use crate::digest::Sha256;
+use crate::name::PackageName;
 
 /// Most names that are told of what is different.
 const NAMED: usize = 8;
@@ -155,23 +156,21 @@ fn checkout(global: &Global, statement: &Statement) -> Result<Check, CliError> {
     let store = open_store(global)?;
     let toolchain =
         if statement.toolchain == "host" { ToolchainChoice::Host } else { ToolchainChoice::Source };
-    let packages = &statement.packages;
     let selection = Selection {
         arch: vec![statement.arch.clone()],
-        packages: packages.iter().map(ToString::to_string).collect(),
+        packages: statement.packages.iter().map(ToString::to_string).collect(),
         overrides: Vec::new(),
         compiler: Compiler { toolchain, cross_prefix: Vec::new() },
     };
     let planned = project.plan(&selection, &store)?;
-    let archives = BTreeMap::new();
-    let about = About { project: &project, planned: &planned, arch: &planned.arches[0], archives: &archives };
-    about.given(|given| {
-        let known = dependencies(&Contents::of_packages(given, &packages.iter().collect::<BTreeSet<_>>()));
-        let differences = statement.differences(&known);
-        if differences.is_empty() {
-            let said = "recipes, patches and sources are this checkout's".to_owned();
-            return Check::new("checkout", true, said);
-        }
+    // Of several archives any would do: which one was used here does not matter.
+    let about = About::new(&project, &planned, &planned.arches[0], &store, &[])?;
+    let packages: BTreeSet<&PackageName> = statement.packages.iter().collect();
+    let known = dependencies(&Contents::of_packages(about.given()?, &packages));
+    let differences = statement.differences(&known);
+    Ok(if differences.is_empty() {
+        Check::new("checkout", true, "recipes, patches and sources are this checkout's".to_owned())
+    } else {
         let said = format!("not as in this checkout: {}", names(differences.iter().copied()));
         Check::new("checkout", false, said)
     })

@@ -10,8 +10,9 @@ use super::args::{Build, Global};
 use super::collect::lacks;
 use super::error::{CliError, render_failure};
 use super::facts;
+use super::legal::{Packing, folder_of, invalidate};
 use super::means;
-use super::packed::{About, DOCUMENTS, Signer, envelope_file, packed};
+use super::packed::{About, DOCUMENTS, Signer, documents, envelope_file, packed};
 use super::printer::Printer;
 use super::project::{Planned, Project, open_store};
 use crate::execute::{ActionError, Executor, How, Report};
@@ -19,7 +20,6 @@ use crate::name::{ArchName, Machine, PackageName, Unit};
 use crate::pack::{self, Content, Member};
 use crate::plan::Override;
 use crate::report::{Ending, MemberRecord, Recorder, TarballRecord};
-use crate::store::Store;
 
 pub(super) fn run(global: &Global, args: &Build) -> Result<(), CliError> {
     let started = Instant::now();
@@ -56,17 +56,16 @@ pub(super) fn run(global: &Global, args: &Build) -> Result<(), CliError> {
             let tarballs = if report.cancelled {
                 Err(CliError::Stopped)
             } else {
-                tarballs(
-                    &Writing {
-                        global,
-                        project: &project,
-                        store: &store,
-                        planned: &planned,
-                        signer: &signer,
-                        report: &report,
-                    },
-                    args,
-                )
+                let packing = Packing {
+                    global,
+                    project: &project,
+                    store: &store,
+                    planned: &planned,
+                    fetcher: &fetcher,
+                    stop: &stop,
+                    contact: args.contact.as_deref(),
+                };
+                tarballs(&Writing { args, packing, signer: &signer, report: &report })
             };
             (report, tarballs)
         }
@@ -145,29 +144,30 @@ fn out_folder<'a>(args: &'a Build, planned: &Planned) -> Option<&'a Path> {
 
 /// What there is to write from.
 struct Writing<'a> {
-    global: &'a Global,
-    project: &'a Project,
-    store: &'a Store,
-    planned: &'a Planned,
+    args: &'a Build,
+    packing: Packing<'a>,
     signer: &'a Signer,
     report: &'a Report,
 }
 
 /// Packs everything that was built, for every arch.
-fn tarballs(writing: &Writing<'_>, args: &Build) -> Result<Vec<TarballRecord>, CliError> {
-    let Writing { project, planned, report, .. } = *writing;
+fn tarballs(writing: &Writing<'_>) -> Result<Vec<TarballRecord>, CliError> {
+    let Writing { args, packing: Packing { project, planned, .. }, report, .. } = writing;
     // A missing source leaves a package out; anything else that fails leaves nothing that could be taken for a root.
     let broken = report.failures.iter().any(|failure| !matches!(failure.source, ActionError::Source(_)));
-    let mut written = Vec::new();
+    let mut all = Vec::new();
     if let Some(out) = out_folder(args, planned) {
         for arch in &planned.arches {
             remove_earlier(project, arch, out)?;
-            if !broken {
-                written.extend(write_tars(writing, arch, out)?);
+            let written = if broken { Ok(Vec::new()) } else { write_tars(writing, arch, out) };
+            // Without these tarballs, or a pack of theirs, an earlier one is of nothing that is here.
+            if args.no_legal || written.as_ref().map_or(true, Vec::is_empty) {
+                invalidate(&folder_of(arch, out))?;
             }
+            all.extend(written?);
         }
     }
-    Ok(written)
+    Ok(all)
 }
 
 /// The list of what is not in the tarballs.
@@ -183,8 +183,8 @@ pub(super) fn overrides_note(arch: &ArchName, out: &Path) -> PathBuf {
 /// Removes what an earlier build left in `out`, lest it be taken for this one's.
 fn remove_earlier(project: &Project, arch: &ArchName, out: &Path) -> Result<(), CliError> {
     let tarballs = project.layout.tarball_files(arch).into_iter().map(|(_, file)| file);
-    let documents =
-        DOCUMENTS.map(|kind| kind.file(arch)).into_iter().chain([envelope_file(arch), facts::file(arch)]);
+    let documents = DOCUMENTS.map(|kind| kind.file(arch)).into_iter();
+    let documents = documents.chain([envelope_file(arch), facts::file(arch)]);
     let files = tarballs.chain([project.layout.checksums_file(arch)]).chain(documents);
     let files = files.map(|file| out.join(file));
     for path in files.chain([missing_note(arch, out), overrides_note(arch, out)]) {
@@ -200,7 +200,8 @@ fn remove_earlier(project: &Project, arch: &ArchName, out: &Path) -> Result<(), 
 
 /// Packs what was built for `arch`.
 fn write_tars(writing: &Writing<'_>, arch: &ArchName, out: &Path) -> Result<Vec<TarballRecord>, CliError> {
-    let Writing { global, project, store, planned, signer, report } = *writing;
+    let Writing { args, packing, signer, report } = writing;
+    let Packing { global, project, store, planned, .. } = packing;
     // Of needs that nobody asked for only those are here that had to be looked at: the store's contents must not show.
     let is_wanted = |unit: &Unit| !planned.named || planned.plan.goals().contains(unit);
     let tree_of = |package: &PackageName| {
@@ -209,9 +210,9 @@ fn write_tars(writing: &Writing<'_>, arch: &ArchName, out: &Path) -> Result<Vec<
     };
     let Some(mut packed) = packed(project, store, arch, tree_of)? else { return Ok(Vec::new()) };
     // The list of checksums stays the last.
-    let archives = planned.archives(store, &report.machine)?;
-    let about = About { project, planned, arch, archives: &archives };
-    let documents = about.documents(&DOCUMENTS, &packed, signer)?;
+    let about = About::new(project, planned, arch, store, std::slice::from_ref(&report.machine))?;
+    let contents = about.contents(&packed.root, &packed.files)?;
+    let documents = documents(&DOCUMENTS, &contents, signer);
     let last = packed.files.len().saturating_sub(1);
     packed.files.splice(last..last, documents);
     fs::create_dir_all(out)
@@ -236,6 +237,9 @@ fn write_tars(writing: &Writing<'_>, arch: &ArchName, out: &Path) -> Result<Vec<
         let names: Vec<&str> = packed.missing.iter().map(PackageName::as_str).collect();
         fs::write(&note, names.join("\n") + "\n").map_err(io)?;
         packed.warn_if_incomplete(arch, if planned.named { "not asked for" } else { "not built" });
+    }
+    if !args.no_legal {
+        packing.write(&contents, out)?.say_what_is_new(global);
     }
     let records = packed.root.tarballs.iter().filter_map(|tarball| {
         let file = tarball.file_name(arch);

@@ -10,8 +10,8 @@ use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource};
 use super::quantity::QuantityError;
 use crate::advisory::{DatabaseError, Severity};
 use crate::arch::ArchError;
-use crate::attest::StatementError;
 use crate::attest::dsse::DsseError;
+use crate::attest::{LegalError, StatementError};
 use crate::check::{GoldenError, ParseVariationError, StageError, Variation};
 use crate::compare::ListError;
 use crate::digest::Sha256;
@@ -125,6 +125,10 @@ pub(super) enum CliError {
     NothingGolden,
     #[error("`{}` is not made from pinned sources alone: see `{}`", path.display(), note.display())]
     NotPinned { path: PathBuf, note: PathBuf },
+    #[error("a legal pack lacks sources, as its `manifest.md` says: it is not to be handed out")]
+    LegalLacks,
+    #[error(transparent)]
+    Legal(#[from] LegalError),
     #[error("the two builds are not the same")]
     NotReproducible,
     #[error("what was built is the same, but neither build has {missing} of the packages: see above why")]

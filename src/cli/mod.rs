@@ -32,6 +32,7 @@ mod facts;
 mod fetch;
 mod golden;
 mod graph;
+mod legal;
 mod lint;
 mod log;
 mod means;
@@ -39,6 +40,7 @@ mod memory;
 mod new;
 mod outdated;
 mod packed;
+mod place;
 mod plan;
 mod printer;
 mod project;
@@ -114,6 +116,7 @@ fn run(cli: &Cli) -> Result<(), CliError> {
         Verb::Provenance(args) => provenance::run(global, args),
         Verb::Vex(args) => vex::run(global, args),
         Verb::Cve(args) => cve::run(global, args),
+        Verb::Legal(args) => legal::run(global, args),
         Verb::Compare(args) => compare::run(global, args),
         Verb::Cache(args) => cache::run(global, args),
         Verb::Doctor(args) => doctor::run(global, args),

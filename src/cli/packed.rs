@@ -11,10 +11,12 @@ use super::project::{Planned, Project};
 use crate::attest::dsse::{self, PrivateKey};
 use crate::attest::provenance::ANYBODY;
 use crate::attest::{Contents, Given, MachineCompiler, cyclonedx, openvex, provenance, spdx};
-use crate::digest::{BlobDigest, SourceDigest, TreeDigest};
+use crate::digest::{BlobDigest, CompilerDigest, SourceDigest, TreeDigest};
+use crate::execute::identity;
 use crate::name::{ArchName, PackageName, Unit};
 use crate::pack::{self, PackageTree, Rendered, Root, TreeEntry};
 use crate::plan::policy::SOURCE_DATE_EPOCH;
+use crate::sandbox::Mode;
 use crate::store::{Entry, Store};
 
 /// What was built for an arch, packed.
@@ -163,53 +165,69 @@ pub(super) fn envelope_file(arch: &ArchName) -> String {
 
 /// What is known of a root when documents about it are made.
 pub(super) struct About<'a> {
-    pub(super) project: &'a Project,
-    pub(super) planned: &'a Planned,
-    pub(super) arch: &'a ArchName,
-    /// Which archives were used, as far as that is known.
-    pub(super) archives: &'a BTreeMap<Unit, Vec<SourceDigest>>,
+    project: &'a Project,
+    planned: &'a Planned,
+    arch: &'a ArchName,
+    archives: BTreeMap<Unit, Vec<SourceDigest>>,
+    compiler: Option<(String, CompilerDigest)>,
 }
 
-impl About<'_> {
-    /// Calls `with` with what documents are made from.
-    pub(super) fn given<T>(&self, with: impl FnOnce(Given<'_>) -> T) -> Result<T, CliError> {
-        let Self { project, planned, arch, archives } = *self;
+impl<'a> About<'a> {
+    /// Gathers it; `machines` are those whose tools are looked for in the store, to tell which archives were used.
+    pub(super) fn new(
+        project: &'a Project,
+        planned: &'a Planned,
+        arch: &'a ArchName,
+        store: &Store,
+        machines: &[String],
+    ) -> Result<Self, CliError> {
         let compiler = planned.compilers.get(arch).map(|compiler| (compiler.describe(), compiler.digest()));
-        let given = Given {
-            recipes: &project.recipes,
-            plan: &planned.plan,
-            arch: project.arches.get(arch)?,
-            compiler: compiler.as_ref().map(|(words, digest)| MachineCompiler { words, digest: *digest }),
-            layout: project.layout_sha256,
-            archives,
-        };
-        Ok(with(given))
+        Ok(Self { project, planned, arch, archives: planned.archives(store, machines)?, compiler })
     }
 
-    /// Documents about what was packed, of these kinds, as far as they have something to say; with a key, the statement
-    /// of where it came from is there signed as well.
-    pub(super) fn documents(
-        &self,
-        kinds: &[Document],
-        packed: &Packed,
-        signer: &Signer,
-    ) -> Result<Vec<Rendered>, CliError> {
-        let mut files: Vec<Rendered> = self.given(|given| {
-            let contents = Contents::gather(given, &packed.root, &packed.files);
-            let render = |kind: &Document| {
-                let text = kind.text(&contents, &signer.builder)?;
-                Some(Rendered::new(kind.file(self.arch), text.into_bytes()))
-            };
-            kinds.iter().filter_map(render).collect()
-        })?;
-        let statement = Document::Provenance.file(self.arch);
-        let statement = files.iter().find(|file| file.name == statement);
-        if let (Some(key), Some(statement)) = (&signer.key, statement) {
-            let envelope = key.sign(dsse::IN_TOTO, &statement.bytes);
-            // Text in a structure of text.
-            let line = serde_json::to_string(&envelope).unwrap_or_default() + "\n";
-            files.push(Rendered::new(envelope_file(self.arch), line.into_bytes()));
-        }
-        Ok(files)
+    /// What documents are made from.
+    pub(super) fn given(&self) -> Result<Given<'_>, CliError> {
+        let compiler = self.compiler.as_ref();
+        Ok(Given {
+            recipes: &self.project.recipes,
+            plan: &self.planned.plan,
+            arch: self.project.arches.get(self.arch)?,
+            compiler: compiler.map(|(words, digest)| MachineCompiler { words, digest: *digest }),
+            layout: self.project.layout_sha256,
+            archives: &self.archives,
+        })
     }
+
+    /// What a packed root is made of.
+    pub(super) fn contents<'b>(
+        &'b self,
+        root: &'b Root<Arc<[u8]>>,
+        files: &[Rendered],
+    ) -> Result<Contents<'b>, CliError> {
+        Ok(Contents::gather(self.given()?, root, files))
+    }
+}
+
+/// How tools in the store may have been built.
+pub(super) fn all_machines() -> Result<Vec<String>, CliError> {
+    Ok([Mode::Namespaces, Mode::None].into_iter().map(identity).collect::<Result<_, _>>()?)
+}
+
+/// Documents about a root, of these kinds, as far as they have something to say; with a key, the statement of where it
+/// came from is there signed as well.
+pub(super) fn documents(kinds: &[Document], contents: &Contents<'_>, signer: &Signer) -> Vec<Rendered> {
+    let render = |kind: &Document| {
+        let text = kind.text(contents, &signer.builder)?;
+        Some(Rendered::new(kind.file(contents.arch), text.into_bytes()))
+    };
+    let mut files: Vec<Rendered> = kinds.iter().filter_map(render).collect();
+    let statement = Document::Provenance.file(contents.arch);
+    let statement = files.iter().find(|file| file.name == statement);
+    if let (Some(key), Some(statement)) = (&signer.key, statement) {
+        let envelope = key.sign(dsse::IN_TOTO, &statement.bytes);
+        // Text in a structure of text.
+        let line = serde_json::to_string(&envelope).unwrap_or_default() + "\n";
+        files.push(Rendered::new(envelope_file(contents.arch), line.into_bytes()));
+    }
+    files
 }

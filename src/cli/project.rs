@@ -60,16 +60,18 @@ impl Planned {
 }
 
 impl Planned {
-    /// Which archives were used for what was built on `machine`, as far as the store knows.
+    /// Which archives were used, as far as the store knows; `machines` are those whose tools count, the first most.
     pub(super) fn archives(
         &self,
         store: &Store,
-        machine: &str,
+        machines: &[String],
     ) -> Result<BTreeMap<Unit, Vec<SourceDigest>>, CliError> {
         let mut used = BTreeMap::new();
         for action in self.plan.actions() {
-            if let Some(outcome) = store.lookup(&key(action, machine))? {
-                used.insert(action.unit().clone(), outcome.archives);
+            for machine in machines {
+                if let Some(outcome) = store.lookup(&key(action, machine))? {
+                    used.entry(action.unit().clone()).or_insert(outcome.archives);
+                }
             }
         }
         Ok(used)

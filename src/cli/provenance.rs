@@ -2,23 +2,22 @@
 
 use super::args::{Global, Provenance};
 use super::error::CliError;
-use super::packed::{About, Document, Signer, from_store};
+use super::packed::{About, Document, Signer, all_machines, documents, from_store};
 use super::print;
 use super::project::{Project, existing_store};
-use crate::execute::identity;
-use crate::sandbox::Mode;
 
 pub(super) fn run(global: &Global, args: &Provenance) -> Result<(), CliError> {
     let signer = Signer::new(&args.signing)?;
     let project = Project::load(global)?;
     let store = existing_store(global)?;
     let planned = project.plan(&args.selection, &store)?;
-    let archives = planned.archives(&store, &identity(Mode::Namespaces)?)?;
+    let machines = all_machines()?;
     for arch in &planned.arches {
         let packed = from_store(&project, &store, &planned, arch)?;
-        let about = About { project: &project, planned: &planned, arch, archives: &archives };
+        let about = About::new(&project, &planned, arch, &store, &machines)?;
+        let contents = about.contents(&packed.root, &packed.files)?;
         // Signed, the statement is in the envelope, which is the last.
-        if let Some(file) = about.documents(&[Document::Provenance], &packed, &signer)?.pop() {
+        if let Some(file) = documents(&[Document::Provenance], &contents, &signer).pop() {
             print(&String::from_utf8_lossy(&file.bytes))?;
         }
     }

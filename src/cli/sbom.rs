@@ -1,10 +1,8 @@
 //! `k3sroot sbom`: what is inside a root that was built.
 
-use std::collections::BTreeMap;
-
 use super::args::{Global, Sbom};
 use super::error::CliError;
-use super::packed::{About, Document, Signer, from_store};
+use super::packed::{About, Document, Signer, documents, from_store};
 use super::print;
 use super::project::{Project, existing_store};
 
@@ -14,9 +12,9 @@ pub(super) fn run(global: &Global, args: &Sbom) -> Result<(), CliError> {
     let planned = project.plan(&args.selection, &store)?;
     for arch in &planned.arches {
         let packed = from_store(&project, &store, &planned, arch)?;
-        let archives = BTreeMap::new();
-        let about = About { project: &project, planned: &planned, arch, archives: &archives };
-        for document in about.documents(&[Document::Sbom(args.format)], &packed, &Signer::nobody())? {
+        let about = About::new(&project, &planned, arch, &store, &[])?;
+        let contents = about.contents(&packed.root, &packed.files)?;
+        for document in documents(&[Document::Sbom(args.format)], &contents, &Signer::nobody()) {
             print(&String::from_utf8_lossy(&document.bytes))?;
         }
     }

@@ -12,6 +12,7 @@ mod failures;
 mod full;
 mod input;
 mod killed;
+mod legal;
 mod manual;
 mod offline;
 mod provenance;

@@ -13,7 +13,7 @@ use super::quantity;
 use crate::attest::provenance::ANYBODY;
 pub(in crate::cli) use recipes::{Bump, Lint, New, Outdated};
 pub(in crate::cli) use roots::{
-    Compare, CompareFormat, Cve, Diff, FailOn, Provenance, Sbom, SbomFormat, Verify, Vex,
+    Compare, CompareFormat, Cve, Diff, FailOn, Legal, Provenance, Sbom, SbomFormat, Verify, Vex,
 };
 
 const STYLES: Styles = Styles::styled()
@@ -114,6 +114,8 @@ pub(in crate::cli) enum Verb {
     Vex(Vex),
     /// Look the components of a root up in databases of vulnerabilities that lie in a folder.
     Cve(Cve),
+    /// Write what whoever distributes a root hands out with it: sources, patches, licences, an offer.
+    Legal(Legal),
     /// Say what two userlands have in common, and what one lacks.
     Compare(Compare),
     /// Show, verify and shrink the cache.
@@ -196,6 +198,12 @@ pub(in crate::cli) struct Build {
     /// Folder for the tarballs [default: dist; with packages named, no tarball is written without this].
     #[arg(long, value_name = "DIR")]
     pub(in crate::cli) out: Option<PathBuf>,
+    /// Write no legal pack beside the tarballs.
+    #[arg(long, conflicts_with = "contact")]
+    pub(in crate::cli) no_legal: bool,
+    /// Who is to be asked for the sources, for the offer in the legal pack: name and address.
+    #[arg(long, value_name = "TEXT")]
+    pub(in crate::cli) contact: Option<String>,
     #[command(flatten)]
     pub(in crate::cli) sources: Sources,
     #[command(flatten)]
