@@ -86,7 +86,7 @@ pub(super) struct Done {
 
 impl Done {
     /// Says what is missing, and where the pack is.
-    pub(super) fn say(self, global: &Global) {
+    fn say(self, global: &Global) {
         let shown = self.folder.display().to_string();
         for error in self.errors {
             eprint!("{}", CliError::Fetch(error).render(super::colour(&std::io::stderr())));
@@ -97,11 +97,20 @@ impl Done {
         global.say(&format!("{shown}  {}", if self.was_there { "as it was" } else { "written" }));
     }
 
-    /// The same of a build, which writes a pack in passing: what was said once is not said again while it stays so.
-    pub(super) fn say_what_is_new(self, global: &Global) {
-        if !self.was_there {
-            self.say(global);
+    /// The same of a build, which writes a pack in passing: only of sources it warns, and what was said once is not said again
+    /// while it stays so.
+    pub(super) fn say_in_passing(self, global: &Global) {
+        if self.was_there {
+            return;
         }
+        let shown = self.folder.display();
+        for missing in &self.missing {
+            match missing {
+                Missing::Archive(..) => eprintln!("warning: not in `{shown}`: {missing}"),
+                _ => global.say(&format!("note: not in `{shown}`: {missing}")),
+            }
+        }
+        global.say(&format!("{shown}  written"));
     }
 
     fn lacks_sources(&self) -> bool {
@@ -131,7 +140,7 @@ impl Packing<'_> {
     /// Writes the pack of a root below `out`, if it is not there.
     pub(super) fn write(&self, contents: &Contents<'_>, out: &Path) -> Result<Done, CliError> {
         let folder = folder_of(contents.arch, out);
-        let mut chosen = self.chosen(contents)?;
+        let mut chosen = self.chosen(contents);
         let offer = fs::read_to_string(folder.join(OFFER)).unwrap_or_default();
         let contact = self.contact.or_else(|| contact(&offer));
         let recipes = recipe_texts(self.project, contents)?;
@@ -168,7 +177,7 @@ impl Packing<'_> {
     }
 
     /// The archives that the root was built from, as far as that is known; else the first that is here of those that would do.
-    fn chosen<'a>(&self, contents: &'a Contents<'_>) -> Result<Vec<Chosen<'a>>, CliError> {
+    fn chosen<'a>(&self, contents: &'a Contents<'_>) -> Vec<Chosen<'a>> {
         let mut chosen = Vec::new();
         let concerned = contents.components.iter().filter(|(_, component)| is_concerned(component));
         for (package, component) in concerned {
@@ -184,7 +193,7 @@ impl Packing<'_> {
                 chosen.push(Chosen { package, source, archives, index, is_here: true });
             }
         }
-        Ok(chosen)
+        chosen
     }
 
     /// Gets the archives; what cannot be had is marked so.

@@ -114,7 +114,7 @@ pub(in crate::cli) enum Verb {
     Vex(Vex),
     /// Look the components of a root up in databases of vulnerabilities that lie in a folder.
     Cve(Cve),
-    /// Write what whoever distributes a root hands out with it: sources, patches, licences, an offer.
+    /// Write what to hand out with a root: sources, patches, licences, an offer.
     Legal(Legal),
     /// Say what two userlands have in common, and what one lacks.
     Compare(Compare),
