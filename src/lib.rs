@@ -34,6 +34,8 @@ pub mod attest;
 
 pub mod compare;
 
+pub mod rpm;
+
 pub mod check;
 
 pub mod report;

@@ -33,6 +33,8 @@ const MODULES: &[(&str, &[&str])] = &[
     ("attest", &["digest", "name", "pack", "plan", "recipe"]),
     // `upkeep` for which of two versions is the later one.
     ("compare", &["name", "upkeep"]),
+    // `fetch` for the archives that a build needs, `plan` for the time that everything has.
+    ("rpm", &["attest", "digest", "fetch", "name", "plan"]),
     // What is compared are outcomes in two stores.
     ("check", &["digest", "name", "store"]),
     // `graph` for where the units of a picture stand.
@@ -41,7 +43,7 @@ const MODULES: &[(&str, &[&str])] = &[
         "cli",
         &[
             "arch", "attest", "check", "compare", "digest", "execute", "fetch", "graph", "lint", "name",
-            "pack", "plan", "recipe", "report", "sandbox", "store", "upkeep",
+            "pack", "plan", "recipe", "report", "rpm", "sandbox", "store", "upkeep",
         ],
     ),
 ];

@@ -11,7 +11,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use crate::plan::policy::SOURCE_DATE_EPOCH;
 
-pub use contents::{Component, Contents, File, Given, Role, Tarball};
+pub use contents::{Component, Contents, File, Given, LIBGCC, Role, Tarball, all_terms, components};
 pub use cyclonedx::cyclonedx;
 pub use spdx::spdx;
 

@@ -183,7 +183,7 @@ impl Collected {
 const SHOWN: usize = 8;
 
 /// The digest of a regular file's bytes.
-fn digest_of(path: &Path) -> io::Result<Sha256> {
+pub(super) fn digest_of(path: &Path) -> io::Result<Sha256> {
     use sha2::Digest as _;
 
     let mut file = File::open(path)?;
@@ -196,7 +196,7 @@ fn digest_of(path: &Path) -> io::Result<Sha256> {
 }
 
 /// Copies an archive, whole or not at all (the kernel shares the blocks where the file system can), and looks at what came.
-fn copy(from: &Path, to: &Path, sha256: Sha256) -> Result<(), CliError> {
+pub(super) fn copy(from: &Path, to: &Path, sha256: Sha256) -> Result<(), CliError> {
     let folder = to.parent().unwrap_or(Path::new("."));
     let copied = || -> io::Result<Option<Sha256>> {
         let mut made = tempfile::Builder::new().prefix(".k3sroot").tempfile_in(folder)?;

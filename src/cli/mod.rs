@@ -41,6 +41,7 @@ mod printer;
 mod project;
 mod quantity;
 mod report;
+mod rpm;
 mod sbom;
 mod shell;
 mod table;
@@ -104,6 +105,7 @@ fn run(cli: &Cli) -> Result<(), CliError> {
         Verb::Diff(args) => diff::run(args),
         Verb::Sbom(args) => sbom::run(global, args),
         Verb::Compare(args) => compare::run(global, args),
+        Verb::Rpm(args) => rpm::run(global, args),
         Verb::Cache(args) => cache::run(global, args),
         Verb::Doctor(args) => doctor::run(global, args),
         Verb::Completions(args) => {

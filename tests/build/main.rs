@@ -15,6 +15,7 @@ mod manual;
 mod offline;
 mod report;
 mod reuse;
+mod rpm;
 mod runaway;
 mod scripts;
 mod shown;

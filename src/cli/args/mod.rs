@@ -2,6 +2,7 @@
 
 mod recipes;
 mod roots;
+mod rpm;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::quantity;
 pub(in crate::cli) use recipes::{Bump, Lint, New, Outdated};
 pub(in crate::cli) use roots::{Compare, CompareFormat, Diff, Sbom, SbomFormat, Verify};
+pub(in crate::cli) use rpm::{DistributionChoice, PackageChoice, Rpm};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -107,6 +109,8 @@ pub(in crate::cli) enum Verb {
     Sbom(Sbom),
     /// Say what two userlands have in common, and what one lacks.
     Compare(Compare),
+    /// Write k3sroot and the root as source packages of a distribution that uses RPM.
+    Rpm(Rpm),
     /// Show, verify and shrink the cache.
     Cache(Cache),
     /// Say what this machine lacks, and how to install it.

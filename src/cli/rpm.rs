@@ -1,0 +1,158 @@
+//! `k3sroot rpm`: the specs of k3sroot and of the root, and everything that lies beside them.
+
+mod checkout;
+mod root;
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::args::{DistributionChoice, Global, PackageChoice, Rpm};
+use super::error::CliError;
+use super::project::Project;
+use super::{print, whole};
+use crate::digest::Sha256;
+use crate::name::ArchName;
+use crate::rpm::{
+    Distribution, ROOT, TOOL, edit_signatures, edit_spec, licence_map, registrations, signatures, unified,
+};
+
+/// k3sroot's version, which both packages have.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Where k3sroot is published, where `Cargo.toml` says so.
+fn homepage() -> Option<&'static str> {
+    [env!("CARGO_PKG_HOMEPAGE"), env!("CARGO_PKG_REPOSITORY")].into_iter().find(|url| !url.is_empty())
+}
+
+/// What was written, in order.
+#[derive(Default)]
+struct Written {
+    paths: Vec<PathBuf>,
+}
+
+impl Written {
+    /// Writes a file of text.
+    fn text(&mut self, path: PathBuf, text: &str) -> Result<(), CliError> {
+        whole::replace(&path, text)?;
+        self.paths.push(path);
+        Ok(())
+    }
+
+    /// The digests of a spec's sources, where the distribution keeps them.
+    fn signatures(
+        &mut self,
+        distribution: Distribution,
+        folder: &Path,
+        name: &str,
+        sources: &BTreeMap<String, Sha256>,
+    ) -> Result<(), CliError> {
+        if !distribution.conventions().registers {
+            return Ok(());
+        }
+        self.text(folder.join(format!("{name}.signatures.json")), &signatures(sources))
+    }
+}
+
+pub(super) fn run(global: &Global, args: &Rpm) -> Result<(), CliError> {
+    if let Some(text) = args.overrides.first() {
+        return Err(CliError::RpmOverride { text: text.clone() });
+    }
+    let project = Project::load(global)?;
+    let arches = project.arches(&args.arch)?;
+    let distribution = match args.distribution {
+        DistributionChoice::Emt => Distribution::Emt,
+        DistributionChoice::Fedora => Distribution::Fedora,
+    };
+    let mut written = Written::default();
+    let mut registered = Vec::new();
+    let mut specs = Vec::new();
+    if args.only != Some(PackageChoice::K3sRoot) {
+        checkout::write(global, args, distribution, &mut written)?;
+        specs.push(TOOL);
+    }
+    let mut missing = Vec::new();
+    if args.only != Some(PackageChoice::K3sroot) {
+        let made = root::write(global, args, distribution, &project, &mut written)?;
+        missing = made.missing;
+        registered = made.registrations;
+        specs.push(ROOT);
+    }
+    if distribution.conventions().registers {
+        registered.extend(root::own_registrations(&specs));
+        written.text(args.out.join("k3sroot.cgmanifest.json"), &registrations(registered))?;
+        written.text(args.out.join("k3sroot.licenses.json"), &licence_map(distribution, &specs))?;
+        if homepage().is_none() {
+            global.say(
+                "note: Cargo.toml names no `homepage` or `repository`: the specs have no `URL`, and the \
+                 packages themselves are not registered, only what is in them",
+            );
+        }
+        global.say("note: the changelogs say `License verified`: whoever takes the specs over says so");
+    }
+    if let Some(spec) = &args.k3s_spec {
+        k3s(global, spec, &args.out, &arches, &mut written)?;
+    }
+    let lines: String = written.paths.iter().map(|path| format!("{}\n", path.display())).collect();
+    print(&lines)?;
+    if missing.is_empty() { Ok(()) } else { Err(CliError::RpmSources { files: missing }) }
+}
+
+/// Writes what to change in the spec of K3s at `path`, and in the signatures beside it.
+fn k3s(
+    global: &Global,
+    path: &Path,
+    out: &Path,
+    arches: &[ArchName],
+    written: &mut Written,
+) -> Result<(), CliError> {
+    let read = |path: &Path| fs::read_to_string(path).map_err(io_error("read", path));
+    let refused = |path: &Path| {
+        let path = path.to_owned();
+        move |source| CliError::K3sSpec { path, source }
+    };
+    let before = read(path)?;
+    let mut after = before.clone();
+    for arch in arches {
+        after = edit_spec(&after, arch).map_err(refused(path))?;
+    }
+    let place = |path: &Path| format!("SPECS/k3s/{}", path.file_name().unwrap_or_default().to_string_lossy());
+    let mut patch = unified(&place(path), &before, &after);
+    let beside = path.with_extension("signatures.json");
+    if beside.is_file() {
+        let before = read(&beside)?;
+        let mut after = before.clone();
+        for arch in arches {
+            after = edit_signatures(&after, arch).map_err(refused(&beside))?;
+        }
+        patch += &unified(&place(&beside), &before, &after);
+    } else {
+        global.say(&format!("note: there is no `{}`: the patch is of the spec alone", beside.display()));
+    }
+    global.say("note: the patch leaves the release and the changelog of K3s's spec to its packager");
+    written.text(out.join("k3s/k3s-root.patch"), &patch)
+}
+
+/// Writes a file in `folder` as `fill` fills it, whole or not at all; returns its digest.
+fn packed<T>(
+    folder: &Path,
+    name: &str,
+    fill: impl FnOnce(&File) -> Result<T, CliError>,
+) -> Result<PathBuf, CliError> {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let path = folder.join(name);
+    fs::create_dir_all(folder).map_err(io_error("make", folder))?;
+    let file =
+        tempfile::Builder::new().prefix(".k3sroot").tempfile_in(folder).map_err(io_error("write", &path))?;
+    fill(file.as_file())?;
+    file.as_file().set_permissions(fs::Permissions::from_mode(0o644)).map_err(io_error("write", &path))?;
+    file.persist(&path).map_err(|error| io_error("write", &path)(error.error))?;
+    Ok(path)
+}
+
+fn io_error(verb: &'static str, path: &Path) -> impl FnOnce(io::Error) -> CliError + use<> {
+    let path = path.to_owned();
+    move |source| CliError::Io { what: format!("{verb} `{}`", path.display()), source }
+}
