@@ -15,7 +15,8 @@ use super::{print, whole};
 use crate::digest::Sha256;
 use crate::name::ArchName;
 use crate::rpm::{
-    Distribution, ROOT, TOOL, edit_signatures, edit_spec, licence_map, registrations, signatures, unified,
+    Distribution, K3sError, ROOT, TOOL, edit_signatures, edit_spec, licence_map, registrations, signatures,
+    unified,
 };
 
 /// k3sroot's version, which both packages have.
@@ -65,6 +66,8 @@ pub(super) fn run(global: &Global, args: &Rpm) -> Result<(), CliError> {
         DistributionChoice::Emt => Distribution::Emt,
         DistributionChoice::Fedora => Distribution::Fedora,
     };
+    // What is refused is refused before anything is written.
+    let patch = args.k3s_spec.as_ref().map(|spec| k3s(global, spec, &arches)).transpose()?;
     let mut written = Written::default();
     let mut registered = Vec::new();
     let mut specs = Vec::new();
@@ -91,50 +94,40 @@ pub(super) fn run(global: &Global, args: &Rpm) -> Result<(), CliError> {
         }
         global.say("note: the changelogs say `License verified`: whoever takes the specs over says so");
     }
-    if let Some(spec) = &args.k3s_spec {
-        k3s(global, spec, &args.out, &arches, &mut written)?;
+    if let Some(patch) = patch {
+        written.text(args.out.join("k3s").join("k3s-root.patch"), &patch)?;
     }
-    let lines: String = written.paths.iter().map(|path| format!("{}\n", path.display())).collect();
-    print(&lines)?;
+    let lines: Vec<String> = written.paths.iter().map(|path| path.display().to_string()).collect();
+    print(&(lines.join("\n") + "\n"))?;
     if missing.is_empty() { Ok(()) } else { Err(CliError::RpmSources { files: missing }) }
 }
 
-/// Writes what to change in the spec of K3s at `path`, and in the signatures beside it.
-fn k3s(
-    global: &Global,
-    path: &Path,
-    out: &Path,
-    arches: &[ArchName],
-    written: &mut Written,
-) -> Result<(), CliError> {
+/// What to change in the spec of K3s, and in the signatures beside it, as a patch.
+fn k3s(global: &Global, spec: &Path, arches: &[ArchName]) -> Result<String, CliError> {
     let read = |path: &Path| fs::read_to_string(path).map_err(io_error("read", path));
-    let refused = |path: &Path| {
-        let path = path.to_owned();
-        move |source| CliError::K3sSpec { path, source }
-    };
-    let before = read(path)?;
-    let mut after = before.clone();
-    for arch in arches {
-        after = edit_spec(&after, arch).map_err(refused(path))?;
-    }
-    let place = |path: &Path| format!("SPECS/k3s/{}", path.file_name().unwrap_or_default().to_string_lossy());
-    let mut patch = unified(&place(path), &before, &after);
-    let beside = path.with_extension("signatures.json");
-    if beside.is_file() {
-        let before = read(&beside)?;
+    let name = |path: &Path| format!("SPECS/k3s/{}", path.file_name().unwrap_or_default().to_string_lossy());
+    let changed = |path: &Path, edit: fn(&str, &ArchName) -> Result<String, K3sError>| {
+        let before = read(path)?;
         let mut after = before.clone();
         for arch in arches {
-            after = edit_signatures(&after, arch).map_err(refused(&beside))?;
+            after =
+                edit(&after, arch).map_err(|source| CliError::K3sSpec { path: path.to_owned(), source })?;
         }
-        patch += &unified(&place(&beside), &before, &after);
+        Ok::<String, CliError>(unified(&name(path), &before, &after))
+    };
+    let of_spec = changed(spec, edit_spec)?;
+    let beside = spec.with_extension("signatures.json");
+    let of_signatures = if beside.is_file() {
+        changed(&beside, edit_signatures)?
     } else {
         global.say(&format!("note: there is no `{}`: the patch is of the spec alone", beside.display()));
-    }
+        String::new()
+    };
     global.say("note: the patch leaves the release and the changelog of K3s's spec to its packager");
-    written.text(out.join("k3s/k3s-root.patch"), &patch)
+    Ok(of_spec + &of_signatures)
 }
 
-/// Writes a file in `folder` as `fill` fills it, whole or not at all; returns its digest.
+/// Writes a file in `folder` as `fill` fills it, whole or not at all.
 fn packed<T>(
     folder: &Path,
     name: &str,
@@ -144,11 +137,11 @@ fn packed<T>(
 
     let path = folder.join(name);
     fs::create_dir_all(folder).map_err(io_error("make", folder))?;
-    let file =
+    let made =
         tempfile::Builder::new().prefix(".k3sroot").tempfile_in(folder).map_err(io_error("write", &path))?;
-    fill(file.as_file())?;
-    file.as_file().set_permissions(fs::Permissions::from_mode(0o644)).map_err(io_error("write", &path))?;
-    file.persist(&path).map_err(|error| io_error("write", &path)(error.error))?;
+    fill(made.as_file())?;
+    made.as_file().set_permissions(fs::Permissions::from_mode(0o644)).map_err(io_error("write", &path))?;
+    made.persist(&path).map_err(|error| io_error("write", &path)(error.error))?;
     Ok(path)
 }
 

@@ -67,8 +67,9 @@ mod tests {
             tar.link("way", "run").unwrap();
             tar.finish().unwrap().finish().unwrap()
         };
-        assert_eq!(packed(), packed());
-        let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(&packed()[..]));
+        let bytes = packed();
+        assert_eq!(bytes, packed());
+        let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(&bytes[..]));
         let seen: Vec<String> = archive
             .entries()
             .unwrap()

@@ -104,7 +104,8 @@ pub fn edit_signatures(text: &str, arch: &ArchName) -> Result<String, K3sError> 
     let removed = lines.remove(at);
     // The last of a list has no comma behind it.
     if !removed.trim_end().ends_with(',') && at > 0 {
-        lines[at - 1] = lines[at - 1].trim_end().trim_end_matches(',').to_owned();
+        let length = lines[at - 1].trim_end().trim_end_matches(',').len();
+        lines[at - 1].truncate(length);
     }
     Ok(lines.join("\n"))
 }
@@ -145,7 +146,28 @@ tar -xf %SOURCE3 && ls %SOURCE30 %{SOURCE30} %{S:3}
     #[test]
     fn only_lines_about_the_tarball_change() {
         let edited = edit_spec(SPEC, &amd64()).unwrap();
-        insta::assert_snapshot!(unified("SPECS/k3s/k3s.spec", SPEC, &edited), @"");
+        insta::assert_snapshot!(unified("SPECS/k3s/k3s.spec", SPEC, &edited), @r"
+        --- a/SPECS/k3s/k3s.spec
+        +++ b/SPECS/k3s/k3s.spec
+        @@ -1,14 +1,14 @@
+         Name:          k3s
+         Release:       1%{?dist}
+         Source0:       https://words.invalid/k3s.tar.gz#/%{name}.tar.gz
+        -Source3:       https://words.invalid/v0.14.1/k3s-root-amd64.tar
+         Source30:      https://words.invalid/charts.tgz
+         BuildRequires: golang
+         BuildRequires: yq
+        +BuildRequires: k3s-root
+
+         %description
+         BuildRequires: this is prose.
+
+         %prep
+        -tar -xf %{SOURCE3} --no-same-owner
+        -tar -xf %SOURCE3 && ls %SOURCE30 %{SOURCE30} %{S:3}
+        +tar -xf %{_datadir}/k3s-root/k3s-root-amd64.tar --no-same-owner
+        +tar -xf %{_datadir}/k3s-root/k3s-root-amd64.tar && ls %SOURCE30 %{SOURCE30} %{_datadir}/k3s-root/k3s-root-amd64.tar
+        ");
     }
 
     #[test]

@@ -72,6 +72,30 @@ mod tests {
         };
         let text = registrations(vec![of("b", "2"), of("a", "1"), of("b", "2")]);
         insta::assert_snapshot!(text, @r#"
+        {
+          "Registrations": [
+            {
+              "component": {
+                "type": "other",
+                "other": {
+                  "name": "a",
+                  "version": "1",
+                  "downloadUrl": "https://words.invalid/a.tar"
+                }
+              }
+            },
+            {
+              "component": {
+                "type": "other",
+                "other": {
+                  "name": "b",
+                  "version": "2",
+                  "downloadUrl": "https://words.invalid/b.tar"
+                }
+              }
+            }
+          ]
+        }
         "#);
     }
 
@@ -79,8 +103,24 @@ mod tests {
     fn signatures_and_the_licence_map_have_the_form_of_the_distribution() {
         let sources = BTreeMap::from([("a-1.tar".to_owned(), Sha256::of(b"a"))]);
         insta::assert_snapshot!(signatures(&sources), @r#"
+        {
+          "Signatures": {
+            "a-1.tar": "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"
+          }
+        }
         "#);
         insta::assert_snapshot!(licence_map(Distribution::Emt, &["k3sroot", "k3s-root"]), @r#"
+        {
+          "licenses": {
+            "Intel": {
+              "license": "[MIT License](/LICENSES-AND-NOTICES/LICENSE.md)",
+              "specs": [
+                "k3s-root",
+                "k3sroot"
+              ]
+            }
+          }
+        }
         "#);
     }
 }

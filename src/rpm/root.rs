@@ -124,8 +124,8 @@ pub fn root_spec(facts: &RootFacts<'_>) -> String {
     }
     spec.section("prep", "%autosetup -p1 -c -T\n");
     spec.section("build", &build(facts));
-    spec.section("check", &check(facts));
     spec.section("install", &install(facts));
+    spec.section("check", &check(facts));
     files(&mut spec, facts);
     spec.finish(facts.distribution, facts.packager, facts.version)
 }

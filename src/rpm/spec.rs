@@ -81,9 +81,10 @@ impl Spec {
     pub(super) fn finish(mut self, distribution: Distribution, packager: &str, version: &str) -> String {
         let entry =
             format!("* {} {} - {}-1", date(SOURCE_DATE_EPOCH), escaped(packager), rpm_version(version));
-        let items: String =
-            distribution.conventions().first_entry.iter().map(|item| format!("- {item}\n")).collect();
-        self.section("changelog", &format!("{entry}\n{items}"));
+        self.section("changelog", &format!("{entry}\n"));
+        for item in distribution.conventions().first_entry {
+            self.lines(&format!("- {item}"));
+        }
         self.text
     }
 }

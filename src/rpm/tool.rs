@@ -85,8 +85,8 @@ pub fn tool_spec(facts: &ToolFacts<'_>) -> String {
     );
     spec.section("prep", "%autosetup -p1 -a1\ninstall -Dpm644 %{SOURCE2} .cargo/config.toml\n");
     spec.section("build", "cargo build --release --offline --locked %{?_smp_mflags}\n");
-    spec.section("check", "target/release/%{name} lint --recipes recipes\n");
     spec.section("install", INSTALL);
+    spec.section("check", "target/release/%{name} lint --recipes recipes\n");
     spec.section("files", FILES);
     spec.finish(*distribution, packager, version)
 }

@@ -1,5 +1,8 @@
 //! Specs, built for real: `rpmbuild` makes source packages of them and rebuilds those, without a network.
 
+mod rules;
+mod tool;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -52,6 +55,14 @@ fn ended(mut command: Command) -> Output {
     let said = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
     assert!(output.status.success(), "{command:?}\n{}", said.concat());
     output
+}
+
+/// What a command says on standard error when it ends with `code`.
+fn ended_with(mut command: Command, code: i32) -> String {
+    let output = command.output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    said
 }
 
 /// What is in a folder and ends in `.rpm`.
@@ -190,7 +201,13 @@ fn the_same_is_written_twice_and_each_file_is_named() {
     let workspace = Workspace::new();
     let run = written(&workspace, "emt", &["--packager", "Somebody <somebody@words.invalid>"]);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
-    insta::assert_snapshot!(run.stdout, @"");
+    insta::assert_snapshot!(run.stdout, @r"
+    SPECS/k3s-root/k3s-root.spec
+    SPECS/k3s-root/libword-1.2.tar.gz
+    SPECS/k3s-root/k3s-root.signatures.json
+    SPECS/k3sroot.cgmanifest.json
+    SPECS/k3sroot.licenses.json
+    ");
     let first = digests(&workspace.path("SPECS"));
     assert_eq!(first.len(), run.stdout.lines().count());
     // Somewhere else, and over what is there.
@@ -199,5 +216,118 @@ fn the_same_is_written_twice_and_each_file_is_named() {
         assert_eq!(written(&workspace, "emt", &more).code, Some(0));
         assert_eq!(digests(&workspace.path(out)), first);
     }
-    insta::assert_snapshot!(workspace.read("SPECS/k3s-root/k3s-root.spec").replace(ARCH, "[arch]"), @"");
+    insta::assert_snapshot!(workspace.read("SPECS/k3s-root/k3s-root.spec").replace(ARCH, "[arch]"), @r#"
+    # Made by k3sroot rpm: make changes there.
+    # SPDX-License-Identifier: MIT
+    # Those are the terms of this file; the terms of what it packs stand behind License.
+
+    # What is installed is data whose digests the lists of checksums have: nothing may strip, compress or change it.
+    %global debug_package %{nil}
+    %global __os_install_post %{nil}
+
+    # Define these to build with another k3sroot, or from other recipes than it brings.
+    %{!?k3sroot_program: %global k3sroot_program %{_bindir}/k3sroot}
+    %{!?k3sroot_recipes: %global k3sroot_recipes %{_datadir}/k3sroot/recipes}
+
+    Summary:        The userspace that K3s carries, built from source
+    Name:           k3s-root
+    Version:        0.1.0
+    Release:        1%{?dist}
+    License:        Apache-2.0
+    Vendor:         Intel Corporation
+    Distribution:   Edge Microvisor Toolkit
+    Source0:        https://words.invalid/libword-1.2.tar.gz
+    # Tarballs of programs for K3s's nodes: data here, whatever machine it is.
+    BuildArch:      noarch
+    BuildRequires:  k3sroot = %{version}
+    BuildRequires:  bash
+    BuildRequires:  binutils
+    BuildRequires:  coreutils
+    BuildRequires:  diffutils
+    BuildRequires:  findutils
+    BuildRequires:  gawk
+    BuildRequires:  gcc
+    BuildRequires:  gcc-c++
+    BuildRequires:  glibc
+    BuildRequires:  glibc-devel
+    BuildRequires:  grep
+    BuildRequires:  make
+    BuildRequires:  perl
+    BuildRequires:  perl(Data::Dumper)
+    BuildRequires:  perl(File::Compare)
+    BuildRequires:  perl(File::Copy)
+    BuildRequires:  perl(File::stat)
+    BuildRequires:  perl(Getopt::Long)
+    BuildRequires:  perl(POSIX)
+    BuildRequires:  python3
+    BuildRequires:  sed
+    BuildRequires:  tar
+    Provides:       bundled(box) = 0.9
+    Provides:       bundled(greet) = 1
+    Provides:       bundled(hello) = 3
+    Provides:       bundled(libword) = 1.2
+
+    %description
+    The userspace that K3s carries (busybox, iptables, ip, conntrack and their
+    like) as a tarball of static programs, built from pinned sources with the
+    compiler that the spec names: the same bits wherever it is built from source.
+    A spec of K3s unpacks it where it would unpack one that somebody else built.
+
+    %package xtables
+    Summary:        The xtables tarball of the userspace that K3s carries
+    License:        Apache-2.0
+    Provides:       bundled(greet) = 1
+    Provides:       bundled(hello) = 3
+    Provides:       bundled(libword) = 1.2
+
+    %description xtables
+    The tarball that K3s takes its xtables programs from.
+
+    %package sbom
+    Summary:        What is inside the userspace that K3s carries
+    License:        CC0-1.0
+
+    %description sbom
+    Documents about the tarballs: every file with its digests and the package that
+    it comes from, every package with its version, licence, source and patches, as
+    SPDX and CycloneDX, and what else is known of them.
+
+    %prep
+    %autosetup -p1 -c -T
+
+    %build
+    # Everything comes from the sources above, and what this environment has of flags reaches no build.
+    %{k3sroot_program} build --recipes %{k3sroot_recipes} --arch [arch] --toolchain source \
+        --offline --distfiles "$(dirname %{SOURCE0})" --sandbox auto --jobs %{_smp_build_ncpus} \
+        --cache "$PWD/cache" --out dist
+
+    %install
+    install -d %{buildroot}%{_datadir}/%{name}
+    install -pm644 dist/k3s-root-[arch].tar dist/k3s-root-xtables-[arch].tar dist/sha256sum-[arch].txt %{buildroot}%{_datadir}/%{name}
+    # These are there; there may be more.
+    (cd dist && ls k3s-root-[arch].spdx.json k3s-root-[arch].cdx.json)
+    install -pm644 dist/k3s-root-[arch].*.json %{buildroot}%{_datadir}/%{name}
+
+    %check
+    (cd %{buildroot}%{_datadir}/%{name} && sha256sum -c sha256sum-[arch].txt)
+    %{k3sroot_program} verify --recipes %{k3sroot_recipes} --arch [arch] dist/k3s-root-[arch].tar dist/k3s-root-xtables-[arch].tar
+
+    %files
+    %dir %{_datadir}/%{name}
+    %{_datadir}/%{name}/k3s-root-[arch].tar
+    %{_datadir}/%{name}/sha256sum-[arch].txt
+
+    %files xtables
+    %dir %{_datadir}/%{name}
+    %{_datadir}/%{name}/k3s-root-xtables-[arch].tar
+
+    %files sbom
+    %dir %{_datadir}/%{name}
+    %{_datadir}/%{name}/k3s-root-[arch].*.json
+
+    %changelog
+    * Wed Jan 01 2025 Somebody <somebody@words.invalid> - 0.1.0-1
+    - Original version for Edge Microvisor Toolkit (license: MIT)
+    - License verified
+    "#);
 }

@@ -149,9 +149,10 @@ fn tree(global: &Global, root: &Path) -> Result<Vec<PathBuf>, CliError> {
         return Ok(files);
     }
     let git = |words: &[&str]| run(root, "git", words);
-    let changes = git(&["status", "--porcelain"])?.stdout;
-    let changes = String::from_utf8_lossy(&changes).into_owned();
-    let (unknown, changed): (Vec<&str>, Vec<&str>) = changes.lines().partition(|line| line.starts_with("??"));
+    let status = git(&["status", "--porcelain"])?.stdout;
+    let status = String::from_utf8_lossy(&status).into_owned();
+    let (untracked, changed): (Vec<&str>, Vec<&str>) =
+        status.lines().partition(|line| line.starts_with("??"));
     let names = |lines: &[&str]| lines.iter().map(|line| &line[3..]).collect::<Vec<_>>().join(", ");
     if !changed.is_empty() {
         eprintln!(
@@ -159,8 +160,8 @@ fn tree(global: &Global, root: &Path) -> Result<Vec<PathBuf>, CliError> {
             names(&changed)
         );
     }
-    if !unknown.is_empty() {
-        eprintln!("warning: files that git does not track are not in the package: {}", names(&unknown));
+    if !untracked.is_empty() {
+        eprintln!("warning: files that git does not track are not in the package: {}", names(&untracked));
     }
     let listed = git(&["ls-files", "-z"])?.stdout;
     let paths = listed.split(|byte| *byte == 0).filter(|path| !path.is_empty());

@@ -48,11 +48,11 @@ pub(super) fn write(
     let selection =
         Selection { arch: args.arch.clone(), packages: Vec::new(), overrides: Vec::new(), compiler };
     let host = args.toolchain == ToolchainChoice::Host;
-    let store = open_store(global)?;
-    let planned = project.plan(&selection, &store)?;
-    if host && planned.arches.len() > 1 {
+    if host && project.arches(&args.arch)?.len() > 1 {
         return Err(CliError::RpmHostArches);
     }
+    let store = open_store(global)?;
+    let planned = project.plan(&selection, &store)?;
     let collected = collect(global, &args.sources, &store, &planned)?;
     let (archives, missing) = all_archives(&planned, collected)?;
     let golden = |arch: &ArchName| -> Result<bool, CliError> {
