@@ -13,7 +13,7 @@ use crate::recipe::{Archive, Cve, CveStatus, Origin, Recipe, Recipes};
 
 /// What documents are made from.
 #[derive(Debug, Clone, Copy)]
-pub struct Given<'a> {
+pub struct Given<'a, 'b> {
     /// All recipes.
     pub recipes: &'a Recipes,
     /// How everything was built.
@@ -23,7 +23,7 @@ pub struct Given<'a> {
     /// What was packed.
     pub root: &'a Root<Arc<[u8]>>,
     /// The tarballs as they are written.
-    pub files: &'a [Rendered],
+    pub files: &'b [Rendered],
     /// The build machine's own compiler, in words, where it was used: what programs have of it is not from a recipe.
     pub compiler: Option<&'a str>,
 }
@@ -98,7 +98,7 @@ const COMPILER: &str = "gcc";
 
 impl<'a> Contents<'a> {
     /// Gathers what is known.
-    pub fn gather(given: Given<'a>) -> Self {
+    pub fn gather(given: Given<'a, '_>) -> Self {
         let Given { recipes, plan, arch, root, files, compiler } = given;
         let tarballs: Vec<Tarball<'a>> = root
             .tarballs

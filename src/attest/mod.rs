@@ -1,10 +1,12 @@
-//! What is inside a root and where it came from, as documents that others read: SPDX and CycloneDX.
+//! What is inside a root and where it came from, as documents that others read (SPDX and CycloneDX), and the pack of
+//! sources, patches and licences that goes with it.
 //!
 //! Every document is a pure function of the recipes, the plan and what was packed: no clock and no chance, so two who
 //! build the same bits have the same documents.
 
 mod contents;
 mod cyclonedx;
+mod legal;
 mod spdx;
 
 use std::time::{Duration, UNIX_EPOCH};
@@ -13,6 +15,10 @@ use crate::plan::policy::SOURCE_DATE_EPOCH;
 
 pub use contents::{Component, Contents, File, Given, LIBGCC, Role, Tarball, all_terms, components};
 pub use cyclonedx::cyclonedx;
+pub use legal::{
+    LegalError, LegalPack, LicenseText, MANIFEST, Missing, OFFER, PackFile, PackGiven, Used, UsedArchive,
+    contact, legal_pack,
+};
 pub use spdx::spdx;
 
 /// The time that every document has: that of the files in the tarballs.

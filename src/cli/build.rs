@@ -9,16 +9,16 @@ use std::time::{Instant, SystemTime};
 use super::args::{Build, Global};
 use super::collect::lacks;
 use super::error::{CliError, render_failure};
+use super::legal::{Packing, folder_of, invalidate};
 use super::means;
-use super::packed::{DOCUMENTS, documents, packed};
+use super::packed::{DOCUMENTS, contents, documents, packed};
 use super::printer::Printer;
 use super::project::{Planned, Project, open_store};
-use crate::execute::{ActionError, Executor, How, Report};
+use crate::execute::{ActionError, Executor, HostCompiler, How, Report};
 use crate::name::{ArchName, Machine, PackageName, Unit};
 use crate::pack::{self, Content, Member};
 use crate::plan::Override;
 use crate::report::{Ending, MemberRecord, Recorder, TarballRecord};
-use crate::store::Store;
 
 pub(super) fn run(global: &Global, args: &Build) -> Result<(), CliError> {
     let started = Instant::now();
@@ -54,7 +54,17 @@ pub(super) fn run(global: &Global, args: &Build) -> Result<(), CliError> {
             let tarballs = if report.cancelled {
                 Err(CliError::Stopped)
             } else {
-                tarballs(global, args, &project, &store, &planned, &report)
+                let packing = Packing {
+                    global,
+                    project: &project,
+                    store: &store,
+                    planned: &planned,
+                    fetcher: &fetcher,
+                    stop: &stop,
+                    modes: &[sandbox.mode()],
+                    contact: args.contact.as_deref(),
+                };
+                tarballs(args, &packing, &report)
             };
             (report, tarballs)
         }
@@ -120,28 +130,25 @@ fn without_password(word: &str) -> String {
 }
 
 /// Packs everything that was built, for every arch.
-fn tarballs(
-    global: &Global,
-    args: &Build,
-    project: &Project,
-    store: &Store,
-    planned: &Planned,
-    report: &Report,
-) -> Result<Vec<TarballRecord>, CliError> {
+fn tarballs(args: &Build, packing: &Packing<'_>, report: &Report) -> Result<Vec<TarballRecord>, CliError> {
+    let Packing { project, planned, .. } = packing;
     // A missing source leaves a package out; anything else that fails leaves nothing that could be taken for a root.
     let broken = report.failures.iter().any(|failure| !matches!(failure.source, ActionError::Source(_)));
     // Who builds one package while working on it must not lose the root that lies in `dist`.
     let default = (!planned.named).then(|| Path::new("dist"));
-    let mut written = Vec::new();
+    let mut all = Vec::new();
     if let Some(out) = args.out.as_deref().or(default) {
         for arch in &planned.arches {
             remove_earlier(project, arch, out)?;
-            if !broken {
-                written.extend(write_tars(global, project, store, planned, report, arch, out)?);
+            let written = if broken { Ok(Vec::new()) } else { write_tars(args, packing, report, arch, out) };
+            // Without these tarballs, or a pack of theirs, an earlier one is of nothing that is here.
+            if args.no_legal || written.as_ref().map_or(true, Vec::is_empty) {
+                invalidate(&folder_of(arch, out))?;
             }
+            all.extend(written?);
         }
     }
-    Ok(written)
+    Ok(all)
 }
 
 /// The list of what is not in the tarballs.
@@ -173,14 +180,13 @@ fn remove_earlier(project: &Project, arch: &ArchName, out: &Path) -> Result<(), 
 
 /// Packs what was built for `arch`.
 fn write_tars(
-    global: &Global,
-    project: &Project,
-    store: &Store,
-    planned: &Planned,
+    args: &Build,
+    packing: &Packing<'_>,
     report: &Report,
     arch: &ArchName,
     out: &Path,
 ) -> Result<Vec<TarballRecord>, CliError> {
+    let Packing { global, project, store, planned, .. } = packing;
     // Of needs that nobody asked for only those are here that had to be looked at: the store's contents must not show.
     let is_wanted = |unit: &Unit| !planned.named || planned.plan.goals().contains(unit);
     let tree_of = |package: &PackageName| {
@@ -189,7 +195,9 @@ fn write_tars(
     };
     let Some(mut packed) = packed(project, store, arch, tree_of)? else { return Ok(Vec::new()) };
     // The list of checksums stays the last.
-    let documents = documents(&DOCUMENTS, project, planned, arch, &packed);
+    let compiler = planned.compilers.get(arch).map(HostCompiler::describe);
+    let contents = contents(project, planned, arch, &packed.root, &packed.files, compiler.as_deref());
+    let documents = documents(&DOCUMENTS, &contents);
     let last = packed.files.len().saturating_sub(1);
     packed.files.splice(last..last, documents);
     fs::create_dir_all(out)
@@ -214,6 +222,9 @@ fn write_tars(
         let names: Vec<&str> = packed.missing.iter().map(PackageName::as_str).collect();
         fs::write(&note, names.join("\n") + "\n").map_err(io)?;
         packed.warn_if_incomplete(arch, if planned.named { "not asked for" } else { "not built" });
+    }
+    if !args.no_legal {
+        packing.write(&contents, out)?.say_what_is_new(global);
     }
     let records = packed.root.tarballs.iter().filter_map(|tarball| {
         let file = tarball.file_name(arch);

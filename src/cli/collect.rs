@@ -1,18 +1,18 @@
 //! The sources of a plan: got into the cache, collected in a folder, and what such a folder lacks.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File, Permissions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::args::{Global, Selection, Sources, ToolchainChoice};
 use super::error::CliError;
 use super::means;
+use super::place::{digest_of, io_error, place};
 use super::printer::{Printer, bytes};
 use super::project::Planned;
 use super::whole;
-use crate::digest::{Sha256, SourceDigest};
+use crate::digest::SourceDigest;
 use crate::execute::{Event, wanted};
 use crate::fetch::{Archive, FetchError, Fetcher, Lock, LockedArchive, Obtained, Want, file_name};
 use crate::recipe::web_address;
@@ -71,11 +71,11 @@ pub(super) fn collect(
             Err(error) => missing.push((want.label, error)),
         }
     }
-    let place = |archive: LockedArchive| {
+    let with_path = |archive: LockedArchive| {
         let path = paths.remove(&(archive.name.clone(), archive.source)).unwrap_or_default();
         (archive, path)
     };
-    Ok(Collected { archives: Lock::new(archives).archives.into_iter().map(place).collect(), missing })
+    Ok(Collected { archives: Lock::new(archives).archives.into_iter().map(with_path).collect(), missing })
 }
 
 fn locked(
@@ -139,7 +139,7 @@ impl Collected {
             _ => {}
         }
         for (archive, path) in new.values() {
-            copy(path, &folder.join(&archive.file), archive.sha256)?;
+            place(path, &folder.join(&archive.file), archive.sha256, false)?;
         }
         self.say_what_else_is_there(global, folder)?;
         let size: u64 = self.archives.iter().map(|(archive, _)| archive.size).sum();
@@ -181,46 +181,6 @@ impl Collected {
 
 /// How many foreign files are named.
 const SHOWN: usize = 8;
-
-/// The digest of a regular file's bytes.
-pub(super) fn digest_of(path: &Path) -> io::Result<Sha256> {
-    use sha2::Digest as _;
-
-    let mut file = File::open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
-    let mut hasher = sha2::Sha256::new();
-    io::copy(&mut file, &mut hasher)?;
-    Ok(Sha256::from_bytes(hasher.finalize().into()))
-}
-
-/// Copies an archive, whole or not at all (the kernel shares the blocks where the file system can), and looks at what came.
-pub(super) fn copy(from: &Path, to: &Path, sha256: Sha256) -> Result<(), CliError> {
-    let folder = to.parent().unwrap_or(Path::new("."));
-    let copied = || -> io::Result<Option<Sha256>> {
-        let mut made = tempfile::Builder::new().prefix(".k3sroot").tempfile_in(folder)?;
-        io::copy(&mut File::open(from)?, made.as_file_mut())?;
-        let computed = digest_of(made.path())?;
-        if computed != sha256 {
-            return Ok(Some(computed));
-        }
-        made.as_file().set_permissions(Permissions::from_mode(0o644))?;
-        made.as_file().sync_all()?;
-        made.persist_noclobber(to)?;
-        Ok(None)
-    };
-    let what = || format!("copy `{}` to `{}`", from.display(), to.display());
-    match copied().map_err(|source| CliError::Io { what: what(), source })? {
-        None => Ok(()),
-        Some(computed) => Err(CliError::CopyDiffers { path: from.to_owned(), expected: sha256, computed }),
-    }
-}
-
-fn io_error(verb: &'static str, path: &Path) -> impl FnOnce(io::Error) -> CliError {
-    let path = path.to_owned();
-    move |source| CliError::Io { what: format!("{verb} `{}`", path.display()), source }
-}
 
 /// What of the folders that were collected for builds without a network is missing, where `errors` say what could not be had,
 /// and the command that collects it: lines for people.

@@ -9,6 +9,7 @@ use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource};
 
 use super::quantity::QuantityError;
 use crate::arch::ArchError;
+use crate::attest::LegalError;
 use crate::check::{GoldenError, ParseVariationError, StageError, Variation};
 use crate::compare::ListError;
 use crate::digest::Sha256;
@@ -100,6 +101,10 @@ pub(super) enum CliError {
     NothingGolden,
     #[error("`{}` is not made from pinned sources alone: see `{}`", path.display(), note.display())]
     NotPinned { path: PathBuf, note: PathBuf },
+    #[error("a legal pack lacks sources, as its `manifest.md` says: it is not to be handed out")]
+    LegalLacks,
+    #[error(transparent)]
+    Legal(#[from] LegalError),
     #[error("the two builds are not the same")]
     NotReproducible,
     #[error("what was built is the same, but neither build has {missing} of the packages: see above why")]

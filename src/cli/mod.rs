@@ -29,6 +29,7 @@ mod error;
 mod fetch;
 mod golden;
 mod graph;
+mod legal;
 mod lint;
 mod log;
 mod means;
@@ -36,6 +37,7 @@ mod memory;
 mod new;
 mod outdated;
 mod packed;
+mod place;
 mod plan;
 mod printer;
 mod project;
@@ -104,6 +106,7 @@ fn run(cli: &Cli) -> Result<(), CliError> {
         Verb::Verify(args) => verify::run(global, args),
         Verb::Diff(args) => diff::run(args),
         Verb::Sbom(args) => sbom::run(global, args),
+        Verb::Legal(args) => legal::run(global, args),
         Verb::Compare(args) => compare::run(global, args),
         Verb::Rpm(args) => rpm::run(global, args),
         Verb::Cache(args) => cache::run(global, args),

@@ -8,7 +8,6 @@ use super::error::CliError;
 use super::project::{Planned, Project};
 use crate::attest::{Contents, Given, cyclonedx, spdx};
 use crate::digest::{BlobDigest, TreeDigest};
-use crate::execute::HostCompiler;
 use crate::name::{ArchName, PackageName};
 use crate::pack::{self, PackageTree, Rendered, Root, TreeEntry};
 use crate::plan::policy::SOURCE_DATE_EPOCH;
@@ -120,23 +119,20 @@ impl Document {
     }
 }
 
+/// What a packed root is made of.
+pub(super) fn contents<'a>(
+    project: &'a Project,
+    planned: &'a Planned,
+    arch: &'a ArchName,
+    root: &'a Root<Arc<[u8]>>,
+    files: &[Rendered],
+    compiler: Option<&'a str>,
+) -> Contents<'a> {
+    Contents::gather(Given { recipes: &project.recipes, plan: &planned.plan, arch, root, files, compiler })
+}
+
 /// Documents about a root, of these kinds.
-pub(super) fn documents(
-    kinds: &[Document],
-    project: &Project,
-    planned: &Planned,
-    arch: &ArchName,
-    packed: &Packed,
-) -> Vec<Rendered> {
-    let compiler = planned.compilers.get(arch).map(HostCompiler::describe);
-    let contents = Contents::gather(Given {
-        recipes: &project.recipes,
-        plan: &planned.plan,
-        arch,
-        root: &packed.root,
-        files: &packed.files,
-        compiler: compiler.as_deref(),
-    });
-    let render = |kind: &Document| Rendered::new(kind.file(arch), kind.text(&contents).into_bytes());
+pub(super) fn documents(kinds: &[Document], contents: &Contents<'_>) -> Vec<Rendered> {
+    let render = |kind: &Document| Rendered::new(kind.file(contents.arch), kind.text(contents).into_bytes());
     kinds.iter().map(render).collect()
 }

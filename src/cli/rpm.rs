@@ -5,11 +5,11 @@ mod root;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io;
 use std::path::{Path, PathBuf};
 
 use super::args::{DistributionChoice, Global, PackageChoice, Rpm};
 use super::error::CliError;
+use super::place::{STAGED, io_error};
 use super::project::Project;
 use super::{print, whole};
 use crate::digest::Sha256;
@@ -138,14 +138,9 @@ fn packed<T>(
     let path = folder.join(name);
     fs::create_dir_all(folder).map_err(io_error("make", folder))?;
     let made =
-        tempfile::Builder::new().prefix(".k3sroot").tempfile_in(folder).map_err(io_error("write", &path))?;
+        tempfile::Builder::new().prefix(STAGED).tempfile_in(folder).map_err(io_error("write", &path))?;
     fill(made.as_file())?;
     made.as_file().set_permissions(fs::Permissions::from_mode(0o644)).map_err(io_error("write", &path))?;
     made.persist(&path).map_err(|error| io_error("write", &path)(error.error))?;
     Ok(path)
-}
-
-fn io_error(verb: &'static str, path: &Path) -> impl FnOnce(io::Error) -> CliError + use<> {
-    let path = path.to_owned();
-    move |source| CliError::Io { what: format!("{verb} `{}`", path.display()), source }
 }

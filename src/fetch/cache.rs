@@ -134,7 +134,7 @@ impl Cache {
         Ok(Self { folder: folder.to_owned(), verifier: Verifier::default() })
     }
 
-    fn path(&self, digest: &SourceDigest) -> PathBuf {
+    pub(super) fn path(&self, digest: &SourceDigest) -> PathBuf {
         self.folder.join(file_name(digest))
     }
 

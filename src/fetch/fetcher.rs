@@ -44,6 +44,11 @@ impl Fetcher {
         self.look_up(&archive.label, archive, &|_| ())
     }
 
+    /// Whether the cache has something under this digest; nobody has looked whether it is that.
+    pub fn keeps(&self, digest: &SourceDigest) -> bool {
+        self.cache.path(digest).is_file()
+    }
+
     /// The SHA-256 digest of a file, which is read once while it stays the same.
     pub fn sha256(&self, path: &Path) -> Result<Sha256, FetchError> {
         let like = SourceDigest::Sha256(Sha256::of(b""));

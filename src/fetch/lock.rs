@@ -92,20 +92,17 @@ impl Lock {
     /// What the list is called in a folder.
     pub const FILE: &str = "k3sroot.lock";
 
-    /// The list of these archives. Where two different ones would have one file name, each gets the name of its package before
-    /// it, and if that is not enough, the beginning of its digest.
+    /// The list of these archives, under names of their own.
     pub fn new(mut archives: Vec<LockedArchive>) -> Self {
         archives.sort();
-        let plain: Vec<String> = archives.iter().map(|archive| archive.file.clone()).collect();
-        for prefix in
-            [|archive: &LockedArchive| archive.name.clone(), |archive: &LockedArchive| archive.sha256.short()]
-        {
-            let shared = shared(&archives);
-            for (archive, plain) in archives.iter_mut().zip(&plain) {
-                if shared.contains(&folded(&archive.file)) {
-                    archive.file = format!("{}-{plain}", prefix(archive));
-                }
-            }
+        let named = |archive: &LockedArchive| Named {
+            file: archive.file.clone(),
+            package: archive.name.clone(),
+            digest: archive.sha256.to_string(),
+        };
+        let files = names_apart(&archives.iter().map(named).collect::<Vec<_>>());
+        for (archive, file) in archives.iter_mut().zip(files) {
+            archive.file = file;
         }
         Self { archives }
     }
@@ -136,13 +133,35 @@ impl Lock {
     }
 }
 
-/// The file names, folded, that several different archives have.
-fn shared(archives: &[LockedArchive]) -> BTreeSet<String> {
-    let mut by_name: BTreeMap<String, BTreeSet<Sha256>> = BTreeMap::new();
-    for archive in archives {
-        by_name.entry(folded(&archive.file)).or_default().insert(archive.sha256);
+/// An archive that is to lie in a folder with others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// What it is called by itself.
+    pub file: String,
+    /// The package that it is a source of.
+    pub package: String,
+    /// Its digest, in hexadecimal.
+    pub digest: String,
+}
+
+/// File names for archives, in their order. Where two different ones would have one name, each gets the name of its package
+/// before it, and if that is not enough, the beginning of its digest. The same bytes may be one file.
+pub fn names_apart(archives: &[Named]) -> Vec<String> {
+    let mut names: Vec<String> = archives.iter().map(|archive| archive.file.clone()).collect();
+    let prefixes: [fn(&Named) -> &str; 2] =
+        [|named| &named.package, |named| named.digest.get(..12).unwrap_or_default()];
+    for prefix in prefixes {
+        let mut by_name: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+        for (archive, name) in archives.iter().zip(&names) {
+            by_name.entry(folded(name)).or_default().insert(&archive.digest);
+        }
+        for (archive, name) in archives.iter().zip(&mut names) {
+            if by_name[&folded(name)].len() > 1 {
+                *name = format!("{}-{}", prefix(archive), archive.file);
+            }
+        }
     }
-    by_name.into_iter().filter(|(_, digests)| digests.len() > 1).map(|(name, _)| name).collect()
+    names
 }
 
 /// A folder may be carried on a disk that does not tell `A` from `a`.

@@ -27,9 +27,9 @@ use std::time::Duration;
 
 pub use error::{Attempt, FetchError, UrlError};
 pub use fetcher::Fetcher;
-pub use lock::{Lock, LockError, LockedArchive, file_name};
+pub use lock::{Lock, LockError, LockedArchive, Named, file_name, names_apart};
 pub use patch::{PatchError, apply_patch};
-pub use unpack::{UnpackError, UnpackSpec, unpack};
+pub use unpack::{UnpackError, UnpackSpec, read_files, unpack};
 
 use crate::digest::SourceDigest;
 

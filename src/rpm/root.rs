@@ -68,8 +68,6 @@ pub struct RootFacts<'a> {
     pub archives: &'a [LockedArchive],
     /// Packages with what builds borrow from the machine, in Fedora's names, or capabilities.
     pub borrowed: &'a BTreeSet<String>,
-    /// Whether there is a folder with licences and sources for each arch.
-    pub legal: bool,
     /// Terms beyond those of the components: what the machine's compiler puts into programs.
     pub support: Option<&'a str>,
 }
@@ -118,10 +116,8 @@ pub fn root_spec(facts: &RootFacts<'_>) -> String {
     subpackage(&mut spec, "sbom", "What is inside the userspace that K3s carries");
     spec.tag("License", "CC0-1.0");
     spec.description("sbom", SBOM);
-    if facts.legal {
-        subpackage(&mut spec, "legal", "Licences and sources of the userspace that K3s carries");
-        spec.description("legal", LEGAL);
-    }
+    subpackage(&mut spec, "legal", "Licences and sources of the userspace that K3s carries");
+    spec.description("legal", LEGAL);
     spec.section("prep", "%autosetup -p1 -c -T\n");
     spec.section("build", &build(facts));
     spec.section("install", &install(facts));
@@ -236,12 +232,10 @@ fn install(facts: &RootFacts<'_>) -> String {
             "install -pm644 {} %{{buildroot}}{FOLDER}\n\
              # These are there; there may be more.\n\
              (cd dist && ls {documents})\n\
-             install -pm644 dist/{ROOT}-{name}.*.json %{{buildroot}}{FOLDER}\n",
+             install -pm644 dist/{ROOT}-{name}.*.json %{{buildroot}}{FOLDER}\n\
+             cp -R dist/{ROOT}-{name}.legal %{{buildroot}}{FOLDER}\n",
             files.join(" ")
         );
-        if facts.legal {
-            let _ = writeln!(text, "cp -R dist/{ROOT}-{name}.legal %{{buildroot}}{FOLDER}");
-        }
     }
     text
 }
@@ -262,8 +256,6 @@ fn files(spec: &mut Spec, facts: &RootFacts<'_>) {
     }
     let documents = each(&|arch| format!("{FOLDER}/{ROOT}-{}.*.json\n", arch.name));
     spec.section("files sbom", &format!("{folder}{documents}"));
-    if facts.legal {
-        let legal = each(&|arch| format!("{FOLDER}/{ROOT}-{}.legal\n", arch.name));
-        spec.section("files legal", &format!("{folder}{legal}"));
-    }
+    let legal = each(&|arch| format!("{FOLDER}/{ROOT}-{}.legal\n", arch.name));
+    spec.section("files legal", &format!("{folder}{legal}"));
 }

@@ -11,6 +11,7 @@ mod failures;
 mod full;
 mod input;
 mod killed;
+mod legal;
 mod manual;
 mod offline;
 mod report;

@@ -1,9 +1,16 @@
 //! Sources without a network: `k3sroot fetch --out` collects, and a build uses nothing else.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt as _;
+use std::net::TcpListener;
+use std::os::unix::fs::{MetadataExt as _, chown};
+use std::path::PathBuf;
+use std::process::{Command, Output};
 
-use crate::workspace::{ARCH, Run, Workspace};
+use tempfile::TempDir;
+use walkdir::WalkDir;
+
+use crate::skipped::skipped;
+use crate::workspace::{ARCH, Run, Workspace, copy};
 
 /// The name of the one archive in a collected folder.
 const ARCHIVE: &str = "libword-1.2.tar.gz";
@@ -136,4 +143,238 @@ fn a_build_says_what_a_collected_folder_lacks_and_what_collects_it() {
     hint: `sources/k3sroot.lock` cannot be used: it is no list of archives: TOML parse error at line 9, column 1
     hint: where there is a network, `k3sroot fetch --arch [arch] --recipes=recipes --out sources` collects what is missing
     ");
+}
+
+/// A user other than root, who needs no account.
+const NOBODY: u32 = 65534;
+
+/// A checkout with a folder of sources, an environment that spoils whatever it gets into, and no network.
+struct Treated {
+    folder: TempDir,
+    /// Whose processes they are, where that is not the user of this test.
+    user: Option<u32>,
+}
+
+impl Treated {
+    fn new(workspace: &Workspace, user: Option<u32>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let treated = Self { folder, user };
+        for part in ["recipes", "patches", "sysroot", "sources"] {
+            copy(&workspace.path(part), &treated.path(part));
+        }
+        fs::copy(env!("CARGO_BIN_EXE_k3sroot"), treated.path("k3sroot")).unwrap();
+        fs::create_dir(treated.path("home")).unwrap();
+        for (file, text) in POISON {
+            let path = treated.path("poison").join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        if let Some(user) = user {
+            for entry in WalkDir::new(treated.folder.path()) {
+                chown(entry.unwrap().path(), Some(user), Some(user)).unwrap();
+            }
+        }
+        treated
+    }
+
+    fn path(&self, relative: &str) -> PathBuf {
+        self.folder.path().join(relative)
+    }
+
+    /// A command in a network namespace of its own, in which nothing is set up.
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new("unshare");
+        if !is_root() {
+            command.args(["--user", "--map-current-user"]);
+        }
+        command.args(["--net", "--"]);
+        if let Some(user) = self.user {
+            command.args([
+                "setpriv",
+                &format!("--reuid={user}"),
+                &format!("--regid={user}"),
+                "--clear-groups",
+                "--",
+            ]);
+        }
+        command.args(["sh", "-c", "umask 077 && exec \"$0\" \"$@\""]).args(words);
+        command.current_dir(self.folder.path()).env_clear().env("PATH", "/usr/bin:/bin");
+        command.env("HOME", self.path("home"));
+        command
+    }
+
+    /// Lets the poison in wherever the environment of a build is not made from nothing.
+    fn poisoned<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        let poison = self.path("poison");
+        let at = |file: &str| poison.join(file).display().to_string();
+        command.envs([
+            ("CFLAGS", "-fno-such-flag"),
+            ("CPPFLAGS", "-include /nowhere.h"),
+            ("LDFLAGS", "-Wl,--no-such-flag"),
+            ("LIBS", "-lnone"),
+            ("MAKEFLAGS", "-n"),
+            ("LC_ALL", "tr_TR.UTF-8"),
+            ("LANGUAGE", "tr"),
+            ("TZ", "Asia/Kathmandu"),
+            ("CC", "false"),
+            ("AR", "false"),
+            ("CODEGEN", "false"),
+            ("CDPATH", "/"),
+            ("POSIXLY_CORRECT", "1"),
+            ("GREP_OPTIONS", "-v"),
+            ("PERL5OPT", "-MNone"),
+            ("SOURCE_DATE_EPOCH", "1"),
+        ]);
+        command.envs([
+            ("CPATH", at("include")),
+            ("C_INCLUDE_PATH", at("include")),
+            ("LIBRARY_PATH", at("lib")),
+            ("LD_LIBRARY_PATH", at("lib")),
+            ("LD_RUN_PATH", at("lib")),
+            ("PKG_CONFIG_PATH", at("lib")),
+            ("PKG_CONFIG_LIBDIR", at("lib")),
+            ("PYTHONPATH", at("python")),
+            ("MAKEFILES", at("all.mk")),
+            ("BASH_ENV", at("start.sh")),
+            ("ENV", at("start.sh")),
+            ("CONFIG_SITE", at("start.sh")),
+        ])
+    }
+
+    fn build(&self, sandbox: &str, more: &[&str]) -> Output {
+        let usual = [
+            "./k3sroot",
+            "build",
+            "--arch",
+            ARCH,
+            "--distfiles",
+            "sources",
+            "--sandbox",
+            sandbox,
+            "--jobs",
+            "2",
+        ];
+        self.poisoned(&mut self.command(&[&usual, more].concat())).output().unwrap()
+    }
+
+    /// Every tarball and the list of their checksums.
+    fn dist(&self) -> Vec<(String, Vec<u8>)> {
+        let names = [
+            format!("k3s-root-{ARCH}.tar"),
+            format!("k3s-root-xtables-{ARCH}.tar"),
+            format!("sha256sum-{ARCH}.txt"),
+        ];
+        names
+            .into_iter()
+            .map(|name| (name.clone(), fs::read(self.path("dist").join(name)).unwrap()))
+            .collect()
+    }
+}
+
+/// What a build would use that lets its environment in.
+const POISON: [(&str, &str); 7] = [
+    ("include/stdio.h", "#error poisoned"),
+    ("include/word.h", "#error poisoned"),
+    ("lib/libc.so", "no library"),
+    ("lib/libmpc.so.3", "no library"),
+    ("python/sitecustomize.py", "raise SystemExit('poisoned')"),
+    ("all.mk", "$(error poisoned)"),
+    ("start.sh", "exit 7"),
+];
+
+fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+/// The users that builds can run as here.
+fn users() -> Vec<Option<u32>> {
+    if is_root() {
+        vec![None, Some(NOBODY)]
+    } else {
+        skipped(
+            "builds without a network as root and as another user",
+            "this is no root that could become others",
+        );
+        vec![None]
+    }
+}
+
+/// Whether a command that needs nothing works.
+fn works(mut command: Command) -> bool {
+    command.output().is_ok_and(|output| output.status.success())
+}
+
+#[test]
+fn a_collected_folder_is_all_that_a_build_needs() {
+    let workspace = Workspace::new();
+    assert_eq!(collect(&workspace, &[]).code, Some(0));
+    workspace.build_all();
+    let usual: Vec<(String, Vec<u8>)> = workspace.dist();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let connect = format!("import socket; socket.create_connection(('127.0.0.1', {port}), 5)");
+    for user in users() {
+        let treated = Treated::new(&workspace, user);
+        if !works(treated.command(&["./k3sroot", "--version"])) {
+            skipped(
+                &format!("builds without a network as {user:?}"),
+                "there is no such namespace or user here",
+            );
+            continue;
+        }
+        // The network is there, and not there; the poison works.
+        assert!(works({
+            let mut here = Command::new("python3");
+            here.args(["-c", &connect]);
+            here
+        }));
+        let away = treated.command(&["python3", "-c", &connect]).output().unwrap();
+        assert!(
+            !away.status.success() && String::from_utf8_lossy(&away.stderr).contains("unreachable"),
+            "{away:?}"
+        );
+        fs::write(treated.path("home/main.c"), "#include <stdio.h>\nint main(void) { return 0; }").unwrap();
+        for words in [
+            &["gcc", "-o", "/dev/null", "home/main.c"][..],
+            &["python3", "-c", ""],
+            &["make", "-f", "/dev/null"],
+        ] {
+            assert!(
+                !treated.poisoned(&mut treated.command(words)).output().unwrap().status.success(),
+                "{words:?}"
+            );
+        }
+        for sandbox in ["namespaces", "none"] {
+            if sandbox == "namespaces" && !works(treated.command(&["unshare", "-Ur", "true"])) {
+                skipped(
+                    &format!("builds in namespaces without a network as {user:?}"),
+                    "this machine gives none",
+                );
+                continue;
+            }
+            let output = treated.build(sandbox, &["--offline"]);
+            assert!(
+                output.status.success(),
+                "{user:?} {sandbox}: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+            let alike = treated.dist() == usual;
+            assert!(alike, "{user:?} {sandbox}: the tarballs differ from those of a usual build");
+            assert!(treated.path("home/.cache/k3sroot/blobs").is_dir());
+            fs::remove_dir_all(treated.path("home/.cache")).unwrap();
+            fs::remove_dir_all(treated.path("dist")).unwrap();
+        }
+        // With an archive less it cannot be built: there is none elsewhere, and no network.
+        fs::remove_file(treated.path("sources").join(ARCHIVE)).unwrap();
+        for more in [&[][..], &["--offline"]] {
+            let output = treated.build("none", more);
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(1), "{said}");
+            assert!(said.contains("which `sources/k3sroot.lock` lists, is not there"), "{said}");
+            assert!(
+                said.contains(&format!("`k3sroot fetch --arch {ARCH} --out sources` collects")),
+                "{said}"
+            );
+        }
+    }
 }

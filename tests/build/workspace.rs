@@ -184,12 +184,13 @@ impl Workspace {
         self.files("dist")
     }
 
-    /// Every file in a folder, by name; no document, which says where sources come from: another folder in each test.
+    /// Every file in a folder, by name; no document or pack of sources, which say where sources come from: another folder in
+    /// each test.
     pub(crate) fn files(&self, folder: &str) -> Vec<(String, Vec<u8>)> {
         let Ok(entries) = fs::read_dir(self.path(folder)) else { return Vec::new() };
         let mut files: Vec<(String, Vec<u8>)> = entries
             .map(|entry| entry.unwrap().path())
-            .filter(|path| path.extension().is_none_or(|extension| extension != "json"))
+            .filter(|path| path.is_file() && path.extension().is_none_or(|extension| extension != "json"))
             .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read(&path).unwrap()))
             .collect();
         files.sort();

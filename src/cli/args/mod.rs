@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::quantity;
 pub(in crate::cli) use recipes::{Bump, Lint, New, Outdated};
-pub(in crate::cli) use roots::{Compare, CompareFormat, Diff, Sbom, SbomFormat, Verify};
+pub(in crate::cli) use roots::{Compare, CompareFormat, Diff, Legal, Sbom, SbomFormat, Verify};
 pub(in crate::cli) use rpm::{DistributionChoice, PackageChoice, Rpm};
 
 const STYLES: Styles = Styles::styled()
@@ -107,6 +107,8 @@ pub(in crate::cli) enum Verb {
     Diff(Diff),
     /// Print what is inside a root: its packages, licences, sources and patches.
     Sbom(Sbom),
+    /// Write what whoever distributes a root hands out with it: sources, patches, licences, an offer.
+    Legal(Legal),
     /// Say what two userlands have in common, and what one lacks.
     Compare(Compare),
     /// Write k3sroot and the root as source packages of a distribution that uses RPM.
@@ -191,6 +193,12 @@ pub(in crate::cli) struct Build {
     /// Folder for the tarballs [default: dist; with packages named, no tarball is written without this].
     #[arg(long, value_name = "DIR")]
     pub(in crate::cli) out: Option<PathBuf>,
+    /// Write no legal pack beside the tarballs.
+    #[arg(long, conflicts_with = "contact")]
+    pub(in crate::cli) no_legal: bool,
+    /// Who is to be asked for the sources, for the offer in the legal pack: name and address.
+    #[arg(long, value_name = "TEXT")]
+    pub(in crate::cli) contact: Option<String>,
     #[command(flatten)]
     pub(in crate::cli) sources: Sources,
     #[command(flatten)]

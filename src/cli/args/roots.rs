@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::Selection;
+use super::{Selection, Sources};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
@@ -57,6 +57,26 @@ pub(in crate::cli) struct Sbom {
     /// The form.
     #[arg(long, value_enum, default_value_t = SbomFormat::Spdx)]
     pub(in crate::cli) format: SbomFormat,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    k3sroot legal --arch amd64\n  \
+    k3sroot legal --arch amd64 --contact 'Example Ltd, 1 High Street, source@example.org' --out handout\n\n\
+    It is of what the cache has; `k3sroot build` writes the same beside the tarballs. A pack that is there already is\n\
+    left alone, and a contact in its OFFER.txt stays.\n\n\
+    Exit status: 0 complete but for what is warned of, 1 sources are missing, 2 k3sroot could not write it.")]
+pub(in crate::cli) struct Legal {
+    #[command(flatten)]
+    pub(in crate::cli) selection: Selection,
+    /// Folder that gets a `k3s-root-<arch>.legal` for every arch.
+    #[arg(long, value_name = "DIR", default_value = "dist")]
+    pub(in crate::cli) out: PathBuf,
+    /// Who is to be asked for the sources, for the offer: name and address.
+    #[arg(long, value_name = "TEXT")]
+    pub(in crate::cli) contact: Option<String>,
+    #[command(flatten)]
+    pub(in crate::cli) sources: Sources,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -11,10 +11,10 @@ use std::process::{Command, Output};
 use flate2::read::GzDecoder;
 use walkdir::{DirEntry, WalkDir};
 
-use super::{VERSION, Written, homepage, io_error, packed};
+use super::{VERSION, Written, homepage, packed};
 use crate::cli::args::{Global, Rpm};
-use crate::cli::collect::digest_of;
 use crate::cli::error::CliError;
+use crate::cli::place::{digest_of, io_error};
 use crate::cli::project::recipes_folder;
 use crate::rpm::{
     Crates, Distribution, SourceTar, TOOL, TREE, ToolFacts, cargo_config, cargo_config_file, gzip_of,

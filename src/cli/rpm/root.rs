@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{VERSION, Written, homepage, io_error};
+use super::{VERSION, Written, homepage};
 use crate::attest::{LIBGCC, Role, components};
 use crate::cli::args::{Compiler, Global, Rpm, Selection, ToolchainChoice};
-use crate::cli::collect::{Collected, all_wanted, collect, copy, digest_of};
+use crate::cli::collect::{Collected, all_wanted, collect};
 use crate::cli::doctor::borrowed;
 use crate::cli::error::CliError;
 use crate::cli::packed::DOCUMENTS;
+use crate::cli::place::place;
 use crate::cli::project::{Planned, Project, open_store, recipes_folder};
 use crate::digest::SourceDigest;
 use crate::fetch::{Lock, LockedArchive, file_name};
@@ -77,7 +78,6 @@ pub(super) fn write(
         arches,
         archives: &archives.iter().map(|(archive, _)| archive.clone()).collect::<Vec<_>>(),
         borrowed: &borrowed(),
-        legal: false,
         support: host.then_some(LIBGCC),
     });
     let folder = args.out.join(ROOT);
@@ -89,14 +89,7 @@ pub(super) fn write(
             continue;
         }
         if let Some(path) = path {
-            if !digest_of(&dest).is_ok_and(|found| found == archive.sha256) {
-                match std::fs::remove_file(&dest) {
-                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                        return Err(io_error("remove", &dest)(error));
-                    }
-                    _ => copy(path, &dest, archive.sha256)?,
-                }
-            }
+            place(path, &dest, archive.sha256, false)?;
             written.paths.push(dest);
         }
     }

@@ -10,6 +10,7 @@ mod decompress;
 mod entries;
 mod error;
 mod names;
+mod read;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -24,6 +25,7 @@ use decompress::Pipe;
 use entries::each_entry;
 pub use error::UnpackError;
 use names::{Top, entry_name};
+pub use read::read_files;
 use write::Writer;
 
 /// What to unpack of an archive, and how.

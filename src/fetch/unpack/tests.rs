@@ -7,7 +7,7 @@ use std::path::Path;
 
 use tar::{Builder, EntryType, Header};
 
-use super::{UnpackError, UnpackSpec, unpack};
+use super::{UnpackError, UnpackSpec, read_files, unpack};
 
 const SPEC: UnpackSpec<'static> =
     UnpackSpec { nested: None, only: &[], strip_top: true, mtime: 1_000_000_000 };
@@ -431,4 +431,41 @@ fn a_folder_in_use_is_left_alone() {
     fs::write(folder.path().join("archive"), small()).unwrap();
     let result = unpack(&folder.path().join("archive"), &SPEC, folder.path());
     assert!(matches!(result, Err(UnpackError::NotEmpty { .. })));
+}
+
+/// The files of an archive that were found, by path.
+fn found(bytes: &[u8], nested: Option<&str>, paths: &[&str]) -> Result<Vec<(String, String)>, UnpackError> {
+    let archive = tempfile::NamedTempFile::new().unwrap();
+    fs::write(archive.path(), bytes).unwrap();
+    let files = read_files(archive.path(), nested, &paths.iter().copied().collect())?;
+    Ok(files.into_iter().map(|(path, text)| (path, String::from_utf8(text).unwrap())).collect())
+}
+
+#[test]
+fn single_files_are_read_through_links_and_no_further_than_need_be() {
+    let tar = || {
+        let first =
+            Tar::default().folder("p").file("p/COPYING.GPL", "gpl").symlink("p/COPYING", "COPYING.GPL");
+        first
+            .symlink("p/doc/LICENSE", "../LATER")
+            .hard_link("p/hard", "p/COPYING.GPL")
+            .file("p/LATER", "later")
+    };
+    let pair = |path: &str, text: &str| (path.to_owned(), text.to_owned());
+    let bytes = tar().end();
+    assert_eq!(
+        found(&bytes, None, &["COPYING", "doc/LICENSE", "hard", "none", "doc"]).unwrap(),
+        [pair("COPYING", "gpl"), pair("doc/LICENSE", "later"), pair("hard", "gpl")]
+    );
+    let outer = Tar::default().entry(EntryType::Regular, b"o/inner.tar", b"", 0o644, &bytes).end();
+    assert_eq!(found(&outer, Some("inner.*"), &["LATER"]).unwrap(), [pair("LATER", "later")]);
+    // What stands behind them may be anything.
+    let broken = [tar().0, vec![7; 1024]].concat();
+    assert_eq!(found(&broken, None, &["COPYING.GPL"]).unwrap(), [pair("COPYING.GPL", "gpl")]);
+    assert!(matches!(found(&broken, None, &["none"]).unwrap_err(), UnpackError::Format(_)));
+    // Links that lead round or out.
+    let round = Tar::default().symlink("p/a", "b").symlink("p/b", "a").end();
+    assert_eq!(found(&round, None, &["a"]).unwrap(), []);
+    let out = Tar::default().symlink("p/a", "../../etc/passwd").end();
+    assert!(matches!(found(&out, None, &["a"]).unwrap_err(), UnpackError::LinkLeaves { .. }));
 }

@@ -11,6 +11,7 @@ use super::super::workspace::{Workspace, pack};
 use super::{asked, can_build, digests, lint, rebuild, source_package};
 
 /// What finds cargo, its crates and its compiler on this machine.
+#[expect(clippy::disallowed_methods, reason = "cargo is found as it is by whoever runs the tests")]
 fn cargo_env() -> Vec<(&'static str, String)> {
     let set = |name| std::env::var(name).ok().map(|value| (name, value));
     ["PATH", "HOME", "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"].into_iter().filter_map(set).collect()
@@ -66,8 +67,8 @@ fn the_tool_rebuilt_from_its_source_package_is_k3sroot() {
     let mut env = cargo_env();
     env.push(("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0".to_owned()));
     env.push(("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16".to_owned()));
-    let made = rebuild(&source, home.path(), &[], &env);
-    let [package] = made.as_slice() else { panic!("{made:?}") };
+    let packages = rebuild(&source, home.path(), &[], &env);
+    let [package] = packages.as_slice() else { panic!("{packages:?}") };
 
     let files = asked(package, home.path(), "[%{FILENAMES}\n]");
     for file in ["bin/k3sroot", "share/man/man1/k3sroot-build.1", "share/zsh/site-functions/_k3sroot"] {

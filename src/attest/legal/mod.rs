@@ -1,0 +1,332 @@
+//! The legal pack: what whoever distributes a root has to hand out with it, or to have ready.
+//!
+//! ```text
+//! k3s-root-<arch>.legal/
+//!     sources/<archive>                 as it was published
+//!     sources/<package>/...             files of our own
+//!     patches/<package>/series, *.patch what we changed, in order
+//!     licenses/<package>/...            the texts that the recipe names
+//!     recipes/<package>.toml            how it was built
+//!     OFFER.txt  manifest.md  manifest.csv
+//! ```
+//! It is about packages whose files are in the tarballs, or whose code is in programs there; not about what only ran while they
+//! were built. Pure: what is in the pack is said here, and put there by others.
+
+mod manifest;
+mod offer;
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
+
+use super::contents::{Component, Contents, Role};
+use crate::digest::{Sha256, SourceDigest};
+use crate::name::PackageName;
+use crate::recipe::Origin;
+
+pub use offer::contact;
+
+/// The files that say what is in the pack, in the order in which they are written. Without the last there is no pack.
+pub const MANIFEST: [&str; 3] = [OFFER, "manifest.md", "manifest.csv"];
+/// The offer to hand out the sources.
+pub const OFFER: &str = "OFFER.txt";
+
+/// What a pack is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct PackGiven<'a> {
+    /// The root.
+    pub contents: &'a Contents<'a>,
+    /// The archives that were used.
+    pub used: &'a Used,
+    /// The texts of the recipes.
+    pub recipes: &'a BTreeMap<PackageName, String>,
+    /// Who is to be asked for the sources, and where; several lines, if need be.
+    pub contact: Option<&'a str>,
+}
+
+/// Archives by package, and by which of its sources that come from archives it is, from 0.
+pub type Used = BTreeMap<(PackageName, usize), UsedArchive>;
+
+/// The archive that a source was built from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsedArchive {
+    /// What it is called in the pack.
+    pub file: String,
+    /// What it is.
+    pub digest: SourceDigest,
+    /// Where anybody can have it.
+    pub address: Option<String>,
+    /// A glob of the archive inside this one that holds the tree.
+    pub nested: Option<String>,
+    /// Whether it could be had for the pack.
+    pub is_here: bool,
+}
+
+/// A file of the pack whose contents are known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackFile {
+    /// Its contents.
+    pub contents: Vec<u8>,
+    /// Whether it may be executed.
+    pub executable: bool,
+}
+
+/// A licence text that is in an archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LicenseText {
+    /// The package.
+    pub package: PackageName,
+    /// Which of its sources that come from archives it is in.
+    pub source: usize,
+    /// Its path below the archive's top folder.
+    pub path: String,
+    /// What it must be.
+    pub sha256: Sha256,
+}
+
+/// What is in a pack, by path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LegalPack {
+    /// Patches, files of our own, recipes.
+    pub files: BTreeMap<String, PackFile>,
+    /// Archives.
+    pub archives: BTreeMap<String, SourceDigest>,
+    /// Licence texts from archives.
+    pub licenses: BTreeMap<String, LicenseText>,
+    /// The texts of [`MANIFEST`], in its order.
+    pub manifest: [String; 3],
+    /// What is not in it.
+    pub missing: Vec<Missing>,
+}
+
+/// Something that should be in a pack, and is not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Missing {
+    /// The recipe names no licence text.
+    LicenseText(PackageName),
+    /// A local tree was built in place of the source.
+    Source(PackageName),
+    /// An archive could not be had, and the licence texts in it neither.
+    Archive(PackageName, String),
+    /// The machine's own compiler linked its support library into programs.
+    CompilerSource(String),
+    /// Nobody is named who answers.
+    Contact,
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LicenseText(package) => {
+                write!(f, "the licence text of {package}: its recipe names no file")
+            }
+            Self::Source(package) => {
+                write!(f, "the source of {package}: a local tree was built in its place; add that yourself")
+            }
+            Self::Archive(package, file) => {
+                write!(
+                    f,
+                    "`{file}`, the source of {package}, and the licence texts in it: it could not be had"
+                )
+            }
+            Self::CompilerSource(compiler) => write!(
+                f,
+                "the source of the support library that programs have of this machine's compiler ({compiler}): its \
+                 distribution has it"
+            ),
+            Self::Contact => {
+                write!(f, "who is to be asked for the sources: `--contact` says so in `{OFFER}`")
+            }
+        }
+    }
+}
+
+/// Raised when a licence text is not what the recipe says.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "licence text `{path}` of {package} is not what the recipe says\nexpected: {expected}\ncomputed: {}",
+    computed.map_or_else(|| "no such file".to_owned(), |digest| digest.to_string())
+)]
+pub struct LegalError {
+    /// The package.
+    pub package: PackageName,
+    /// The text's path in the source.
+    pub path: String,
+    /// What the recipe says.
+    pub expected: Sha256,
+    /// What is there.
+    pub computed: Option<Sha256>,
+}
+
+/// What is in the pack for a root.
+pub fn legal_pack(given: PackGiven<'_>) -> Result<LegalPack, LegalError> {
+    let mut pack = LegalPack {
+        files: BTreeMap::new(),
+        archives: BTreeMap::new(),
+        licenses: BTreeMap::new(),
+        manifest: <[String; 3]>::default(),
+        missing: Vec::new(),
+    };
+    for (package, component) in concerned(given.contents) {
+        if component.overridden {
+            pack.missing.push(Missing::Source((*package).clone()));
+        } else {
+            pack.sources(package, component, given.used);
+            pack.license_texts(package, component, given.used)?;
+        }
+        pack.patches(package, component);
+        if let Some(text) = given.recipes.get(*package) {
+            pack.add(format!("recipes/{package}.toml"), text.as_bytes(), false);
+        }
+    }
+    if let Some(compiler) = given.contents.compiler {
+        pack.missing.push(Missing::CompilerSource(compiler.to_owned()));
+    }
+    if given.contact.is_none() {
+        pack.missing.push(Missing::Contact);
+    }
+    let rows = manifest::rows(given.contents, given.used);
+    pack.manifest = [
+        offer::text(given.contents, given.contact),
+        manifest::markdown(given.contents, &rows, &pack.missing),
+        manifest::csv(&rows),
+    ];
+    Ok(pack)
+}
+
+/// The components that a pack is about.
+fn concerned<'a>(
+    contents: &'a Contents<'a>,
+) -> impl Iterator<Item = (&'a &'a PackageName, &'a Component<'a>)> {
+    contents.components.iter().filter(|(_, component)| component.role != Role::Tool)
+}
+
+impl LegalPack {
+    /// The paths of all that is in it.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        let whole = self.files.keys().chain(self.archives.keys()).chain(self.licenses.keys());
+        whole.map(String::as_str).chain(MANIFEST)
+    }
+
+    fn add(&mut self, path: String, contents: &[u8], executable: bool) {
+        self.files.insert(path, PackFile { contents: contents.to_vec(), executable });
+    }
+
+    fn sources(&mut self, package: &PackageName, component: &Component<'_>, used: &Used) {
+        let mut index = 0;
+        for source in &component.recipe.sources {
+            match &source.origin {
+                Origin::Archives(_) => {
+                    match used.get(&(package.clone(), index)) {
+                        Some(archive) if archive.is_here => {
+                            self.archives.insert(format!("sources/{}", archive.file), archive.digest);
+                        }
+                        Some(archive) => {
+                            self.missing.push(Missing::Archive(package.clone(), archive.file.clone()));
+                        }
+                        None => {}
+                    }
+                    index += 1;
+                }
+                Origin::Local(files) => {
+                    for (path, file) in files {
+                        let into = source.into.as_ref().map_or_else(String::new, |into| format!("{into}/"));
+                        self.add(format!("sources/{package}/{into}{path}"), &file.contents, file.executable);
+                    }
+                }
+            }
+        }
+    }
+
+    fn license_texts(
+        &mut self,
+        package: &PackageName,
+        component: &Component<'_>,
+        used: &Used,
+    ) -> Result<(), LegalError> {
+        let texts = &component.recipe.license.files;
+        if texts.is_empty() {
+            self.missing.push(Missing::LicenseText(package.clone()));
+        }
+        for (path, expected) in texts {
+            let dest = format!("licenses/{package}/{path}");
+            match place_of(component, path) {
+                Some(Place::Ours(contents)) if Sha256::of(contents) == *expected => {
+                    self.add(dest, contents, false);
+                }
+                Some(Place::Archive { source, path }) => {
+                    if used.get(&(package.clone(), source)).is_some_and(|archive| archive.is_here) {
+                        let text = LicenseText {
+                            package: package.clone(),
+                            source,
+                            path: path.to_owned(),
+                            sha256: *expected,
+                        };
+                        self.licenses.insert(dest, text);
+                    }
+                }
+                other => {
+                    return Err(LegalError {
+                        package: package.clone(),
+                        path: path.clone(),
+                        expected: *expected,
+                        computed: match other {
+                            Some(Place::Ours(contents)) => Some(Sha256::of(contents)),
+                            _ => None,
+                        },
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn patches(&mut self, package: &PackageName, component: &Component<'_>) {
+        let mut series = String::new();
+        for source in component.recipe.sources.iter().filter(|_| !component.overridden) {
+            if let (Some(into), false) = (&source.into, source.patches.is_empty()) {
+                let _ = writeln!(series, "# in the folder `{into}`");
+            }
+            for patch in &source.patches {
+                let _ = writeln!(series, "{}", patch.name);
+                self.add(format!("patches/{package}/{}", patch.name), patch.text.as_bytes(), false);
+            }
+        }
+        if !series.is_empty() {
+            self.add(format!("patches/{package}/series"), series.as_bytes(), false);
+        }
+    }
+}
+
+/// Where a file of a package's source comes from.
+enum Place<'a> {
+    /// From a file of our own.
+    Ours(&'a [u8]),
+    /// From one of the sources that come from archives.
+    Archive { source: usize, path: &'a str },
+}
+
+/// Where the file that a build sees as `/src/<path>` comes from: of several sources that could have it, files of our own, then
+/// the one that is unpacked furthest down.
+fn place_of<'a>(component: &'a Component<'_>, path: &'a str) -> Option<Place<'a>> {
+    let mut best: Option<(usize, Place<'a>)> = None;
+    let mut index = 0;
+    for source in &component.recipe.sources {
+        let into = source.into.as_deref();
+        let below = into.map_or(Some(path), |into| path.strip_prefix(into)?.strip_prefix('/'));
+        match &source.origin {
+            Origin::Local(files) => {
+                if let Some(file) = below.and_then(|below| files.get(below)) {
+                    return Some(Place::Ours(&file.contents));
+                }
+            }
+            Origin::Archives(_) => {
+                let depth = into.map_or(0, str::len);
+                if let Some(path) = below.filter(|_| best.as_ref().is_none_or(|(other, _)| depth >= *other)) {
+                    best = Some((depth, Place::Archive { source: index, path }));
+                }
+                index += 1;
+            }
+        }
+    }
+    best.map(|(_, place)| place)
+}

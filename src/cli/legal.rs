@@ -1,0 +1,359 @@
+//! `k3sroot legal`, and the legal pack that `k3sroot build` writes: which archives were used, whence they and the licence texts
+//! in them are had, and what of it is missing.
+
+mod folder;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+use super::args::{Global, Legal};
+use super::error::CliError;
+use super::means;
+use super::packed::{contents, from_store};
+use super::place::io_error;
+use super::printer::Printer;
+use super::project::{Planned, Project, existing_store};
+use crate::attest::{
+    Component, Contents, LegalError, LegalPack, LicenseText, Missing, OFFER, PackGiven, Role, Used,
+    UsedArchive, contact, legal_pack,
+};
+use crate::digest::{Sha256, SourceDigest};
+use crate::execute::{Event, HostCompiler, Stop, identity, key};
+use crate::fetch::{self, FetchError, Fetcher, Named, Obtained, Want, file_name, names_apart, read_files};
+use crate::name::{ArchName, Machine, PackageName};
+use crate::recipe::Archive;
+use crate::sandbox::Mode;
+use crate::store::Store;
+
+pub(super) use folder::invalidate;
+
+pub(super) fn run(global: &Global, args: &Legal) -> Result<(), CliError> {
+    let project = Project::load(global)?;
+    let store = existing_store(global)?;
+    let planned = project.plan(&args.selection, &store)?;
+    let fetcher = means::fetcher(&args.sources, &store)?;
+    let stop = means::stop();
+    let packing = Packing {
+        global,
+        project: &project,
+        store: &store,
+        planned: &planned,
+        fetcher: &fetcher,
+        stop: &stop,
+        modes: &[Mode::Namespaces, Mode::None],
+        contact: args.contact.as_deref(),
+    };
+    let mut lacking = 0;
+    for arch in &planned.arches {
+        let packed = from_store(&project, &store, &planned, arch)?;
+        let compiler = planned.compilers.get(arch).map(HostCompiler::describe);
+        let contents = contents(&project, &planned, arch, &packed.root, &packed.files, compiler.as_deref());
+        let done = packing.write(&contents, &args.out)?;
+        lacking += usize::from(done.lacks_sources());
+        done.say(global);
+    }
+    if lacking > 0 { Err(CliError::LegalLacks) } else { Ok(()) }
+}
+
+/// Where the pack of an arch is.
+pub(super) fn folder_of(arch: &ArchName, out: &Path) -> PathBuf {
+    out.join(format!("k3s-root-{arch}.legal"))
+}
+
+/// What packs are made with.
+pub(super) struct Packing<'a> {
+    pub(super) global: &'a Global,
+    pub(super) project: &'a Project,
+    pub(super) store: &'a Store,
+    pub(super) planned: &'a Planned,
+    pub(super) fetcher: &'a Fetcher,
+    pub(super) stop: &'a Stop,
+    /// How tools may have been built: their outcomes are looked for in this order.
+    pub(super) modes: &'a [Mode],
+    /// Who is to be asked for the sources.
+    pub(super) contact: Option<&'a str>,
+}
+
+/// A pack that is where it should be.
+pub(super) struct Done {
+    folder: PathBuf,
+    /// Whether it was there already.
+    was_there: bool,
+    missing: Vec<Missing>,
+    /// Why archives could not be had.
+    errors: Vec<FetchError>,
+}
+
+impl Done {
+    /// Says what is missing, and where the pack is.
+    pub(super) fn say(self, global: &Global) {
+        let shown = self.folder.display().to_string();
+        for error in self.errors {
+            eprint!("{}", CliError::Fetch(error).render(super::colour(&std::io::stderr())));
+        }
+        for missing in &self.missing {
+            eprintln!("warning: not in `{shown}`: {missing}");
+        }
+        global.say(&format!("{shown}  {}", if self.was_there { "as it was" } else { "written" }));
+    }
+
+    /// The same of a build, which writes a pack in passing: what was said once is not said again while it stays so.
+    pub(super) fn say_what_is_new(self, global: &Global) {
+        if !self.was_there {
+            self.say(global);
+        }
+    }
+
+    fn lacks_sources(&self) -> bool {
+        self.missing.iter().any(|missing| matches!(missing, Missing::Archive(..)))
+    }
+}
+
+/// Where archives are, by package and which of its sources it is.
+type Paths = BTreeMap<(PackageName, usize), PathBuf>;
+
+/// Licence texts by the archive that they are in, and the archive within that.
+type ByArchive<'a> = BTreeMap<(&'a Path, Option<&'a str>), Vec<(&'a String, &'a LicenseText)>>;
+
+/// A source of a component that comes from one of several archives.
+struct Chosen<'a> {
+    package: &'a PackageName,
+    /// Which of the package's sources that come from archives.
+    source: usize,
+    /// What is known to have been used, or the archives that would each do.
+    archives: Vec<&'a Archive>,
+    /// Which of them it is.
+    index: usize,
+    is_here: bool,
+}
+
+impl Packing<'_> {
+    /// Writes the pack of a root below `out`, if it is not there.
+    pub(super) fn write(&self, contents: &Contents<'_>, out: &Path) -> Result<Done, CliError> {
+        let folder = folder_of(contents.arch, out);
+        let mut chosen = self.chosen(contents)?;
+        let offer = fs::read_to_string(folder.join(OFFER)).unwrap_or_default();
+        let contact = self.contact.or_else(|| contact(&offer));
+        let recipes = recipe_texts(self.project, contents)?;
+        let pack = |chosen: &[Chosen<'_>]| -> Result<LegalPack, LegalError> {
+            legal_pack(PackGiven { contents, used: &used(chosen), recipes: &recipes, contact })
+        };
+        let done = |pack: LegalPack, was_there, errors| Done {
+            folder: folder.clone(),
+            was_there,
+            missing: pack.missing,
+            errors,
+        };
+        let planned = pack(&chosen)?;
+        if folder::has(&folder, &planned) {
+            return Ok(done(planned, true, Vec::new()));
+        }
+        let (paths, errors) = self.obtain(&mut chosen)?;
+        let pack = pack(&chosen)?;
+        if folder::has(&folder, &pack) {
+            return Ok(done(pack, true, errors));
+        }
+        let texts = texts(&folder, &pack, &chosen, &paths)?;
+        let mut archives = BTreeMap::new();
+        for ((package, source), archive) in used(&chosen).into_iter().filter(|(_, archive)| archive.is_here) {
+            let path = paths[&(package, source)].clone();
+            let sha256 = match archive.digest {
+                SourceDigest::Sha256(digest) => digest,
+                SourceDigest::Sha512(_) => self.fetcher.sha256(&path)?,
+            };
+            archives.insert(format!("sources/{}", archive.file), (path, sha256));
+        }
+        folder::write(&folder, &pack, &archives, &texts, &self.store.distfiles())?;
+        Ok(done(pack, false, errors))
+    }
+
+    /// The archives that the root was built from, as far as that is known; else the first that is here of those that would do.
+    fn chosen<'a>(&self, contents: &'a Contents<'_>) -> Result<Vec<Chosen<'a>>, CliError> {
+        let machines = self.modes.iter().map(|mode| identity(*mode)).collect::<Result<Vec<_>, _>>()?;
+        let mut chosen = Vec::new();
+        let concerned = contents.components.iter().filter(|(_, component)| is_concerned(component));
+        for (package, component) in concerned {
+            let known = self.archives_of(package, contents.arch, &machines)?;
+            for (source, archives) in component.sources().enumerate() {
+                let of_outcome = known.get(source);
+                let is_known = |archive: &&Archive| Some(&archive.digest) == of_outcome;
+                let archives: Vec<&Archive> = match archives.iter().find(is_known) {
+                    Some(archive) => vec![archive],
+                    None => archives.iter().collect(),
+                };
+                let is_kept = |archive: &&Archive| self.fetcher.keeps(&archive.digest);
+                let index = archives.iter().position(is_kept).unwrap_or(0);
+                chosen.push(Chosen { package, source, archives, index, is_here: true });
+            }
+        }
+        Ok(chosen)
+    }
+
+    /// The archives that a package was built from for an arch, as its outcome in the store says.
+    fn archives_of(
+        &self,
+        package: &PackageName,
+        arch: &ArchName,
+        machines: &[String],
+    ) -> Result<Vec<SourceDigest>, CliError> {
+        let units = |action: &&crate::plan::Action| {
+            let is_for_arch = action.unit().machine.arch().is_none_or(|other| other == arch);
+            action.unit().package == *package && is_for_arch
+        };
+        let mut actions: Vec<_> = self.planned.plan.actions().iter().filter(units).collect();
+        // What is in programs comes from the unit for the target, or from the compiler's.
+        actions.sort_by_key(|action| match action.unit().machine {
+            Machine::Target(_) => 0,
+            Machine::Cross(_) => 1,
+            Machine::Build => 2,
+        });
+        for action in actions {
+            for machine in machines {
+                if let Some(outcome) = self.store.lookup(&key(action, machine))? {
+                    return Ok(outcome.archives);
+                }
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    /// Gets the archives; what cannot be had is marked so.
+    fn obtain(&self, chosen: &mut [Chosen<'_>]) -> Result<(Paths, Vec<FetchError>), CliError> {
+        let want = |one: &Chosen<'_>| {
+            let recipe = &self.project.recipes[one.package];
+            let label = format!("{} {}", one.package, recipe.version);
+            let (before, from) = one.archives.split_at(one.index);
+            let archive = |archive: &&Archive| fetch::Archive {
+                label: label.clone(),
+                urls: archive.urls.clone(),
+                digest: archive.digest,
+            };
+            Want { archives: from.iter().chain(before).map(archive).collect(), label: label.clone() }
+        };
+        let wants: Vec<Want> = chosen.iter().map(want).collect();
+        let printer = Printer::new(self.global, self.store);
+        let results = self.fetcher.obtain_all(
+            &wants,
+            &|event| printer.event(&Event::Fetch(&event)),
+            &self.stop.downloads,
+        );
+        drop(printer);
+        if self.stop.is_thrown() {
+            return Err(CliError::Stopped);
+        }
+        let (mut paths, mut errors) = (BTreeMap::new(), Vec::new());
+        for (one, result) in chosen.iter_mut().zip(results) {
+            match result {
+                Ok(Obtained { index, path }) => {
+                    one.index = (one.index + index) % one.archives.len();
+                    paths.insert((one.package.clone(), one.source), path);
+                }
+                Err(error @ FetchError::Unobtainable { .. }) => {
+                    one.is_here = false;
+                    errors.push(error);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok((paths, errors))
+    }
+}
+
+/// Whether a pack is about a component's own sources.
+fn is_concerned(component: &Component<'_>) -> bool {
+    component.role != Role::Tool && !component.overridden
+}
+
+/// The archives as the pack has them, under names of their own.
+fn used(chosen: &[Chosen<'_>]) -> Used {
+    let named = |one: &Chosen<'_>| {
+        let archive = one.archives[one.index];
+        let urls = archive.web_address().into_iter().chain(archive.urls.iter().map(String::as_str));
+        Named {
+            file: file_name(urls).unwrap_or_else(|| format!("{}-{}", one.package, one.source)),
+            package: one.package.to_string(),
+            digest: archive.digest.hex(),
+        }
+    };
+    let files = names_apart(&chosen.iter().map(named).collect::<Vec<_>>());
+    let entry = |(one, file): (&Chosen<'_>, String)| {
+        let archive = one.archives[one.index];
+        let used = UsedArchive {
+            file,
+            digest: archive.digest,
+            address: archive.web_address().map(str::to_owned),
+            nested: archive.nested.clone(),
+            is_here: one.is_here,
+        };
+        ((one.package.clone(), one.source), used)
+    };
+    chosen.iter().zip(files).map(entry).collect()
+}
+
+/// The texts of the recipes that a pack is about.
+fn recipe_texts(
+    project: &Project,
+    contents: &Contents<'_>,
+) -> Result<BTreeMap<PackageName, String>, CliError> {
+    let concerned = contents.components.iter().filter(|(_, component)| component.role != Role::Tool);
+    let text = |(package, _): (&&PackageName, _)| {
+        let path = &project.recipe(package)?.path;
+        let text = fs::read_to_string(path).map_err(io_error("read", path))?;
+        Ok(((*package).clone(), text))
+    };
+    concerned.map(text).collect()
+}
+
+/// The licence texts of a pack: those of an earlier one that are right, and what archives have, each of which is read once.
+fn texts(
+    folder: &Path,
+    pack: &LegalPack,
+    chosen: &[Chosen<'_>],
+    paths: &Paths,
+) -> Result<BTreeMap<String, Vec<u8>>, CliError> {
+    let mut texts = BTreeMap::new();
+    let mut by_archive = ByArchive::new();
+    for (path, license) in &pack.licenses {
+        if let Some(contents) = folder::kept(folder, path, license.sha256) {
+            texts.insert(path.clone(), contents);
+            continue;
+        }
+        let one = chosen.iter().find(|one| *one.package == license.package && one.source == license.source);
+        let nested = one.and_then(|one| one.archives[one.index].nested.as_deref());
+        let archive = &paths[&(license.package.clone(), license.source)];
+        by_archive.entry((archive, nested)).or_default().push((path, license));
+    }
+    let found: Vec<Vec<(String, Vec<u8>)>> = by_archive
+        .into_par_iter()
+        .map(|((archive, nested), wanted)| read(archive, nested, &wanted))
+        .collect::<Result<_, _>>()?;
+    texts.extend(found.into_iter().flatten());
+    Ok(texts)
+}
+
+/// Licence texts that are in one archive, each of which is what its recipe says.
+fn read(
+    archive: &Path,
+    nested: Option<&str>,
+    wanted: &[(&String, &LicenseText)],
+) -> Result<Vec<(String, Vec<u8>)>, CliError> {
+    let names: BTreeSet<&str> = wanted.iter().map(|(_, license)| license.path.as_str()).collect();
+    let found = read_files(archive, nested, &names)
+        .map_err(|source| CliError::Unpack { path: archive.to_owned(), source })?;
+    let take = |(path, license): &(&String, &LicenseText)| {
+        let contents = found.get(&license.path);
+        match contents.filter(|contents| Sha256::of(contents) == license.sha256) {
+            Some(contents) => Ok(((*path).clone(), contents.clone())),
+            None => Err(CliError::Legal(LegalError {
+                package: license.package.clone(),
+                path: license.path.clone(),
+                expected: license.sha256,
+                computed: contents.map(|contents| Sha256::of(contents)),
+            })),
+        }
+    };
+    wanted.iter().map(take).collect()
+}

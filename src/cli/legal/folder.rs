@@ -1,0 +1,168 @@
+//! A legal pack on the disk. A pack whose manifest is there is whole; what an earlier one had and this one has not is removed,
+//! and whatever somebody else put there stays.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{Flock, FlockArg};
+use serde::{Deserialize, Serialize};
+
+use super::super::error::CliError;
+use super::super::place::{STAGED, digest_of, io_error, place, whole_file};
+use crate::attest::{LegalPack, MANIFEST};
+use crate::digest::Sha256;
+
+/// Every file but the manifest's, with its size and digest.
+const FILES: &str = "files.csv";
+
+/// A line of [`FILES`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Listed {
+    file: String,
+    bytes: u64,
+    sha256: Sha256,
+}
+
+/// The lines of a pack's list; none if there is no list that could be read.
+fn listed(folder: &Path) -> Vec<Listed> {
+    let Ok(mut reader) = csv::Reader::from_path(folder.join(FILES)) else { return Vec::new() };
+    reader.deserialize().collect::<Result<_, _>>().unwrap_or_default()
+}
+
+/// Whether `folder` has this pack: what is short is compared byte for byte, what is large by its size.
+pub(super) fn has(folder: &Path, pack: &LegalPack) -> bool {
+    let is = |path: &str, contents: &[u8]| fs::read(folder.join(path)).is_ok_and(|there| there == contents);
+    let listed = listed(folder);
+    let is_as_listed = |one: &Listed| {
+        fs::metadata(folder.join(&one.file)).is_ok_and(|there| there.is_file() && there.len() == one.bytes)
+    };
+    let names: BTreeSet<&str> = listed.iter().map(|one| one.file.as_str()).collect();
+    let wanted: BTreeSet<&str> = pack.paths().filter(|path| !MANIFEST.contains(path)).collect();
+    names == wanted
+        && MANIFEST.iter().zip(&pack.manifest).all(|(name, text)| is(name, text.as_bytes()))
+        && pack.files.iter().all(|(path, file)| is(path, &file.contents))
+        && listed.iter().all(is_as_listed)
+}
+
+/// Makes a pack's folder one that cannot be taken for a pack: its programs are no more, or not there yet.
+pub(in crate::cli) fn invalidate(folder: &Path) -> Result<(), CliError> {
+    for name in MANIFEST.iter().rev().filter(|name| **name != crate::attest::OFFER) {
+        let path = folder.join(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(io_error("remove", &path)(error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The licence text that an earlier pack has at `path`, if it is the right one.
+pub(super) fn kept(folder: &Path, path: &str, sha256: Sha256) -> Option<Vec<u8>> {
+    fs::read(folder.join(path)).ok().filter(|contents| Sha256::of(contents) == sha256)
+}
+
+/// Writes a pack: `archives` says where the archives are, `texts` what the licence texts say, by their paths in the pack. Files
+/// below `cache` nobody changes, so that a second name will do for a copy.
+pub(super) fn write(
+    folder: &Path,
+    pack: &LegalPack,
+    archives: &BTreeMap<String, (PathBuf, Sha256)>,
+    texts: &BTreeMap<String, Vec<u8>>,
+    cache: &Path,
+) -> Result<(), CliError> {
+    fs::create_dir_all(folder).map_err(io_error("make", folder))?;
+    // One at a time, where folders can be locked.
+    let _turn = File::open(folder).ok().and_then(|dir| Flock::lock(dir, FlockArg::LockExclusive).ok());
+    sweep(folder);
+    invalidate(folder)?;
+    let earlier = listed(folder);
+    let mut lines = Vec::new();
+    for (path, (from, sha256)) in archives {
+        let dest = dest(folder, path)?;
+        if !digest_of(&dest).is_ok_and(|there| there == *sha256) {
+            place(from, &dest, *sha256, from.starts_with(cache))?;
+        }
+        let size = fs::metadata(&dest).map_err(io_error("read", &dest))?.len();
+        lines.push(Listed { file: path.clone(), bytes: size, sha256: *sha256 });
+    }
+    let ours = pack.files.iter().map(|(path, file)| (path, file.contents.as_slice(), file.executable));
+    for (path, contents, executable) in
+        ours.chain(texts.iter().map(|(path, text)| (path, text.as_slice(), false)))
+    {
+        let dest = dest(folder, path)?;
+        if !fs::read(&dest).is_ok_and(|there| there == contents) {
+            whole_file(&dest, contents, if executable { 0o755 } else { 0o644 })?;
+        }
+        let bytes = contents.len() as u64;
+        lines.push(Listed { file: path.clone(), bytes, sha256: Sha256::of(contents) });
+    }
+    lines.sort_by(|one, other| one.file.cmp(&other.file));
+    remove_others(folder, &earlier, &lines)?;
+    whole_file(&folder.join(FILES), &list(&lines), 0o644)?;
+    for (name, text) in MANIFEST.iter().zip(&pack.manifest) {
+        whole_file(&folder.join(name), text.as_bytes(), 0o644)?;
+    }
+    Ok(())
+}
+
+/// Removes what somebody who died left half-written; only large files matter.
+fn sweep(folder: &Path) {
+    let sources = folder.join("sources");
+    for entry in
+        [folder, &sources].into_iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten()
+    {
+        if entry.file_name().to_string_lossy().starts_with(STAGED) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// The path of a file of the pack, below folders that are there and are none of somebody's links.
+fn dest(folder: &Path, path: &str) -> Result<PathBuf, CliError> {
+    let mut dest = folder.to_owned();
+    let mut parts = path.split('/').peekable();
+    while let Some(part) = parts.next() {
+        dest.push(part);
+        if parts.peek().is_some() && !fs::symlink_metadata(&dest).is_ok_and(|there| there.is_dir()) {
+            fs::create_dir(&dest).map_err(io_error("make", &dest))?;
+            fs::set_permissions(&dest, Permissions::from_mode(0o755)).map_err(io_error("make", &dest))?;
+        }
+    }
+    Ok(dest)
+}
+
+/// Removes what an earlier pack listed and this one does not, and the folders that this leaves empty.
+fn remove_others(folder: &Path, earlier: &[Listed], now: &[Listed]) -> Result<(), CliError> {
+    let wanted: BTreeSet<&str> = now.iter().map(|one| one.file.as_str()).collect();
+    for one in earlier.iter().filter(|one| !wanted.contains(one.file.as_str())) {
+        // A list could have been changed to lead elsewhere.
+        if one.file.split('/').any(|part| matches!(part, "" | "." | "..")) {
+            continue;
+        }
+        let path = folder.join(&one.file);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(io_error("remove", &path)(error));
+            }
+            _ => {}
+        }
+        // The first that something is left in ends it.
+        let above = path.ancestors().skip(1).take_while(|above| *above != folder);
+        let _ = above.map(fs::remove_dir).take_while(Result::is_ok).count();
+    }
+    Ok(())
+}
+
+fn list(lines: &[Listed]) -> Vec<u8> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for line in lines {
+        writer.serialize(line).expect("memory takes a line");
+    }
+    writer.flush().expect("memory takes every byte");
+    writer.into_inner().expect("memory takes every byte")
+}

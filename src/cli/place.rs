@@ -1,0 +1,86 @@
+//! Files that k3sroot gives to others: archives and texts, each there whole and right, or not at all.
+
+use std::fs::{self, File, Permissions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use super::error::CliError;
+use crate::digest::Sha256;
+
+/// What the names of temporary files begin with.
+pub(super) const STAGED: &str = ".k3sroot-";
+
+/// The digest of a regular file's bytes.
+pub(super) fn digest_of(path: &Path) -> io::Result<Sha256> {
+    use sha2::Digest as _;
+
+    let mut file = File::open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let mut hasher = sha2::Sha256::new();
+    io::copy(&mut file, &mut hasher)?;
+    Ok(Sha256::from_bytes(hasher.finalize().into()))
+}
+
+/// Puts a copy of an archive at `to`, in place of what is there, and looks whether that is the archive. It shares the blocks
+/// where the file system can; where it cannot, and `link` says that nobody changes the file, a second name has to do: it is
+/// read-only, and what the cache has is verified before it is used.
+pub(super) fn place(from: &Path, to: &Path, sha256: Sha256, link: bool) -> Result<(), CliError> {
+    let folder = to.parent().unwrap_or(Path::new("."));
+    let placed = || -> io::Result<Option<Sha256>> {
+        let source = File::open(from)?;
+        let mut made = tempfile::Builder::new().prefix(STAGED).tempfile_in(folder)?;
+        if rustix::fs::ioctl_ficlone(made.as_file(), &source).is_err() {
+            let linked = || {
+                tempfile::Builder::new().prefix(STAGED).make_in(folder, |path| fs::hard_link(from, path)).ok()
+            };
+            if let Some(linked) = link.then(linked).flatten() {
+                let computed = digest_of(linked.path())?;
+                return if computed == sha256 {
+                    keep(linked.into_temp_path(), to)
+                } else {
+                    Ok(Some(computed))
+                };
+            }
+            io::copy(&mut &source, made.as_file_mut())?;
+        }
+        let computed = digest_of(made.path())?;
+        if computed != sha256 {
+            return Ok(Some(computed));
+        }
+        made.as_file().set_permissions(Permissions::from_mode(0o644))?;
+        made.as_file().sync_all()?;
+        keep(made.into_temp_path(), to)
+    };
+    let what = || format!("copy `{}` to `{}`", from.display(), to.display());
+    match placed().map_err(|source| CliError::Io { what: what(), source })? {
+        None => Ok(()),
+        Some(computed) => Err(CliError::CopyDiffers { path: from.to_owned(), expected: sha256, computed }),
+    }
+}
+
+fn keep(made: tempfile::TempPath, to: &Path) -> io::Result<Option<Sha256>> {
+    made.persist(to)?;
+    Ok(None)
+}
+
+/// Writes a file that others may read, whatever the umask, in place of what is there.
+pub(super) fn whole_file(path: &Path, contents: &[u8], mode: u32) -> Result<(), CliError> {
+    let written = || -> io::Result<()> {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let mut file = tempfile::Builder::new().prefix(STAGED).tempfile_in(folder)?;
+        file.write_all(contents)?;
+        file.as_file().set_permissions(Permissions::from_mode(mode))?;
+        file.persist(path)?;
+        Ok(())
+    };
+    written().map_err(io_error("write", path))
+}
+
+/// The error of a file or folder with which something could not be done.
+pub(super) fn io_error(verb: &'static str, path: &Path) -> impl FnOnce(io::Error) -> CliError {
+    let path = path.to_owned();
+    move |source| CliError::Io { what: format!("{verb} `{}`", path.display()), source }
+}
