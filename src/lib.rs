@@ -37,6 +37,8 @@ pub mod advisory;
 
 pub mod compare;
 
+pub mod rpm;
+
 pub mod check;
 
 pub mod report;

@@ -36,6 +36,8 @@ const MODULES: &[(&str, &[&str])] = &[
     ("advisory", &["attest", "name", "upkeep"]),
     // `upkeep` for which of two versions is the later one.
     ("compare", &["name", "upkeep"]),
+    // `fetch` for the archives that a build needs, `plan` for the time that everything has.
+    ("rpm", &["attest", "digest", "fetch", "name", "plan"]),
     // What is compared are outcomes in two stores.
     ("check", &["digest", "name", "store"]),
     // `graph` for where the units of a picture stand.
@@ -44,7 +46,7 @@ const MODULES: &[(&str, &[&str])] = &[
         "cli",
         &[
             "advisory", "arch", "attest", "check", "compare", "digest", "execute", "fetch", "graph", "lint",
-            "name", "pack", "plan", "recipe", "report", "sandbox", "store", "upkeep",
+            "name", "pack", "plan", "recipe", "report", "rpm", "sandbox", "store", "upkeep",
         ],
     ),
 ];

@@ -193,24 +193,20 @@ impl<'a> Contents<'a> {
     /// The terms under which a file comes, as an SPDX expression: those of all that is in it.
     pub fn terms(&self, file: &File<'a>) -> String {
         let parts = self.parts(file);
-        let mut terms: BTreeSet<String> = parts
-            .into_iter()
-            .filter_map(|package| self.components.get(package))
-            .map(|component| in_brackets(&component.recipe.license.spdx))
-            .collect();
-        if self.compiler.is_some() && file.kind == FileKind::Program {
-            terms.insert(LIBGCC.to_owned());
-        }
-        terms.into_iter().collect::<Vec<_>>().join(" AND ")
+        let components = parts.into_iter().filter_map(|package| self.components.get(package));
+        let support = Some(LIBGCC).filter(|_| self.compiler.is_some() && file.kind == FileKind::Program);
+        all_terms(components.map(|component| component.recipe.license.spdx.as_str()).chain(support))
     }
 }
 
 /// The terms of the support library of any gcc.
-pub(super) const LIBGCC: &str = "GPL-3.0-or-later WITH GCC-exception-3.1";
+pub const LIBGCC: &str = "GPL-3.0-or-later WITH GCC-exception-3.1";
 
-/// An expression that can stand between two `AND`.
-fn in_brackets(expression: &str) -> String {
-    if expression.contains(" OR ") { format!("({expression})") } else { expression.to_owned() }
+/// All of these SPDX expressions as one: each once, in order.
+pub fn all_terms<'a>(expressions: impl IntoIterator<Item = &'a str>) -> String {
+    let in_brackets = |text: &str| if text.contains(" OR ") { format!("({text})") } else { text.to_owned() };
+    let terms: BTreeSet<String> = expressions.into_iter().map(in_brackets).collect();
+    terms.into_iter().collect::<Vec<_>>().join(" AND ")
 }
 
 /// The packages that have a part in a root, of which `shipped` have files in a tarball.

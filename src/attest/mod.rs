@@ -19,7 +19,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use crate::plan::policy::SOURCE_DATE_EPOCH;
 
-pub use contents::{Component, Contents, File, Given, MachineCompiler, Role, Tarball};
+pub use contents::{Component, Contents, File, Given, LIBGCC, MachineCompiler, Role, Tarball, all_terms};
 pub use cyclonedx::cyclonedx;
 pub use legal::{
     LegalError, LegalPack, LicenseText, MANIFEST, Missing, OFFER, PackFile, PackGiven, Used, UsedArchive,

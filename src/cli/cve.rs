@@ -6,11 +6,12 @@ use serde::Serialize;
 
 use super::args::{Cve, FailOn, Global};
 use super::error::CliError;
+use super::packed::components;
 use super::project::{Planned, Project, open_store};
 use super::table::{Paint, Tone, table};
 use super::{colour, print, print_json};
 use crate::advisory::{Database, Finding, Report, Severity, State, Subject, findings};
-use crate::attest::{Component, Contents, Given, Role};
+use crate::attest::{Component, Role};
 use crate::name::{ArchName, Machine, PackageName, Unit};
 
 impl FailOn {
@@ -81,19 +82,10 @@ pub(super) fn run(global: &Global, args: &Cve) -> Result<(), CliError> {
 }
 
 fn look<'a>(project: &Project, planned: &'a Planned, args: &Cve) -> Result<Found<'a>, CliError> {
-    let archives = BTreeMap::new();
     let mut by_name: BTreeMap<&PackageName, Component<'_>> = BTreeMap::new();
     for arch in &planned.arches {
         let shipped = shipped(project, planned, arch);
-        let given = Given {
-            recipes: &project.recipes,
-            plan: &planned.plan,
-            arch: project.arches.get(arch)?,
-            compiler: None,
-            layout: project.layout_sha256,
-            archives: &archives,
-        };
-        for (package, component) in Contents::of_packages(given, &shipped).components {
+        for (package, component) in components(project, planned, arch, &shipped)? {
             if component.role != Role::Tool || args.tools {
                 by_name.entry(package).or_insert(component);
             }

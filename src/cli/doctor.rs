@@ -120,6 +120,19 @@ impl Diagnosis {
     }
 }
 
+/// What builds borrow from the machine, as a spec requires it: Fedora's names of packages, and perl's modules.
+pub(super) fn borrowed() -> BTreeSet<String> {
+    let packages = PROGRAMS.iter().map(|program| &program.package).chain([&C_LIBRARY, &CXX_LIBRARY]);
+    let mut names: BTreeSet<String> = packages.map(|packages| packages.fedora.to_owned()).collect();
+    for program in PROGRAMS {
+        if let Check::Succeeds { words, .. } = program.check {
+            let modules = words.iter().filter_map(|word| word.strip_prefix("-M"));
+            names.extend(modules.map(|module| format!("{}({module})", program.name)));
+        }
+    }
+    names
+}
+
 /// Looks at everything.
 fn examine(distribution: Distribution, cache: &Path) -> Vec<Row> {
     let folders = BUILD_PATH.map(PathBuf::from);

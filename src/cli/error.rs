@@ -22,6 +22,7 @@ use crate::lint::LintError;
 use crate::name::{ArchName, PackageName, ParseNameError, Version};
 use crate::pack::{ArchiveError, AssembleError, ElfFinding, LayoutError, PackError};
 use crate::recipe::RecipeError;
+use crate::rpm::{CratesError, K3sError};
 use crate::sandbox::SandboxError;
 use crate::store::StoreError;
 use crate::upkeep::EditError;
@@ -211,6 +212,48 @@ pub(super) enum CliError {
     BumpOpen { open: Vec<String> },
     #[error("cannot unpack `{}`", path.display())]
     Unpack { path: PathBuf, source: UnpackError },
+    #[error(
+        "`--override {text}`: a package is made of pinned sources, so that whoever builds it has the same; give the \
+         package a recipe with the archive of that tree"
+    )]
+    RpmOverride { text: String },
+    #[error(
+        "with `--toolchain host` a machine builds the root for its own arch: give one arch, or `--toolchain source`"
+    )]
+    RpmHostArches,
+    #[error(
+        "{label} is pinned by a SHA-512 digest alone, and its archive cannot be had: a list of signatures wants the \
+         SHA-256 of its bytes, so give a folder that has it with `--distfiles`"
+    )]
+    RpmNoSha256 { label: String },
+    #[error(
+        "these archives could not be had; put each where it belongs, or nobody can build from the spec that lists it\n{}",
+        files.iter().map(|file| format!("  {file}")).collect::<Vec<_>>().join("\n")
+    )]
+    RpmSources { files: Vec<String> },
+    #[error("cannot change `{}`", path.display())]
+    K3sSpec { path: PathBuf, source: K3sError },
+    #[error(
+        "`{}` has no Cargo.toml, so the tool cannot be packed from there: `--only k3s-root` leaves it out",
+        root.display()
+    )]
+    NoCargoToml { root: PathBuf },
+    #[error(
+        "this is k3sroot {}, and `{}` is the checkout of {found}: pack it with the k3sroot that is built from it",
+        env!("CARGO_PKG_VERSION"), root.display()
+    )]
+    OtherVersion { root: PathBuf, found: String },
+    #[error("`{}` is no `.tar.gz` with the folder `vendor`", path.display())]
+    NoVendor { path: PathBuf },
+    #[error(
+        "`{program}` is not installed here{}",
+        if *program == "cargo" { ": `--only k3s-root` leaves out the tool, whose crates it packs" } else { "" }
+    )]
+    NoProgram { program: &'static str },
+    #[error("`{command}` failed\n{said}")]
+    Program { command: String, said: String },
+    #[error(transparent)]
+    Crates(#[from] CratesError),
     #[error("stopped")]
     Stopped,
     #[error(transparent)]

@@ -47,6 +47,7 @@ mod project;
 mod provenance;
 mod quantity;
 mod report;
+mod rpm;
 mod sbom;
 mod shell;
 mod table;
@@ -118,6 +119,7 @@ fn run(cli: &Cli) -> Result<(), CliError> {
         Verb::Cve(args) => cve::run(global, args),
         Verb::Legal(args) => legal::run(global, args),
         Verb::Compare(args) => compare::run(global, args),
+        Verb::Rpm(args) => rpm::run(global, args),
         Verb::Cache(args) => cache::run(global, args),
         Verb::Doctor(args) => doctor::run(global, args),
         Verb::Completions(args) => {

@@ -10,7 +10,7 @@ use super::error::CliError;
 use super::project::{Planned, Project};
 use crate::attest::dsse::{self, PrivateKey};
 use crate::attest::provenance::ANYBODY;
-use crate::attest::{Contents, Given, MachineCompiler, cyclonedx, openvex, provenance, spdx};
+use crate::attest::{Component, Contents, Given, MachineCompiler, cyclonedx, openvex, provenance, spdx};
 use crate::digest::{BlobDigest, CompilerDigest, SourceDigest, TreeDigest};
 use crate::execute::identity;
 use crate::name::{ArchName, PackageName, Unit};
@@ -206,6 +206,25 @@ impl<'a> About<'a> {
     ) -> Result<Contents<'b>, CliError> {
         Ok(Contents::gather(self.given()?, root, files))
     }
+}
+
+/// The packages that have a part in a root for `arch` with these packages in it, built or not.
+pub(super) fn components<'a>(
+    project: &'a Project,
+    planned: &'a Planned,
+    arch: &ArchName,
+    shipped: &BTreeSet<&PackageName>,
+) -> Result<BTreeMap<&'a PackageName, Component<'a>>, CliError> {
+    static UNKNOWN: BTreeMap<Unit, Vec<SourceDigest>> = BTreeMap::new();
+    let given = Given {
+        recipes: &project.recipes,
+        plan: &planned.plan,
+        arch: project.arches.get(arch)?,
+        compiler: None,
+        layout: project.layout_sha256,
+        archives: &UNKNOWN,
+    };
+    Ok(Contents::of_packages(given, shipped).components)
 }
 
 /// How tools in the store may have been built.

@@ -18,6 +18,7 @@ mod offline;
 mod provenance;
 mod report;
 mod reuse;
+mod rpm;
 mod runaway;
 mod scripts;
 mod shown;

@@ -2,6 +2,7 @@
 
 mod recipes;
 mod roots;
+mod rpm;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,6 +16,7 @@ pub(in crate::cli) use recipes::{Bump, Lint, New, Outdated};
 pub(in crate::cli) use roots::{
     Compare, CompareFormat, Cve, Diff, FailOn, Legal, Provenance, Sbom, SbomFormat, Verify, Vex,
 };
+pub(in crate::cli) use rpm::{DistributionChoice, PackageChoice, Rpm};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -118,6 +120,8 @@ pub(in crate::cli) enum Verb {
     Legal(Legal),
     /// Say what two userlands have in common, and what one lacks.
     Compare(Compare),
+    /// Write k3sroot and the root as source packages of a distribution that uses RPM.
+    Rpm(Rpm),
     /// Show, verify and shrink the cache.
     Cache(Cache),
     /// Say what this machine lacks, and how to install it.

@@ -105,6 +105,14 @@ impl Layout {
         files.chain(self.links.iter().map(|rule| &rule.package)).cloned().collect()
     }
 
+    /// The packages whose trees one of the tarballs needs, by its place among them.
+    pub fn packages_in(&self, tarball: usize) -> BTreeSet<PackageName> {
+        let is_in = |place: &Place| place.iter().any(|(index, _)| *index == tarball);
+        let files = self.files.iter().filter(|rule| is_in(&rule.to)).map(|rule| &rule.package);
+        let links = self.links.iter().filter(|rule| is_in(&rule.to)).map(|rule| &rule.package);
+        files.chain(links).cloned().collect()
+    }
+
     /// The files that are taken from packages, by package and path in its tree: a recipe must keep them.
     pub fn files(&self) -> impl Iterator<Item = (&PackageName, &str)> {
         self.files.iter().flat_map(|rule| rule.from.iter().map(|path| (&rule.package, path.as_str())))

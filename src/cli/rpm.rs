@@ -1,0 +1,146 @@
+//! `k3sroot rpm`: the specs of k3sroot and of the root, and everything that lies beside them.
+
+mod checkout;
+mod root;
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use super::args::{DistributionChoice, Global, PackageChoice, Rpm};
+use super::error::CliError;
+use super::place::{STAGED, io_error};
+use super::project::Project;
+use super::{print, whole};
+use crate::digest::Sha256;
+use crate::name::ArchName;
+use crate::rpm::{
+    Distribution, K3sError, ROOT, TOOL, edit_signatures, edit_spec, licence_map, registrations, signatures,
+    unified,
+};
+
+/// k3sroot's version, which both packages have.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Where k3sroot is published, where `Cargo.toml` says so.
+fn homepage() -> Option<&'static str> {
+    [env!("CARGO_PKG_HOMEPAGE"), env!("CARGO_PKG_REPOSITORY")].into_iter().find(|url| !url.is_empty())
+}
+
+/// What was written, in order.
+#[derive(Default)]
+struct Written {
+    paths: Vec<PathBuf>,
+}
+
+impl Written {
+    /// Writes a file of text.
+    fn text(&mut self, path: PathBuf, text: &str) -> Result<(), CliError> {
+        whole::replace(&path, text)?;
+        self.paths.push(path);
+        Ok(())
+    }
+
+    /// The digests of a spec's sources, where the distribution keeps them.
+    fn signatures(
+        &mut self,
+        distribution: Distribution,
+        folder: &Path,
+        name: &str,
+        sources: &BTreeMap<String, Sha256>,
+    ) -> Result<(), CliError> {
+        if !distribution.conventions().registers {
+            return Ok(());
+        }
+        self.text(folder.join(format!("{name}.signatures.json")), &signatures(sources))
+    }
+}
+
+pub(super) fn run(global: &Global, args: &Rpm) -> Result<(), CliError> {
+    if let Some(text) = args.overrides.first() {
+        return Err(CliError::RpmOverride { text: text.clone() });
+    }
+    let project = Project::load(global)?;
+    let arches = project.arches(&args.arch)?;
+    let distribution = match args.distribution {
+        DistributionChoice::Emt => Distribution::Emt,
+        DistributionChoice::Fedora => Distribution::Fedora,
+    };
+    // What is refused is refused before anything is written.
+    let patch = args.k3s_spec.as_ref().map(|spec| k3s(global, spec, &arches)).transpose()?;
+    let mut written = Written::default();
+    let mut registered = Vec::new();
+    let mut specs = Vec::new();
+    if args.only != Some(PackageChoice::K3sRoot) {
+        checkout::write(global, args, distribution, &mut written)?;
+        specs.push(TOOL);
+    }
+    let mut missing = Vec::new();
+    if args.only != Some(PackageChoice::K3sroot) {
+        let made = root::write(global, args, distribution, &project, &mut written)?;
+        missing = made.missing;
+        registered = made.registrations;
+        specs.push(ROOT);
+    }
+    if distribution.conventions().registers {
+        registered.extend(root::own_registrations(&specs));
+        written.text(args.out.join("k3sroot.cgmanifest.json"), &registrations(registered))?;
+        written.text(args.out.join("k3sroot.licenses.json"), &licence_map(distribution, &specs))?;
+        if homepage().is_none() {
+            global.say(
+                "note: Cargo.toml names no `homepage` or `repository`: the specs have no `URL`, and the \
+                 packages themselves are not registered, only what is in them",
+            );
+        }
+        global.say("note: the changelogs say `License verified`: whoever takes the specs over says so");
+    }
+    if let Some(patch) = patch {
+        written.text(args.out.join("k3s").join("k3s-root.patch"), &patch)?;
+    }
+    let lines: Vec<String> = written.paths.iter().map(|path| path.display().to_string()).collect();
+    print(&(lines.join("\n") + "\n"))?;
+    if missing.is_empty() { Ok(()) } else { Err(CliError::RpmSources { files: missing }) }
+}
+
+/// What to change in the spec of K3s, and in the signatures beside it, as a patch.
+fn k3s(global: &Global, spec: &Path, arches: &[ArchName]) -> Result<String, CliError> {
+    let read = |path: &Path| fs::read_to_string(path).map_err(io_error("read", path));
+    let name = |path: &Path| format!("SPECS/k3s/{}", path.file_name().unwrap_or_default().to_string_lossy());
+    let changed = |path: &Path, edit: fn(&str, &ArchName) -> Result<String, K3sError>| {
+        let before = read(path)?;
+        let mut after = before.clone();
+        for arch in arches {
+            after =
+                edit(&after, arch).map_err(|source| CliError::K3sSpec { path: path.to_owned(), source })?;
+        }
+        Ok::<String, CliError>(unified(&name(path), &before, &after))
+    };
+    let of_spec = changed(spec, edit_spec)?;
+    let beside = spec.with_extension("signatures.json");
+    let of_signatures = if beside.is_file() {
+        changed(&beside, edit_signatures)?
+    } else {
+        global.say(&format!("note: there is no `{}`: the patch is of the spec alone", beside.display()));
+        String::new()
+    };
+    global.say("note: the patch leaves the release and the changelog of K3s's spec to its packager");
+    Ok(of_spec + &of_signatures)
+}
+
+/// Writes a file in `folder` as `fill` fills it, whole or not at all.
+fn packed<T>(
+    folder: &Path,
+    name: &str,
+    fill: impl FnOnce(&File) -> Result<T, CliError>,
+) -> Result<PathBuf, CliError> {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let path = folder.join(name);
+    fs::create_dir_all(folder).map_err(io_error("make", folder))?;
+    let made =
+        tempfile::Builder::new().prefix(STAGED).tempfile_in(folder).map_err(io_error("write", &path))?;
+    fill(made.as_file())?;
+    made.as_file().set_permissions(fs::Permissions::from_mode(0o644)).map_err(io_error("write", &path))?;
+    made.persist(&path).map_err(|error| io_error("write", &path)(error.error))?;
+    Ok(path)
+}
