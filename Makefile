@@ -14,7 +14,7 @@ SCRIPTS    = .ci/run tests/root/init.sh $(wildcard tests/*.sh recipes/files/*/*.
                tests/fixtures/*/recipes/files/*/*.sh tests/fixtures/*/recipes/files/*/scripts/*.sh)
 CASES      = $(wildcard tests/root/cases/*.sh)
 
-FUZZ_TARGETS ?= elf patch recipe store tarball unpack
+FUZZ_TARGETS ?= advisory elf patch recipe store tarball unpack
 FUZZ_SECONDS ?= 600
 
 .PHONY: help root test quick lint suite test-root test-other-roots digests bench fuzz fmt docs doctor setup clean

@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a broken promise is a panic")]
 
+mod advisory;
 mod archive;
 mod elf;
 mod patch;
@@ -13,6 +14,7 @@ mod store;
 mod tarball;
 mod unpack;
 
+pub use advisory::advisory;
 pub use elf::elf;
 pub use patch::patch;
 pub use recipe::recipe;

@@ -87,7 +87,7 @@ fn names_in(layout: &Layout) -> Vec<String> {
 }
 
 /// What lies beside a recipe: everything but what is called `absent`.
-struct Files;
+pub(crate) struct Files;
 
 impl Beside for Files {
     fn patch(&self, _: &str, name: &str) -> io::Result<String> {

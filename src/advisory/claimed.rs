@@ -117,10 +117,9 @@ impl Claim {
         match (listed, self.default_status) {
             (Some(truth), _) => truth,
             (None, Status::Affected) => Truth::Yes,
-            (None, Status::Unaffected) => Truth::No,
             // Commits alone, or nothing.
             (None, Status::Unknown) if ordered().next().is_none() => Truth::Maybe,
-            (None, Status::Unknown) => Truth::No,
+            (None, Status::Unaffected | Status::Unknown) => Truth::No,
         }
     }
 }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use walkdir::WalkDir;
 
-use super::{Record, Source, Subject, nvd, osv};
+use super::{Record, Says, Source, Subject, nvd, osv};
 
 /// How large a file may be when it is unpacked, in bytes: NVD's feed of a year has some hundred million.
 const LARGEST: u64 = 4 << 30;
@@ -118,7 +118,7 @@ impl Database {
 
     /// How many of the others name no product, so that nothing can be compared with them.
     pub fn without_products(&self) -> usize {
-        self.records.values().filter(|record| !record.withdrawn && !record.names_products).count()
+        self.that_say(Says::Nothing)
     }
 
     /// How many advisories name a subject, in whatever version.
@@ -128,7 +128,11 @@ impl Database {
 
     /// How many name a subject and tell what is affected by commits alone, with which no version can be compared.
     pub fn undecided(&self) -> usize {
-        self.records.values().filter(|record| !record.withdrawn && record.undecided).count()
+        self.that_say(Says::Commits)
+    }
+
+    fn that_say(&self, says: Says) -> usize {
+        self.records.values().filter(|record| !record.withdrawn && record.says == says).count()
     }
 
     /// When the newest was changed, as the database writes it.

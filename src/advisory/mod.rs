@@ -79,6 +79,17 @@ enum Truth {
     Yes,
 }
 
+/// In which words a record says what is affected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Says {
+    /// It names no product: nothing can be compared with it.
+    Nothing,
+    /// It names a subject and commits, with which no version can be compared.
+    Commits,
+    /// It names products and their versions.
+    Versions,
+}
+
 /// A record of a database, as far as it matters here.
 #[derive(Debug, Clone)]
 struct Record {
@@ -92,10 +103,7 @@ struct Record {
     /// Rejected by who gave the number, or withdrawn.
     withdrawn: bool,
     disputed: bool,
-    /// Whether it names a subject and says what is affected in a way that no version can be compared with.
-    undecided: bool,
-    /// Whether it says of any product at all that it is affected.
-    names_products: bool,
+    says: Says,
     /// The subjects that it names, by their place, and whether their versions are affected.
     concerns: Vec<(usize, Truth)>,
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::claimed::Claims;
 use super::cpe::Cpe;
 use super::versions::Range;
-use super::{Record, Severity, Source, Subject, Truth};
+use super::{Record, Says, Severity, Source, Subject, Truth};
 
 /// A feed, or a page of what the interface returns.
 #[derive(Debug, Deserialize)]
@@ -124,15 +124,13 @@ impl Cve {
             let truth = if configurations.is_empty() { claimed() } else { of_subject.max() };
             Some((place, truth?))
         });
+        let nodes = configurations.iter().flat_map(|configuration| &configuration.nodes);
+        let names_products = nodes.flat_map(|node| &node.matches).any(|one| one.raw.vulnerable)
+            || self.affected.iter().any(Claims::name_products);
         Record {
             source: Source::Nvd,
             concerns: concerns.collect(),
-            names_products: configurations
-                .iter()
-                .flat_map(|configuration| &configuration.nodes)
-                .any(|node| node.matches.iter().any(|one| one.raw.vulnerable))
-                || self.affected.iter().any(Claims::name_products),
-            undecided: false,
+            says: if names_products { Says::Versions } else { Says::Nothing },
             aliases: BTreeSet::new(),
             severity: self.metrics.severity(),
             withdrawn: self.vuln_status == "Rejected",

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 
 use super::versions::{of_tag, order};
-use super::{Record, Severity, Source, Subject, Truth};
+use super::{Record, Says, Severity, Source, Subject, Truth};
 
 /// A record.
 #[derive(Debug, Deserialize)]
@@ -16,7 +16,7 @@ pub(super) struct Advisory {
     withdrawn: Option<String>,
     #[serde(default)]
     aliases: Vec<String>,
-    /// What it was made from, under other names.
+    /// What it was made from: the same under another name if it is one, a collection if it is several.
     #[serde(default)]
     upstream: Vec<String>,
     #[serde(default)]
@@ -85,7 +85,12 @@ impl Advisory {
         let of_commits = |affected: &Affected| {
             affected.is_of_commits() && subjects.iter().any(|subject| affected.names(subject))
         };
-        let undecided = self.affected.iter().any(of_commits);
+        let says = match () {
+            () if self.affected.is_empty() => Says::Nothing,
+            () if self.affected.iter().any(of_commits) => Says::Commits,
+            () => Says::Versions,
+        };
+        let upstream = Some(self.upstream).filter(|upstream| upstream.len() == 1).unwrap_or_default();
         let vectors = self.affected.iter().flat_map(|affected| &affected.severity).chain(&self.severity);
         // The highest of several: they may be of different packages.
         let severity = vectors.filter_map(|vector| Severity::of_vector(&vector.score)).max();
@@ -93,12 +98,11 @@ impl Advisory {
         Record {
             source: Source::Osv,
             concerns,
-            names_products: !self.affected.is_empty(),
             severity: severity.or_else(|| word.and_then(Severity::of_word)),
             withdrawn: self.withdrawn.is_some(),
             disputed: false,
-            undecided,
-            aliases: self.aliases.into_iter().chain(self.upstream).collect::<BTreeSet<_>>(),
+            says,
+            aliases: self.aliases.into_iter().chain(upstream).collect::<BTreeSet<_>>(),
             modified: self.modified,
             id: self.id,
         }
@@ -231,6 +235,18 @@ mod tests {
         ] {
             assert_eq!(of(more.clone()), expected, "{more}");
         }
+    }
+
+    #[test]
+    fn a_collection_is_none_of_what_is_in_it() {
+        let aliases = |upstream: &[&str]| {
+            let advisory =
+                json!({ "id": "DSA-1", "modified": "2024", "aliases": ["GHSA-x"], "upstream": upstream });
+            let record = serde_json::from_value::<Advisory>(advisory).unwrap().record(&[]);
+            record.aliases.into_iter().collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(aliases(&["CVE-2024-10001"]), "CVE-2024-10001 GHSA-x");
+        assert_eq!(aliases(&["CVE-2024-10001", "CVE-2024-10002"]), "GHSA-x");
     }
 
     #[test]

@@ -9,7 +9,8 @@ use crate::targets;
 type Target = fn(&[u8]);
 
 /// The folders of the corpus, and who takes what is in them.
-const TARGETS: [(&str, Target); 6] = [
+const TARGETS: [(&str, Target); 7] = [
+    ("advisory", targets::advisory),
     ("elf", targets::elf),
     ("patch", targets::patch),
     ("recipe", targets::recipe),

@@ -1,0 +1,50 @@
+//! A file of a database of vulnerabilities, as others publish them.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use k3sroot::advisory::{Database, Severity, Subject, findings};
+use k3sroot::attest::{Component, Role};
+use k3sroot::recipe::parse;
+
+use super::recipe::Files;
+
+const RECIPE: &str = r#"name = "busybox"
+version = "1.36.1"
+summary = "Programs"
+homepage = "https://good.example/"
+license = { spdx = "MIT" }
+identity = { cpe = "busybox:busybox", purl = "pkg:generic/busybox" }
+source = [{ local = "x" }]
+cve = [{ id = "CVE-2022-28391", fixed-in = "1.36.0", reference = "https://good.example/" }]
+build = { system = "make" }
+"#;
+
+/// A file is refused by its name, or read; what stands in two files says no more than in one, and nothing is found that
+/// was not counted.
+pub fn advisory(data: &[u8]) {
+    let recipe = parse(Path::new("recipes/busybox.toml"), RECIPE, &Files).unwrap();
+    let role = Role::Shipped;
+    let components = [Component { recipe: &recipe, role, linked: BTreeSet::new(), overridden: false }];
+    let subjects = components.iter().map(Subject::new).collect::<Vec<_>>();
+    let folder = tempfile::tempdir().unwrap();
+    let folders = [folder.path().to_owned()];
+    fs::write(folder.path().join("one.json"), data).unwrap();
+    let found = Database::read(&folders, &subjects)
+        .map(|database| (findings(&components, &subjects, &database), database));
+    let (report, database) = match found {
+        Ok(found) => found,
+        Err(error) => {
+            assert!(error.to_string().contains(&folder.path().display().to_string()), "{error}");
+            return;
+        }
+    };
+    let counted = database.concerning();
+    assert!(report.findings.len() <= counted && counted <= database.advisories(), "{report:?}");
+    assert!(report.failing(Severity::Low, false).count() <= report.findings.len());
+    assert!(!serde_json::to_string(&report).unwrap().is_empty());
+    fs::write(folder.path().join("two.json"), data).unwrap();
+    let again = Database::read(&folders, &subjects).unwrap();
+    assert_eq!(findings(&components, &subjects, &again).findings, report.findings);
+}
