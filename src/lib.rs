@@ -4,6 +4,7 @@
 //! actions, [`execute`] turns actions into outcomes kept in the [`store`] (with [`fetch`] and [`sandbox`] for the
 //! bytes that come in and the processes that run), and [`pack`] turns outcomes into the tarballs. Nothing flows back.
 //! [`lint`] says what of the recipes could be better, [`upkeep`] keeps them up to date;
+//! [`rpm`] has the words of specs that let a distribution build it itself;
 //! [`check`] does it all twice under different conditions, and compares; [`report`] shows what a run did.
 
 pub mod arch;

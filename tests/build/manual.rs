@@ -48,6 +48,12 @@ fn furnish(workspace: &Workspace) {
     let word = fs::read_to_string(workspace.path("my-zlib/word.c")).unwrap();
     fs::write(workspace.path("my-zlib/word.c"), format!("/* Another comment. */\n{word}")).unwrap();
     fs::write(workspace.path("versions.txt"), "zlib 1.3\n").unwrap();
+    fs::create_dir_all(workspace.path("SPECS/k3s")).unwrap();
+    let k3s = format!(
+        "Name:          k3s\nSource3:       https://upstream.example/k3s-root-{ARCH}.tar\nBuildRequires: golang\n\n\
+         %description\nKubernetes.\n\n%prep\ntar -xf %{{SOURCE3}}\n"
+    );
+    fs::write(workspace.path("SPECS/k3s/k3s.spec"), k3s).unwrap();
     fs::create_dir(workspace.path("upstream")).unwrap();
     for version in ["1.0", "1.1"] {
         let archive = pack(&workspace.path("my-zlib"), &format!("brotli-{version}"));
