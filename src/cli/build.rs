@@ -224,7 +224,7 @@ fn write_tars(
         packed.warn_if_incomplete(arch, if planned.named { "not asked for" } else { "not built" });
     }
     if !args.no_legal {
-        packing.write(&contents, out)?.say_what_is_new(global);
+        packing.write(&contents, out)?.say_in_passing(global);
     }
     let records = packed.root.tarballs.iter().filter_map(|tarball| {
         let file = tarball.file_name(arch);

@@ -89,7 +89,7 @@ pub(super) struct Done {
 
 impl Done {
     /// Says what is missing, and where the pack is.
-    pub(super) fn say(self, global: &Global) {
+    fn say(self, global: &Global) {
         let shown = self.folder.display().to_string();
         for error in self.errors {
             eprint!("{}", CliError::Fetch(error).render(super::colour(&std::io::stderr())));
@@ -100,11 +100,20 @@ impl Done {
         global.say(&format!("{shown}  {}", if self.was_there { "as it was" } else { "written" }));
     }
 
-    /// The same of a build, which writes a pack in passing: what was said once is not said again while it stays so.
-    pub(super) fn say_what_is_new(self, global: &Global) {
-        if !self.was_there {
-            self.say(global);
+    /// The same of a build, which writes a pack in passing: only of sources it warns, and what was said once is not said again
+    /// while it stays so.
+    pub(super) fn say_in_passing(self, global: &Global) {
+        if self.was_there {
+            return;
         }
+        let shown = self.folder.display();
+        for missing in &self.missing {
+            match missing {
+                Missing::Archive(..) => eprintln!("warning: not in `{shown}`: {missing}"),
+                _ => global.say(&format!("note: not in `{shown}`: {missing}")),
+            }
+        }
+        global.say(&format!("{shown}  written"));
     }
 
     fn lacks_sources(&self) -> bool {

@@ -62,6 +62,7 @@ fn furnish(workspace: &Workspace) {
     for (name, file, from, to) in [
         ("broken", "pigz", "summary", "sumary"),
         ("unreachable", "zlib", "file://", "https://words.invalid"),
+        ("moved", "zlib", "file://", "https://words.invalid"),
         ("wrong", "zlib", workspace.digest(), &"0".repeat(64)),
         (
             "failing",
@@ -182,6 +183,18 @@ fn every_error_of_the_page_on_troubleshooting_can_be_had() {
     let blob = blobs.flatten().find(|entry| entry.file_type().is_file()).unwrap().into_path();
     fs::remove_file(&blob).unwrap();
     fs::write(&blob, "something else").unwrap();
+    // A folder that was collected, one in which something else lies, and a cache that has lost its archives.
+    let run = workspace.run("fetch", &["--arch", ARCH, "--out", "collected"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    fs::create_dir(workspace.path("occupied")).unwrap();
+    for name in fs::read_dir(workspace.path("collected")).unwrap().map(|entry| entry.unwrap().file_name()) {
+        fs::write(workspace.path("occupied").join(name), "something else").unwrap();
+    }
+    for cache in ["built-cache", "sourceless-cache"] {
+        let words = ["--arch", ARCH, "--cache", cache, "-q", "--out", "x"];
+        assert!(workspace.command("build", &words).output().unwrap().status.success());
+    }
+    fs::remove_dir_all(workspace.path("sourceless-cache/distfiles")).unwrap();
     follow("docs/troubleshooting.md", &workspace);
 }
 

@@ -107,7 +107,7 @@ pub(in crate::cli) enum Verb {
     Diff(Diff),
     /// Print what is inside a root: its packages, licences, sources and patches.
     Sbom(Sbom),
-    /// Write what whoever distributes a root hands out with it: sources, patches, licences, an offer.
+    /// Write what to hand out with a root: sources, patches, licences, an offer.
     Legal(Legal),
     /// Say what two userlands have in common, and what one lacks.
     Compare(Compare),
