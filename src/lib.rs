@@ -5,6 +5,7 @@
 //! bytes that come in and the processes that run), and [`pack`] turns outcomes into the tarballs. Nothing flows back.
 //! [`attest`] says what is in them, and [`advisory`] what databases of vulnerabilities say of that.
 //! [`lint`] says what of the recipes could be better, [`upkeep`] keeps them up to date;
+//! [`rpm`] has the words of specs that let a distribution build it itself;
 //! [`check`] does it all twice under different conditions, and compares; [`report`] shows what a run did.
 
 pub mod arch;

@@ -51,7 +51,7 @@ fn readme_names_every_package_that_the_tests_install() {
         let from = setup.find(start).unwrap() + start.len();
         setup[from..].split(end).next().unwrap().to_owned()
     };
-    let lists = ["everywhere", "compilers", "emulators", "variers", "browser", "system", "venv"]
+    let lists = ["everywhere", "compilers", "emulators", "variers", "browser", "system", "venv", "packagers"]
         .map(|list| value(&format!("\n{list}='"), '\''));
     let debian = value("--no-install-recommends $everywhere", '"');
     let mut packages: Vec<&str> =

@@ -38,7 +38,7 @@ static_programs || absent="$absent static-C-library"
 # Without these, the tests that need them say that they are SKIPPED, and the rest runs.
 foreign=
 for program in aarch64-linux-gnu-gcc arm-linux-gnueabihf-gcc riscv64-linux-gnu-gcc qemu-system-aarch64 qemu-system-arm \
-    qemu-system-riscv64 qemu-system-x86_64 disorderfs chromium debootstrap; do
+    qemu-system-riscv64 qemu-system-x86_64 disorderfs chromium debootstrap rpmbuild rpmlint; do
     command -v "$program" >/dev/null || foreign="$foreign $program"
 done
 for arch in aarch64 arm riscv64; do
@@ -58,12 +58,13 @@ variers='disorderfs'
 browser='chromium'
 system='debootstrap'
 venv='python3-venv'
+packagers='rpm rpmlint'
 update=true
 others=
 if command -v apt-get >/dev/null; then
     update='apt-get update'
     install="apt-get install -y --no-install-recommends $everywhere g++ libc6-dev shellcheck"
-    others="apt-get install -y --no-install-recommends $compilers $emulators $variers $browser $system $venv"
+    others="apt-get install -y --no-install-recommends $compilers $emulators $variers $browser $system $venv $packagers"
 elif command -v dnf >/dev/null; then
     install="dnf install -y $everywhere gcc-c++ glibc-devel glibc-static ShellCheck"
 elif command -v apk >/dev/null; then

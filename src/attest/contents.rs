@@ -202,10 +202,15 @@ impl<'a> Contents<'a> {
 /// The terms of the support library of any gcc.
 pub const LIBGCC: &str = "GPL-3.0-or-later WITH GCC-exception-3.1";
 
-/// All of these SPDX expressions as one: each once, in order.
+/// All of these SPDX expressions as one: the terms of each once, in order.
 pub fn all_terms<'a>(expressions: impl IntoIterator<Item = &'a str>) -> String {
-    let in_brackets = |text: &str| if text.contains(" OR ") { format!("({text})") } else { text.to_owned() };
-    let terms: BTreeSet<String> = expressions.into_iter().map(in_brackets).collect();
+    let parts = |text: &str| -> Vec<String> {
+        if text.contains(" OR ") {
+            return vec![format!("({text})")];
+        }
+        text.split(" AND ").map(str::to_owned).collect()
+    };
+    let terms: BTreeSet<String> = expressions.into_iter().flat_map(parts).collect();
     terms.into_iter().collect::<Vec<_>>().join(" AND ")
 }
 

@@ -110,13 +110,14 @@ mod tests {
             "toml v0.9.12+spec-1.1.0|MIT OR Apache-2.0",
             "memchr v2.8.3|Unlicense/MIT (*)",
             "unicode-ident v1.0.2|(MIT OR Apache-2.0) AND Unicode-3.0",
+            "ring v0.17.14|Apache-2.0 AND ISC",
         ])
         .unwrap();
         assert_eq!(crates.version, "0.1.0");
         let bundled: Vec<&str> = crates.bundled.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(bundled, ["memchr", "toml", "unicode-ident"]);
+        assert_eq!(bundled, ["memchr", "ring", "toml", "unicode-ident"]);
         let expected = "((MIT OR Apache-2.0) AND Unicode-3.0) AND (Apache-2.0 OR MIT) AND (MIT OR Unlicense) \
-                        AND Apache-2.0";
+                        AND Apache-2.0 AND ISC";
         assert_eq!(crates.terms, expected);
         assert!(spdx::Expression::parse(&crates.terms).is_ok());
     }

@@ -104,6 +104,7 @@ pub fn root_spec(facts: &RootFacts<'_>) -> String {
     for needed in facts.borrowed {
         spec.tag("BuildRequires", facts.distribution.package(needed));
     }
+    spec.lines(NO_DEPENDENCIES);
     let own = tarballs.first().map(|(_, components)| components.clone()).unwrap_or_default();
     provides(&mut spec, &own);
     spec.description("", DESCRIPTION);
@@ -135,6 +136,10 @@ const DEFINITIONS: &str = "
 %{!?k3sroot_program: %global k3sroot_program %{_bindir}/k3sroot}
 %{!?k3sroot_recipes: %global k3sroot_recipes %{_datadir}/k3sroot/recipes}
 ";
+
+/// What scripts among the sources that are handed out would need is nobody's need.
+const NO_DEPENDENCIES: &str = "# All of it is data: what is in it needs nothing here, and gives nothing but what is said.\n\
+                               AutoReqProv:    no";
 
 const DESCRIPTION: &str = "The userspace that K3s carries (busybox, iptables, ip, conntrack and their like) as a tarball of static programs, \
      built from pinned sources with the compiler that the spec names: the same bits wherever it is built from source. \
@@ -188,7 +193,7 @@ fn provides(spec: &mut Spec, components: &BTreeSet<Component>) {
 }
 
 fn subpackage(spec: &mut Spec, name: &str, summary: &str) {
-    spec.section(&format!("package {name}"), "").tag("Summary", summary);
+    spec.section(&format!("package {name}"), "").tag("Summary", summary).tag("AutoReqProv", "no");
 }
 
 fn build(facts: &RootFacts<'_>) -> String {

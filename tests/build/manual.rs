@@ -57,6 +57,12 @@ fn furnish(workspace: &Workspace) {
     fs::write(workspace.path("versions.txt"), "zlib 1.3\n").unwrap();
     fs::write(workspace.path("key.pem"), provenance::PRIVATE).unwrap();
     fs::write(workspace.path("key.pub"), provenance::PUBLIC).unwrap();
+    fs::create_dir_all(workspace.path("SPECS/k3s")).unwrap();
+    let k3s = format!(
+        "Name:          k3s\nSource3:       https://upstream.example/k3s-root-{ARCH}.tar\nBuildRequires: golang\n\n\
+         %description\nKubernetes.\n\n%prep\ntar -xf %{{SOURCE3}}\n"
+    );
+    fs::write(workspace.path("SPECS/k3s/k3s.spec"), k3s).unwrap();
     fs::create_dir(workspace.path("upstream")).unwrap();
     for version in ["1.0", "1.1"] {
         let archive = pack(&workspace.path("my-zlib"), &format!("brotli-{version}"));

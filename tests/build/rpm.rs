@@ -143,6 +143,8 @@ fn the_root_rebuilt_from_its_source_package_has_the_bits_of_a_plain_build() {
     let (mut names, mut files) = (Vec::new(), BTreeMap::new());
     for package in &made {
         names.extend(asked(package, home.path(), "%{NAME}\n"));
+        let required = asked(package, home.path(), "[%{REQUIRENAME}\n]");
+        assert!(required.iter().all(|name| name.starts_with("rpmlib(")), "it is data: {required:?}");
         for line in asked(package, home.path(), "[%{FILENAMES} %{FILEDIGESTS}\n]") {
             let (name, digest) = line.split_once(' ').unwrap();
             // Folders have no digest.

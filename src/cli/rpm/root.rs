@@ -56,6 +56,7 @@ pub(super) fn write(
     let planned = project.plan(&selection, &store)?;
     let collected = collect(global, &args.sources, &store, &planned)?;
     let (archives, missing) = all_archives(&planned, collected)?;
+    say_what_is_not_first(global, &planned, &archives);
     let golden = |arch: &ArchName| -> Result<bool, CliError> {
         Ok(!host && recipes_folder(global)?.join("golden").join(format!("{arch}.toml")).is_file())
     };
@@ -150,6 +151,26 @@ fn all_archives(
     let all: Vec<Found> = Lock::new(all).archives.into_iter().map(found).collect();
     let missing = all.iter().filter(|(_, path)| path.is_none()).map(|(archive, _)| archive.clone()).collect();
     Ok((all, missing))
+}
+
+/// Says which packages come in another archive than the recipe's first: where that can be had, the spec is another.
+fn say_what_is_not_first(global: &Global, planned: &Planned, archives: &[Found]) {
+    let wanted = all_wanted(planned);
+    let is_other = |archive: &LockedArchive| {
+        let sources = wanted.get(&(archive.name.clone(), archive.version.clone()));
+        let first = sources.and_then(|sources| sources.get(archive.source)?.first());
+        first.is_some_and(
+            |first| matches!(first.digest, SourceDigest::Sha256(sha256) if sha256 != archive.sha256),
+        )
+    };
+    let others = archives.iter().map(|(archive, _)| archive).filter(|archive| is_other(archive));
+    let names: Vec<&str> = others.map(|archive| archive.name.as_str()).collect();
+    if !names.is_empty() {
+        global.say(&format!(
+            "note: not in the archive that the recipe names first, which could not be had: {}",
+            names.join(", ")
+        ));
+    }
 }
 
 fn root_arch(
