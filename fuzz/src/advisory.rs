@@ -6,6 +6,7 @@ use std::path::Path;
 
 use k3sroot::advisory::{Database, Severity, Subject, findings};
 use k3sroot::attest::{Component, Role};
+use k3sroot::digest::ActionDigest;
 use k3sroot::recipe::parse;
 
 use super::recipe::Files;
@@ -26,7 +27,14 @@ build = { system = "make" }
 pub fn advisory(data: &[u8]) {
     let recipe = parse(Path::new("recipes/busybox.toml"), RECIPE, &Files).unwrap();
     let role = Role::Shipped;
-    let components = [Component { recipe: &recipe, role, linked: BTreeSet::new(), overridden: false }];
+    let components = [Component {
+        recipe: &recipe,
+        role,
+        linked: BTreeSet::new(),
+        overridden: None,
+        archives: None,
+        action: ActionDigest::from_bytes([0; 32]),
+    }];
     let subjects = components.iter().map(Subject::new).collect::<Vec<_>>();
     let folder = tempfile::tempdir().unwrap();
     let folders = [folder.path().to_owned()];
