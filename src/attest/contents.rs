@@ -190,6 +190,12 @@ impl<'a> Contents<'a> {
         linked.chain([package]).collect()
     }
 
+    /// Whether a program of the package is in a tarball.
+    pub(super) fn ships_programs(&self, package: &PackageName) -> bool {
+        let mut files = self.tarballs.iter().flat_map(|tarball| &tarball.files);
+        files.any(|file| file.kind == FileKind::Program && file.package == Some(package))
+    }
+
     /// The terms under which a file comes, as an SPDX expression: those of all that is in it.
     pub fn terms(&self, file: &File<'a>) -> String {
         let parts = self.parts(file);

@@ -23,7 +23,7 @@ pub fn cyclonedx(contents: &Contents<'_>) -> Value {
     depends(&root, shipped.map(|(package, _)| reference(package)).collect());
     for (package, component) in &contents.components {
         let mut on: BTreeSet<String> = component.linked.iter().map(|linked| reference(linked)).collect();
-        if contents.compiler.is_some() && component.role == Role::Shipped {
+        if contents.compiler.is_some() && contents.ships_programs(package) {
             on.insert(COMPILER.to_owned());
         }
         depends(&reference(package), on);

@@ -43,7 +43,7 @@ pub fn spdx(contents: &Contents<'_>) -> Value {
         if component.role == Role::Tool {
             (0..contents.tarballs.len()).for_each(|number| relate(&id, "BUILD_TOOL_OF", &tarball_id(number)));
         }
-        if contents.compiler.is_some() && component.role == Role::Shipped {
+        if contents.compiler.is_some() && contents.ships_programs(package) {
             relate(&id, "STATIC_LINK", COMPILER);
         }
         for (number, (patch, _)) in component.patches().into_iter().enumerate() {
