@@ -104,13 +104,15 @@ impl Done {
             return;
         }
         let shown = self.folder.display();
-        for missing in &self.missing {
-            match missing {
-                Missing::Archive(..) => eprintln!("warning: not in `{shown}`: {missing}"),
-                _ => global.say(&format!("note: not in `{shown}`: {missing}")),
-            }
+        let (archives, others): (Vec<_>, Vec<_>) =
+            self.missing.iter().partition(|missing| matches!(missing, Missing::Archive(..)));
+        for archive in archives {
+            eprintln!("warning: not in `{shown}`: {archive}");
         }
         global.say(&format!("{shown}  written"));
+        if !others.is_empty() {
+            global.say(&format!("note: it lacks what `{shown}/manifest.md` names at its end"));
+        }
     }
 
     fn lacks_sources(&self) -> bool {
@@ -260,13 +262,19 @@ fn used(chosen: &[Chosen<'_>]) -> Used {
         let used = UsedArchive {
             file,
             digest: archive.digest,
-            address: archive.web_address().map(str::to_owned),
+            address: public_address(archive).map(str::to_owned),
             nested: archive.nested.clone(),
             is_here: one.is_here,
         };
         ((one.package.clone(), one.source), used)
     };
     chosen.iter().zip(files).map(entry).collect()
+}
+
+/// Where an archive can be had by more than those who have our disk: on the web, or in a distribution's pool.
+fn public_address(archive: &Archive) -> Option<&str> {
+    let others = archive.urls.iter().map(String::as_str).find(|url| !url.starts_with("file:"));
+    archive.web_address().or(others)
 }
 
 /// The texts of the recipes that a pack is about.
