@@ -4,6 +4,7 @@
 //! recipe's `[[cve]]` entry explains it, comes out. Nothing here touches the network or the clock.
 
 mod claimed;
+mod configuration;
 mod cpe;
 mod database;
 mod findings;

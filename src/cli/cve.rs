@@ -101,15 +101,14 @@ fn look<'a>(project: &Project, planned: &'a Planned, args: &Cve) -> Result<Found
     Ok(Found { planned, subjects, database, report })
 }
 
-/// The packages that have files in a tarball for an arch, or those of them that were asked for.
+/// The packages that have files in a tarball for an arch, or those that were asked for.
 fn shipped<'a>(project: &'a Project, planned: &Planned, arch: &ArchName) -> BTreeSet<&'a PackageName> {
     let of_layout = project.layout.packages();
     let is_wanted = |package: &PackageName| {
         let unit = Unit { package: package.clone(), machine: Machine::Target(arch.clone()) };
-        !planned.named || planned.plan.goals().contains(&unit)
+        if planned.named { planned.plan.goals().contains(&unit) } else { of_layout.contains(package) }
     };
-    let names = project.recipes.keys();
-    names.filter(|package| of_layout.contains(*package) && is_wanted(package)).collect()
+    project.recipes.keys().filter(|package| is_wanted(package)).collect()
 }
 
 impl Found<'_> {

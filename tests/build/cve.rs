@@ -73,6 +73,10 @@ fn what_is_open_is_told_until_recipes_say_what_it_means() {
     a `[[cve]]` entry in the component's recipe says whether it is fixed, not there, or what to do
     ");
 
+    // Of what was asked for alone.
+    let run = cve(&workspace, &["--db", "nvd", "libword"]);
+    assert!(run.stdout.contains("libword") && !run.stdout.contains("box"), "{}", run.stdout);
+
     // Neither of the findings is high.
     let run = cve(&workspace, &["--db", "nvd", "--fail-on", "high"]);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
