@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Database, Record, Severity, Subject, Truth};
+use super::{Database, Record, Says, Severity, Subject, Truth};
 use crate::attest::{Component, Standing};
 use crate::name::PackageName;
 
@@ -75,12 +75,25 @@ impl Report {
     }
 }
 
-/// What a database says of components, which stand at the same places as the subjects that it was read for.
+/// What a database says of components, which stand at the same places as the subjects that it was read for; and what of
+/// its advisories a recipe knows better: that a component is affected, or that one is about it which names no product.
 pub fn findings(components: &[Component<'_>], subjects: &[Subject], database: &Database) -> Report {
+    let mut known: BTreeMap<&str, Vec<(usize, bool)>> = BTreeMap::new();
+    for (place, component) in components.iter().enumerate() {
+        for cve in &component.recipe.cves {
+            let standing = component.standing(cve);
+            let is_affected = matches!(standing, Standing::Affected { .. } | Standing::FixedLater(_));
+            known.entry(&cve.id).or_default().push((place, is_affected));
+        }
+    }
     let mut findings: BTreeMap<(PackageName, String), Finding> = BTreeMap::new();
     for record in database.records.values().filter(|record| !record.withdrawn) {
-        for (place, truth) in record.concerns.iter().filter(|(_, truth)| *truth != Truth::No) {
-            let finding = finding(&components[*place], &subjects[*place], record, *truth);
+        let told = record.names().filter_map(|name| known.get(name.as_str())).flatten();
+        let told = told.filter(|(_, is_affected)| *is_affected || record.says == Says::Nothing);
+        let mut places: BTreeMap<usize, Truth> = told.map(|(place, _)| (*place, Truth::Yes)).collect();
+        places.extend(record.concerns.iter().copied().filter(|(_, truth)| *truth != Truth::No));
+        for (place, truth) in places {
+            let finding = finding(&components[place], &subjects[place], record, truth);
             let key = (finding.package.clone(), finding.id.clone());
             match findings.get_mut(&key) {
                 Some(known) => known.join(finding),
@@ -93,11 +106,17 @@ pub fn findings(components: &[Component<'_>], subjects: &[Subject], database: &D
     Report { findings: findings.into_values().collect() }
 }
 
+impl Record {
+    /// Its identifier, and the other ones of the same vulnerability.
+    fn names(&self) -> impl Iterator<Item = &String> {
+        std::iter::once(&self.id).chain(&self.aliases)
+    }
+}
+
 fn finding(component: &Component<'_>, subject: &Subject, record: &Record, truth: Truth) -> Finding {
     let is_cve = |name: &&String| name.starts_with("CVE-");
-    let names = || std::iter::once(&record.id).chain(&record.aliases);
-    let id = names().find(is_cve).unwrap_or(&record.id);
-    let entry = component.recipe.cves.iter().find(|cve| names().any(|name| *name == cve.id));
+    let id = record.names().find(is_cve).unwrap_or(&record.id);
+    let entry = component.recipe.cves.iter().find(|cve| record.names().any(|name| *name == cve.id));
     let (state, what) = match entry.map(|cve| component.standing(cve)) {
         None => (State::Unexplained, "the recipe says nothing of it".to_owned()),
         Some(standing @ Standing::Unknown) => (State::Unexplained, standing.to_string()),
@@ -110,7 +129,7 @@ fn finding(component: &Component<'_>, subject: &Subject, record: &Record, truth:
         package: subject.package.clone(),
         version: subject.version.clone(),
         id: id.clone(),
-        aliases: names().filter(|name| *name != id).cloned().collect(),
+        aliases: record.names().filter(|name| *name != id).cloned().collect(),
         severity: record.severity,
         state,
         what,

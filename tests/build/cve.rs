@@ -98,13 +98,29 @@ fn what_is_open_is_told_until_recipes_say_what_it_means() {
     let run = cve(&workspace, &["--db", "nvd", "--accept-affected"]);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
 
+    // An advisory that names no product is about what a recipe says it is; what a recipe calls affected is so, whatever
+    // the database says of the version.
+    explain(&workspace, "CVE-2026-38754", "affected = \"run no scripts of others\"");
+    explain(&workspace, "CVE-2022-28391", "affected = \"look up no names\"");
+    let run = cve(&workspace, &["--db", "nvd", "--fail-on", "critical"]);
+    assert_eq!(run.code, Some(1));
+    insta::assert_snapshot!(run.stdout, @r"
+    component  version  id              severity  state      what
+    box        1.36.1   CVE-2022-28391  high      affected   look up no names
+    box        1.36.1   CVE-2023-42366  medium    affected   run no patterns of others
+    box        1.36.1   CVE-2026-38754  unknown   affected   run no scripts of others
+    libword    4.8.0    CVE-2026-9539   medium    explained  there is no TCP in it
+    ");
+
     // Nothing that is said of the pinned source is said of a local tree.
     workspace.local_tree();
     let run = cve(&workspace, &["--db", "nvd", "--accept-affected", "--override", "libword=my-libword"]);
     assert_eq!(run.code, Some(1));
     insta::assert_snapshot!(run.stdout, @r"
     component  version  id              severity  state        what
+    box        1.36.1   CVE-2022-28391  high      affected     look up no names
     box        1.36.1   CVE-2023-42366  medium    affected     run no patterns of others
+    box        1.36.1   CVE-2026-38754  unknown   affected     run no scripts of others
     libword    4.8.0    CVE-2026-9539   medium    unexplained  built from a local tree, and recipes speak of pinned sources; not certain: read the advisory
     ");
 }
