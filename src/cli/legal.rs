@@ -107,13 +107,15 @@ impl Done {
             return;
         }
         let shown = self.folder.display();
-        for missing in &self.missing {
-            match missing {
-                Missing::Archive(..) => eprintln!("warning: not in `{shown}`: {missing}"),
-                _ => global.say(&format!("note: not in `{shown}`: {missing}")),
-            }
+        let (archives, others): (Vec<_>, Vec<_>) =
+            self.missing.iter().partition(|missing| matches!(missing, Missing::Archive(..)));
+        for archive in archives {
+            eprintln!("warning: not in `{shown}`: {archive}");
         }
         global.say(&format!("{shown}  written"));
+        if !others.is_empty() {
+            global.say(&format!("note: it lacks what `{shown}/manifest.md` names at its end"));
+        }
     }
 
     fn lacks_sources(&self) -> bool {
@@ -145,7 +147,7 @@ impl Packing<'_> {
         let folder = folder_of(contents.arch, out);
         let mut chosen = self.chosen(contents)?;
         let offer = fs::read_to_string(folder.join(OFFER)).unwrap_or_default();
-        let contact = self.contact.or_else(|| contact(&offer));
+        let contact = self.contact.filter(|text| !text.trim().is_empty()).or_else(|| contact(&offer));
         let recipes = recipe_texts(self.project, contents)?;
         let pack = |chosen: &[Chosen<'_>]| -> Result<LegalPack, LegalError> {
             legal_pack(PackGiven { contents, used: &used(chosen), recipes: &recipes, contact })
@@ -293,13 +295,19 @@ fn used(chosen: &[Chosen<'_>]) -> Used {
         let used = UsedArchive {
             file,
             digest: archive.digest,
-            address: archive.web_address().map(str::to_owned),
+            address: public_address(archive).map(str::to_owned),
             nested: archive.nested.clone(),
             is_here: one.is_here,
         };
         ((one.package.clone(), one.source), used)
     };
     chosen.iter().zip(files).map(entry).collect()
+}
+
+/// Where an archive can be had by more than those who have our disk: on the web, or in a distribution's pool.
+fn public_address(archive: &Archive) -> Option<&str> {
+    let others = archive.urls.iter().map(String::as_str).find(|url| !url.starts_with("file:"));
+    archive.web_address().or(others)
 }
 
 /// The texts of the recipes that a pack is about.

@@ -118,7 +118,7 @@ fn a_source_that_does_not_fit_on_the_disk() {
 fn tarballs_that_do_not_fit_on_the_disk() {
     let Some(unshare) = unshare() else { return };
     let workspace = scripts::workspace(USUAL);
-    let script = format!("{TWICE}; mkdir kept; cp dist/* kept");
+    let script = format!("{TWICE}; cp -R dist kept");
     let run = on_a_small_disk(&workspace, unshare, "dist", "4k", &script);
     assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
     assert!(run.stdout.starts_with("status 2\nread "), "{}{}", run.stdout, run.stderr);
@@ -128,5 +128,23 @@ fn tarballs_that_do_not_fit_on_the_disk() {
         said.starts_with("error: cannot write `dist/k3s-root-[arch].tar`\n  ╰─ No space left on device"),
         "{said}"
     );
+    assert!(said.contains("hint: no room is left on the disk of that path"), "{said}");
+}
+
+#[test]
+fn a_legal_pack_that_does_not_fit_on_the_disk() {
+    let Some(unshare) = unshare() else { return };
+    let workspace = with_a_large_source();
+    let script =
+        "$BUILD; echo \"status $?\"; ls dist dist/*.legal; $ROOM || exit; $BUILD || exit; ls dist/*.legal";
+    let run = on_a_small_disk(&workspace, unshare, "dist", "1m", script);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    let (full, room) = run.stdout.split_at(run.stdout.rfind("OFFER.txt").unwrap());
+    assert!(full.starts_with("status 2\n") && full.contains("k3s-root-[arch].tar\n"), "{}", run.stdout);
+    assert!(!full.contains("manifest.csv") && room.contains("manifest.csv"), "{}", run.stdout);
+    let said = run.error();
+    assert!(said.contains("error: cannot copy `cache/distfiles/sha256-"), "{said}");
+    assert!(said.contains("to `dist/k3s-root-[arch].legal/sources/"), "{said}");
+    assert!(said.contains("No space left on device"), "{said}");
     assert!(said.contains("hint: no room is left on the disk of that path"), "{said}");
 }

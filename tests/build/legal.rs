@@ -61,11 +61,8 @@ fn a_pack_has_the_sources_patches_texts_and_words_of_all_that_is_in_the_root() {
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     let said: Vec<&str> = run.stderr.lines().filter(|line| line.contains(".legal")).collect();
     insta::assert_snapshot!(said.join("\n"), @r"
-    note: not in `dist/k3s-root-[arch].legal`: the licence text of box: its recipe names no file
-    note: not in `dist/k3s-root-[arch].legal`: the licence text of greet: its recipe names no file
-    note: not in `dist/k3s-root-[arch].legal`: the licence text of hello: its recipe names no file
-    note: not in `dist/k3s-root-[arch].legal`: who is to be asked for the sources: `--contact` says so in `OFFER.txt`
     dist/k3s-root-[arch].legal  written
+    note: it lacks what `dist/k3s-root-[arch].legal/manifest.md` names at its end
     ");
     let files = files(&workspace, &folder());
     insta::assert_snapshot!(files.keys().cloned().collect::<Vec<_>>().join("\n"), @r"
@@ -328,9 +325,15 @@ fn what_comes_from_a_local_tree_is_not_told_as_published() {
     workspace.local_tree();
     let run = workspace.build(&["--override", "libword=my-libword"]);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
-    let said: Vec<&str> =
-        run.stderr.lines().filter(|line| line.contains("libword") && line.contains(".legal")).collect();
-    insta::assert_snapshot!(said.join("\n"), @"note: not in `dist/k3s-root-[arch].legal`: the source of libword: a local tree was built in its place; add that yourself");
+    let run = legal(&workspace, &["--override", "libword=my-libword"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let warning = "the source of libword: a local tree was built in its place; add that yourself";
+    assert!(
+        run.stderr.contains(&format!("warning: not in `dist/k3s-root-[arch].legal`: {warning}\n")),
+        "{}",
+        run.stderr
+    );
+    assert!(workspace.read(&format!("{}/manifest.md", folder())).contains(&format!("- {warning}\n")));
     assert_eq!(rows(&workspace)["libword"][4..10], ["a local tree", "", "", "", "", ""]);
     let files = files(&workspace, &folder());
     assert!(!files.keys().any(|path| path.contains("libword") && !path.starts_with("recipes/")), "{files:?}");

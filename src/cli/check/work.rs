@@ -314,6 +314,8 @@ impl Work {
         }
         if out {
             words.push(format!("--out={}", path(call.folder.join("dist"))));
+            // It says what archives were used, which may be varied.
+            words.push("--no-legal".to_owned());
         }
         words.extend(packages.iter().cloned());
         words
