@@ -144,7 +144,7 @@ impl Packing<'_> {
         let folder = folder_of(contents.arch, out);
         let mut chosen = self.chosen(contents);
         let offer = fs::read_to_string(folder.join(OFFER)).unwrap_or_default();
-        let contact = self.contact.or_else(|| contact(&offer));
+        let contact = self.contact.filter(|text| !text.trim().is_empty()).or_else(|| contact(&offer));
         let recipes = recipe_texts(self.project, contents)?;
         let pack = |chosen: &[Chosen<'_>]| -> Result<LegalPack, LegalError> {
             legal_pack(PackGiven { contents, used: &used(chosen), recipes: &recipes, contact })

@@ -84,3 +84,40 @@ pub(super) fn io_error(verb: &'static str, path: &Path) -> impl FnOnce(io::Error
     let path = path.to_owned();
     move |source| CliError::Io { what: format!("{verb} `{}`", path.display()), source }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_archive_is_placed_whole_and_right_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("from"), folder.path().join("there/to"));
+        fs::create_dir(folder.path().join("there")).unwrap();
+        fs::write(&from, "archive").unwrap();
+        fs::set_permissions(&from, Permissions::from_mode(0o444)).unwrap();
+        for link in [false, true] {
+            fs::write(&to, "something else").unwrap();
+            let wrong = place(&from, &to, Sha256::of(b"another"), link).unwrap_err();
+            assert!(matches!(wrong, CliError::CopyDiffers { .. }), "{wrong}");
+            assert_eq!(fs::read(&to).unwrap(), b"something else");
+            place(&from, &to, Sha256::of(b"archive"), link).unwrap();
+            assert_eq!(fs::read(&to).unwrap(), b"archive");
+            assert_eq!(fs::read_dir(to.parent().unwrap()).unwrap().count(), 1, "nothing else is left");
+        }
+        let gone = place(Path::new("/nowhere"), &to, Sha256::of(b"archive"), true).unwrap_err().to_string();
+        assert!(gone.starts_with("cannot copy `/nowhere` to `"), "{gone}");
+        assert_eq!(fs::read(&to).unwrap(), b"archive");
+    }
+
+    #[test]
+    fn a_file_that_is_there_is_not_changed_through_its_other_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+        fs::write(&from, "archive").unwrap();
+        place(&from, &to, Sha256::of(b"archive"), true).unwrap();
+        whole_file(&to, b"text", 0o644).unwrap();
+        assert_eq!(fs::read(&from).unwrap(), b"archive");
+        assert_eq!(fs::metadata(&to).unwrap().permissions().mode() & 0o777, 0o644);
+    }
+}

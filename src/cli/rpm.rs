@@ -15,7 +15,7 @@ use super::{print, whole};
 use crate::digest::Sha256;
 use crate::name::ArchName;
 use crate::rpm::{
-    Distribution, K3sError, ROOT, TOOL, edit_signatures, edit_spec, licence_map, registrations, signatures,
+    Distribution, K3sError, Registration, edit_signatures, edit_spec, licence_map, registrations, signatures,
     unified,
 };
 
@@ -41,18 +41,30 @@ impl Written {
         Ok(())
     }
 
-    /// The digests of a spec's sources, where the distribution keeps them.
-    fn signatures(
+    /// What the distribution keeps beside the spec `name` or in lists of its own: digests of the sources, registrations, the
+    /// entry of the licence map.
+    fn registers(
         &mut self,
         distribution: Distribution,
         folder: &Path,
         name: &str,
         sources: &BTreeMap<String, Sha256>,
+        mut inside: Vec<Registration>,
     ) -> Result<(), CliError> {
         if !distribution.conventions().registers {
             return Ok(());
         }
-        self.text(folder.join(format!("{name}.signatures.json")), &signatures(sources))
+        self.text(folder.join(format!("{name}.signatures.json")), &signatures(sources))?;
+        // The package itself, if anybody can be told where to find it.
+        inside.extend(homepage().map(|url| Registration {
+            name: name.to_owned(),
+            version: VERSION.to_owned(),
+            download_url: url.to_owned(),
+        }));
+        if !inside.is_empty() {
+            self.text(folder.join(format!("{name}.cgmanifest.json")), &registrations(inside))?;
+        }
+        self.text(folder.join(format!("{name}.licenses.json")), &licence_map(distribution, name))
     }
 }
 
@@ -68,24 +80,21 @@ pub(super) fn run(global: &Global, args: &Rpm) -> Result<(), CliError> {
     };
     // What is refused is refused before anything is written.
     let patch = args.k3s_spec.as_ref().map(|spec| k3s(global, spec, &arches)).transpose()?;
+    let checkout = match args.only {
+        Some(PackageChoice::K3sRoot) => None,
+        Some(PackageChoice::K3sroot) | None => Some(checkout::examine(global, args)?),
+    };
     let mut written = Written::default();
-    let mut registered = Vec::new();
-    let mut specs = Vec::new();
-    if args.only != Some(PackageChoice::K3sRoot) {
-        checkout::write(global, args, distribution, &mut written)?;
-        specs.push(TOOL);
-    }
-    let mut missing = Vec::new();
-    if args.only != Some(PackageChoice::K3sroot) {
-        let made = root::write(global, args, distribution, &project, &mut written)?;
-        missing = made.missing;
-        registered = made.registrations;
-        specs.push(ROOT);
+    let missing = match args.only {
+        Some(PackageChoice::K3sroot) => Vec::new(),
+        Some(PackageChoice::K3sRoot) | None => {
+            root::write(global, args, distribution, &project, &mut written)?
+        }
+    };
+    if let Some(checkout) = &checkout {
+        checkout::write(global, args, distribution, checkout, &mut written)?;
     }
     if distribution.conventions().registers {
-        registered.extend(root::own_registrations(&specs));
-        written.text(args.out.join("k3sroot.cgmanifest.json"), &registrations(registered))?;
-        written.text(args.out.join("k3sroot.licenses.json"), &licence_map(distribution, &specs))?;
         if homepage().is_none() {
             global.say(
                 "note: Cargo.toml names no `homepage` or `repository`: the specs have no `URL`, and the \

@@ -47,12 +47,10 @@ pub fn registrations(mut components: Vec<Registration>) -> String {
     list.expect("text under names is JSON") + "\n"
 }
 
-/// Entries to add to the licence map, which lists specs by who wrote them first.
-pub fn licence_map(distribution: Distribution, specs: &[&str]) -> String {
+/// The entry to add to the licence map, which lists specs by who wrote them first.
+pub fn licence_map(distribution: Distribution, spec: &str) -> String {
     let (origin, license) = distribution.conventions().origin;
-    let mut specs = specs.to_vec();
-    specs.sort_unstable();
-    text(&json!({ "licenses": { origin: { "license": license, "specs": specs } } }))
+    text(&json!({ "licenses": { origin: { "license": license, "specs": [spec] } } }))
 }
 
 fn text(value: &Value) -> String {
@@ -109,14 +107,13 @@ mod tests {
           }
         }
         "#);
-        insta::assert_snapshot!(licence_map(Distribution::Emt, &["k3sroot", "k3s-root"]), @r#"
+        insta::assert_snapshot!(licence_map(Distribution::Emt, "k3s-root"), @r#"
         {
           "licenses": {
             "Intel": {
               "license": "[MIT License](/LICENSES-AND-NOTICES/LICENSE.md)",
               "specs": [
-                "k3s-root",
-                "k3sroot"
+                "k3s-root"
               ]
             }
           }

@@ -208,8 +208,8 @@ fn the_same_is_written_twice_and_each_file_is_named() {
     SPECS/k3s-root/k3s-root.spec
     SPECS/k3s-root/libword-1.2.tar.gz
     SPECS/k3s-root/k3s-root.signatures.json
-    SPECS/k3sroot.cgmanifest.json
-    SPECS/k3sroot.licenses.json
+    SPECS/k3s-root/k3s-root.cgmanifest.json
+    SPECS/k3s-root/k3s-root.licenses.json
     ");
     let first = digests(&workspace.path("SPECS"));
     assert_eq!(first.len(), run.stdout.lines().count());
@@ -273,6 +273,8 @@ fn a_spec_reads_like_one_that_somebody_wrote() {
     BuildRequires:  python3
     BuildRequires:  sed
     BuildRequires:  tar
+    # All of it is data: what is in it needs nothing here, and gives nothing but what is said.
+    AutoReqProv:    no
     Provides:       bundled(box) = 0.9
     Provides:       bundled(greet) = 1
     Provides:       bundled(hello) = 3
@@ -286,6 +288,7 @@ fn a_spec_reads_like_one_that_somebody_wrote() {
 
     %package xtables
     Summary:        The xtables tarball of the userspace that K3s carries
+    AutoReqProv:    no
     License:        Apache-2.0
     Provides:       bundled(greet) = 1
     Provides:       bundled(hello) = 3
@@ -296,6 +299,7 @@ fn a_spec_reads_like_one_that_somebody_wrote() {
 
     %package sbom
     Summary:        What is inside the userspace that K3s carries
+    AutoReqProv:    no
     License:        CC0-1.0
 
     %description sbom
@@ -305,6 +309,7 @@ fn a_spec_reads_like_one_that_somebody_wrote() {
 
     %package legal
     Summary:        Licences and sources of the userspace that K3s carries
+    AutoReqProv:    no
 
     %description legal
     For every package in the tarballs its licence texts, its source and our

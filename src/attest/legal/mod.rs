@@ -330,3 +330,76 @@ fn place_of<'a>(component: &'a Component<'_>, path: &'a str) -> Option<Place<'a>
     }
     best.map(|(_, place)| place)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::io;
+    use std::path::Path;
+
+    use super::*;
+    use crate::recipe::{Beside, LocalFile, Recipe, parse};
+
+    /// Beside the recipe lies one file of our own, in a folder.
+    struct OneFile;
+
+    impl Beside for OneFile {
+        fn patch(&self, _: &str, name: &str) -> io::Result<String> {
+            Ok(format!("the patch {name}"))
+        }
+
+        fn local(&self, _: &str) -> io::Result<BTreeMap<String, LocalFile>> {
+            let file = LocalFile { contents: b"ours".to_vec(), executable: false };
+            Ok([("terms/COPYING".to_owned(), file)].into())
+        }
+    }
+
+    fn recipe() -> Recipe {
+        let url = "urls = [\"https://words.invalid/a-{version}.tar\"]";
+        let digest = "sha256 = \"44788d0efad82ad9b3167c333c9fd50a51da745afb8cf23959618b561d7d6d9c\"";
+        let text = format!(
+            "name = \"a\"\nversion = \"1\"\nsummary = \"A\"\nhomepage = \"https://words.invalid/\"\n\
+             [license]\nspdx = \"MIT\"\n\
+             [[source]]\n{url}\n{digest}\npatches = [\"0001-main.patch\"]\n\
+             [[source]]\n{url}\n{digest}\ninto = \"lib\"\npatches = [\"0002-lib.patch\"]\n\
+             [[source]]\nlocal = \"a\"\ninto = \"own\"\n\
+             [build]\nsystem = \"make\"\n"
+        );
+        parse(Path::new("a.toml"), &text, &OneFile).unwrap()
+    }
+
+    #[test]
+    fn texts_are_looked_for_in_the_source_that_has_them() {
+        let recipe = recipe();
+        let component =
+            Component { recipe: &recipe, role: Role::Shipped, linked: BTreeSet::new(), overridden: false };
+        let place = |path: &str| match place_of(&component, path) {
+            Some(Place::Ours(contents)) => String::from_utf8_lossy(contents).into_owned(),
+            Some(Place::Archive { source, path }) => format!("{source}: {path}"),
+            None => "nowhere".to_owned(),
+        };
+        assert_eq!(place("COPYING"), "0: COPYING");
+        assert_eq!(place("lib/COPYING"), "1: COPYING");
+        // `lib` is the name of a folder, not the beginning of one.
+        assert_eq!(place("library/COPYING"), "0: library/COPYING");
+        assert_eq!(place("own/terms/COPYING"), "ours");
+    }
+
+    #[test]
+    fn a_series_says_in_which_folder_patches_are_applied() {
+        let recipe = recipe();
+        let component =
+            Component { recipe: &recipe, role: Role::Shipped, linked: BTreeSet::new(), overridden: false };
+        let mut pack = LegalPack {
+            files: BTreeMap::new(),
+            archives: BTreeMap::new(),
+            licenses: BTreeMap::new(),
+            manifest: <[String; 3]>::default(),
+            missing: Vec::new(),
+        };
+        pack.patches(&recipe.name, &component);
+        let text = |path: &str| String::from_utf8_lossy(&pack.files[path].contents).into_owned();
+        assert_eq!(text("patches/a/series"), "0001-main.patch\n# in the folder `lib`\n0002-lib.patch\n");
+        assert_eq!(text("patches/a/0002-lib.patch"), "the patch 0002-lib.patch");
+    }
+}

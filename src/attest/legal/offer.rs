@@ -45,3 +45,17 @@ pub fn contact(offer: &str) -> Option<&str> {
     let (_, contact) = offer.split_once(ADDRESS)?;
     Some(contact.trim()).filter(|contact| !contact.is_empty() && *contact != PLACEHOLDER)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_found_where_one_was_filled_in() {
+        let offer = |address: &str| format!("Source code\n{ADDRESS}{address}\n");
+        assert_eq!(contact(&offer("Example Ltd\n1 High Street")), Some("Example Ltd\n1 High Street"));
+        for nobody in [offer(PLACEHOLDER), offer(" "), "Write to: me".to_owned(), String::new()] {
+            assert_eq!(contact(&nobody), None, "{nobody}");
+        }
+    }
+}

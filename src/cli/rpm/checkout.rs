@@ -46,13 +46,14 @@ const PARTS: [&str; 19] = [
 /// Machines whose crates count as in the program.
 const PLATFORMS: [&str; 2] = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"];
 
-/// Writes the package of the tool.
-pub(super) fn write(
-    global: &Global,
-    args: &Rpm,
-    distribution: Distribution,
-    written: &mut Written,
-) -> Result<(), CliError> {
+/// A checkout that the tool can be packed from.
+pub(super) struct Checkout {
+    root: PathBuf,
+    crates: Crates,
+}
+
+/// Looks whether the checkout is one of this k3sroot.
+pub(super) fn examine(global: &Global, args: &Rpm) -> Result<Checkout, CliError> {
     let recipes = recipes_folder(global)?;
     let root = recipes.parent().filter(|root| !root.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if !root.join("Cargo.toml").is_file() {
@@ -62,11 +63,22 @@ pub(super) fn write(
     if crates.version != VERSION {
         return Err(CliError::OtherVersion { root: root.to_owned(), found: crates.version });
     }
+    Ok(Checkout { root: root.to_owned(), crates })
+}
+
+/// Writes the package of the tool.
+pub(super) fn write(
+    global: &Global,
+    args: &Rpm,
+    distribution: Distribution,
+    Checkout { root, crates }: &Checkout,
+    written: &mut Written,
+) -> Result<(), CliError> {
     let folder = args.out.join(TOOL);
     let spec = tool_spec(&ToolFacts {
         distribution,
         packager: &args.packager,
-        crates: &crates,
+        crates,
         homepage: homepage(),
         rust: env!("CARGO_PKG_RUST_VERSION"),
     });
@@ -91,7 +103,7 @@ pub(super) fn write(
             written.paths.push(path);
         }
     }
-    written.signatures(distribution, &folder, TOOL, &sources)
+    written.registers(distribution, &folder, TOOL, &sources, Vec::new())
 }
 
 /// What cargo says of the crates.
@@ -225,4 +237,21 @@ fn run(root: &Path, program: &'static str, words: &[&str]) -> Result<Output, Cli
     }
     let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
     Err(CliError::Program { command: format!("{program} {}", words.join(" ")), said })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn a_checkout_without_version_control_has_the_parts_of_one_with_it() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        // From an archive there is nothing to compare with.
+        let Ok(listed) = run(root, "git", &["ls-files"]) else { return };
+        let listed = String::from_utf8(listed.stdout).unwrap();
+        let tops: BTreeSet<&str> = listed.lines().filter_map(|path| path.split('/').next()).collect();
+        assert_eq!(tops, PARTS.into_iter().collect());
+    }
 }

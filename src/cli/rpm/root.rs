@@ -17,34 +17,14 @@ use crate::name::ArchName;
 use crate::recipe::web_address;
 use crate::rpm::{Component, Distribution, ROOT, Registration, RootArch, RootFacts, RootTarball, root_spec};
 
-/// What else is known after the package was written.
-pub(super) struct Made {
-    /// What is inside, for the distribution's register.
-    pub(super) registrations: Vec<Registration>,
-    /// Archives that could not be had.
-    pub(super) missing: Vec<String>,
-}
-
-/// The packages themselves, as far as anybody can be told where to find them.
-pub(super) fn own_registrations(specs: &[&str]) -> Vec<Registration> {
-    let of_spec = |name: &&str| {
-        Some(Registration {
-            name: (*name).to_owned(),
-            version: VERSION.to_owned(),
-            download_url: homepage()?.to_owned(),
-        })
-    };
-    specs.iter().filter_map(of_spec).collect()
-}
-
-/// Writes the package of the root.
+/// Writes the package of the root; returns the archives that could not be had, each with its digest and where it belongs.
 pub(super) fn write(
     global: &Global,
     args: &Rpm,
     distribution: Distribution,
     project: &Project,
     written: &mut Written,
-) -> Result<Made, CliError> {
+) -> Result<Vec<String>, CliError> {
     let compiler = Compiler { toolchain: args.toolchain, cross_prefix: Vec::new() };
     let selection =
         Selection { arch: args.arch.clone(), packages: Vec::new(), overrides: Vec::new(), compiler };
@@ -94,12 +74,10 @@ pub(super) fn write(
             written.paths.push(dest);
         }
     }
-    written.signatures(distribution, &folder, ROOT, &sources)?;
-    let missing = missing
-        .into_iter()
-        .map(|archive| format!("{}  {}", archive.sha256, folder.join(&archive.file).display()))
-        .collect();
-    Ok(Made { registrations: registrations(project, &archives)?, missing })
+    written.registers(distribution, &folder, ROOT, &sources, registrations(project, &archives)?)?;
+    let belongs =
+        |archive: LockedArchive| format!("{}  {}", archive.sha256, folder.join(&archive.file).display());
+    Ok(missing.into_iter().map(belongs).collect())
 }
 
 /// An archive, and where it lies if it could be had.

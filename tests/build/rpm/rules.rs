@@ -73,7 +73,7 @@ fn hold(folder: &Path, name: &str) -> String {
 
 /// The registrations, which are in order: name, version and address.
 fn registered(folder: &Path) -> Vec<[String; 3]> {
-    let manifest = json(&folder.join("k3sroot.cgmanifest.json"));
+    let manifest = json(&folder.join("k3s-root/k3s-root.cgmanifest.json"));
     let all: Vec<[String; 3]> = manifest["Registrations"]
         .as_array()
         .unwrap()
@@ -131,8 +131,26 @@ fn both_specs_keep_the_rules() {
         let found = provided.iter().any(|line| line.starts_with(&format!("bundled(crate({name})) = ")));
         assert_eq!(found, there, "{name}: {provided:?}");
     }
-    let licenses = json(&folder.join("k3sroot.licenses.json"));
-    assert_eq!(licenses["licenses"]["Intel"]["specs"], serde_json::json!(["k3sroot"]));
+    for name in ["k3sroot", "k3s-root"] {
+        let licenses = json(&folder.join(name).join(format!("{name}.licenses.json")));
+        assert_eq!(licenses["licenses"]["Intel"]["specs"], serde_json::json!([name]));
+    }
+}
+
+#[test]
+fn golden_digests_are_held_where_there_are_any() {
+    let workspace = Workspace::new();
+    let golden = |more: &[&str]| {
+        assert_eq!(written(&workspace, "emt", more).code, Some(0));
+        workspace
+            .read("SPECS/k3s-root/k3s-root.spec")
+            .contains("verify --recipes %{k3sroot_recipes} --golden")
+    };
+    assert!(!golden(&[]));
+    fs::create_dir_all(workspace.path("recipes/golden")).unwrap();
+    fs::write(workspace.path(&format!("recipes/golden/{ARCH}.toml")), "").unwrap();
+    assert!(golden(&[]));
+    assert!(!golden(&["--toolchain", "host"]), "they are of a compiler from source");
 }
 
 #[test]
