@@ -63,6 +63,7 @@ pub(super) fn run(global: &Global, args: &Build) -> Result<(), CliError> {
                     stop: &stop,
                     modes: &[sandbox.mode()],
                     contact: args.contact.as_deref(),
+                    in_passing: true,
                 };
                 tarballs(args, &packing, &report)
             };
