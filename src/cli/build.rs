@@ -64,6 +64,7 @@ pub(super) fn run(global: &Global, args: &Build) -> Result<(), CliError> {
                     fetcher: &fetcher,
                     stop: &stop,
                     contact: args.contact.as_deref(),
+                    in_passing: true,
                 };
                 tarballs(&Writing { args, packing, signer: &signer, report: &report })
             };

@@ -43,6 +43,7 @@ pub(super) fn run(global: &Global, args: &Legal) -> Result<(), CliError> {
         fetcher: &fetcher,
         stop: &stop,
         contact: args.contact.as_deref(),
+        in_passing: false,
     };
     let machines = all_machines()?;
     let mut lacking = 0;
@@ -72,6 +73,8 @@ pub(super) struct Packing<'a> {
     pub(super) stop: &'a Stop,
     /// Who is to be asked for the sources.
     pub(super) contact: Option<&'a str>,
+    /// Whether something else is the purpose: then what could not be had once is not asked for again.
+    pub(super) in_passing: bool,
 }
 
 /// A pack that is where it should be.
@@ -97,17 +100,20 @@ impl Done {
         global.say(&format!("{shown}  {}", if self.was_there { "as it was" } else { "written" }));
     }
 
-    /// The same of a build, which writes a pack in passing: only of sources it warns, and what was said once is not said again
-    /// while it stays so.
+    /// The same of a build, which writes a pack in passing: it warns of sources that are missing, and says the rest when the
+    /// pack is new.
     pub(super) fn say_in_passing(self, global: &Global) {
-        if self.was_there {
-            return;
-        }
         let shown = self.folder.display();
         let (archives, others): (Vec<_>, Vec<_>) =
             self.missing.iter().partition(|missing| matches!(missing, Missing::Archive(..)));
-        for archive in archives {
+        for archive in &archives {
             eprintln!("warning: not in `{shown}`: {archive}");
+        }
+        if !archives.is_empty() {
+            eprintln!("hint: `k3sroot legal`, with the same options, tries again and says why");
+        }
+        if self.was_there {
+            return;
         }
         global.say(&format!("{shown}  written"));
         if !others.is_empty() {
@@ -158,6 +164,15 @@ impl Packing<'_> {
         let planned = pack(&chosen)?;
         if folder::has(&folder, &planned) {
             return Ok(done(planned, true, Vec::new()));
+        }
+        if self.in_passing {
+            for one in &mut chosen {
+                one.is_here = self.fetcher.keeps(&one.archives[one.index].digest);
+            }
+            let lacking = pack(&chosen)?;
+            if folder::has(&folder, &lacking) {
+                return Ok(done(lacking, true, Vec::new()));
+            }
         }
         let (paths, errors) = self.obtain(&mut chosen)?;
         let pack = pack(&chosen)?;
@@ -227,6 +242,7 @@ impl Packing<'_> {
             match result {
                 Ok(Obtained { index, path }) => {
                     one.index = (one.index + index) % one.archives.len();
+                    one.is_here = true;
                     paths.insert((one.package.clone(), one.source), path);
                 }
                 Err(error @ FetchError::Unobtainable { .. }) => {

@@ -1,7 +1,7 @@
-//! Files that k3sroot gives to others: archives and texts, each there whole and right, or not at all.
+//! Archives that k3sroot gives to others: each there whole and right, or not at all.
 
 use std::fs::{self, File, Permissions};
-use std::io::{self, Write as _};
+use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
@@ -66,19 +66,6 @@ fn keep(made: tempfile::TempPath, to: &Path) -> io::Result<Option<Sha256>> {
     Ok(None)
 }
 
-/// Writes a file that others may read, whatever the umask, in place of what is there.
-pub(super) fn whole_file(path: &Path, contents: &[u8], mode: u32) -> Result<(), CliError> {
-    let written = || -> io::Result<()> {
-        let folder = path.parent().unwrap_or(Path::new("."));
-        let mut file = tempfile::Builder::new().prefix(STAGED).tempfile_in(folder)?;
-        file.write_all(contents)?;
-        file.as_file().set_permissions(Permissions::from_mode(mode))?;
-        file.persist(path)?;
-        Ok(())
-    };
-    written().map_err(io_error("write", path))
-}
-
 /// The error of a file or folder with which something could not be done.
 pub(super) fn io_error(verb: &'static str, path: &Path) -> impl FnOnce(io::Error) -> CliError {
     let path = path.to_owned();
@@ -116,7 +103,7 @@ mod tests {
         let (from, to) = (folder.path().join("from"), folder.path().join("to"));
         fs::write(&from, "archive").unwrap();
         place(&from, &to, Sha256::of(b"archive"), true).unwrap();
-        whole_file(&to, b"text", 0o644).unwrap();
+        crate::cli::whole::publish(&to, b"text", false).unwrap();
         assert_eq!(fs::read(&from).unwrap(), b"archive");
         assert_eq!(fs::metadata(&to).unwrap().permissions().mode() & 0o777, 0o644);
     }

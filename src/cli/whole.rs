@@ -1,4 +1,4 @@
-//! Files of the checkout that k3sroot writes: each is there whole, or as it was before.
+//! Files that k3sroot writes: each is there whole, or as it was before.
 
 use std::fs::{self, Permissions};
 use std::io::{self, Write as _};
@@ -9,28 +9,35 @@ use tempfile::{NamedTempFile, PersistError};
 
 use super::error::CliError;
 
-/// Writes a file that is not there yet.
+/// Writes a file of the checkout that is not there yet.
 pub(super) fn create(path: &Path, text: &str) -> Result<(), CliError> {
-    write(path, text, |file| file.persist_noclobber(path))
+    write(path, text.as_bytes(), None, |file| file.persist_noclobber(path))
 }
 
-/// Writes a file in place of what is there; its mode stays.
+/// Writes a file of the checkout in place of what is there; its mode stays.
 pub(super) fn replace(path: &Path, text: &str) -> Result<(), CliError> {
-    write(path, text, |file| file.persist(path))
+    let there = fs::metadata(path).ok().map(|there| there.permissions());
+    write(path, text.as_bytes(), there, |file| file.persist(path))
+}
+
+/// Writes a file for others in place of what is there: they may read it, whatever the umask, and run it if it is a program.
+pub(super) fn publish(path: &Path, contents: &[u8], executable: bool) -> Result<(), CliError> {
+    let mode = Permissions::from_mode(if executable { 0o755 } else { 0o644 });
+    write(path, contents, Some(mode), |file| file.persist(path))
 }
 
 fn write(
     path: &Path,
-    text: &str,
+    contents: &[u8],
+    mode: Option<Permissions>,
     persist: impl FnOnce(NamedTempFile) -> Result<fs::File, PersistError>,
 ) -> Result<(), CliError> {
     let written = || -> io::Result<()> {
         let folder = path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(folder)?;
-        let mut file = tempfile::Builder::new().prefix(".k3sroot").tempfile_in(folder)?;
-        file.write_all(text.as_bytes())?;
-        let mode = fs::metadata(path).map_or(Permissions::from_mode(0o644), |there| there.permissions());
-        file.as_file().set_permissions(mode)?;
+        let mut file = tempfile::Builder::new().prefix(".k3sroot-").tempfile_in(folder)?;
+        file.write_all(contents)?;
+        file.as_file().set_permissions(mode.unwrap_or(Permissions::from_mode(0o644)))?;
         persist(file)?;
         Ok(())
     };
@@ -54,6 +61,8 @@ mod tests {
         fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
         replace(&path, "two").unwrap();
         assert_eq!((fs::read_to_string(&path).unwrap().as_str(), mode()), ("two", 0o640));
+        publish(&path, b"three", true).unwrap();
+        assert_eq!((fs::read_to_string(&path).unwrap().as_str(), mode()), ("three", 0o755));
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing else is left");
     }
 }

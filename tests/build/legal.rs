@@ -309,10 +309,23 @@ fn an_archive_that_is_gone_is_missed_and_a_build_goes_on() {
     let manifest = workspace.read(&format!("{}/manifest.md", folder()));
     assert!(manifest.contains("\n- `libword-1.2.tar.gz`, the source of libword, and"), "{manifest}");
     assert_eq!(rows(&workspace)["libword"][4], "");
-    // All that a build needs is in the store.
+    // All that a build needs is in the store; it says what is missing, and does not look for it time and again.
+    let before = stamps(&workspace);
     let words = workspace.build_words("1", &["--out", "dist"]);
     let run = workspace.run("build", &words);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("warning: not in `dist/k3s-root-[arch].legal`: `libword-1.2.tar.gz`"),
+        "{}",
+        run.stderr
+    );
+    assert!(
+        run.stderr.contains("hint: `k3sroot legal`, with the same options, tries again"),
+        "{}",
+        run.stderr
+    );
+    assert!(!run.stderr.contains("not tried"), "{}", run.stderr);
+    assert_eq!(stamps(&workspace), before);
     let run = legal(&workspace, &[]);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     assert_eq!(rows(&workspace)["libword"][4], "sources/libword-1.2.tar.gz");

@@ -11,7 +11,8 @@ use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 
 use super::super::error::CliError;
-use super::super::place::{STAGED, digest_of, io_error, place, whole_file};
+use super::super::place::{STAGED, digest_of, io_error, place};
+use super::super::whole::publish;
 use crate::attest::{LegalPack, MANIFEST};
 use crate::digest::Sha256;
 
@@ -96,16 +97,16 @@ pub(super) fn write(
     {
         let dest = dest(folder, path)?;
         if !fs::read(&dest).is_ok_and(|there| there == contents) {
-            whole_file(&dest, contents, if executable { 0o755 } else { 0o644 })?;
+            publish(&dest, contents, executable)?;
         }
         let bytes = contents.len() as u64;
         lines.push(Listed { file: path.clone(), bytes, sha256: Sha256::of(contents) });
     }
     lines.sort_by(|one, other| one.file.cmp(&other.file));
     remove_others(folder, &earlier, &lines)?;
-    whole_file(&folder.join(FILES), &list(&lines), 0o644)?;
+    publish(&folder.join(FILES), &list(&lines), false)?;
     for (name, text) in MANIFEST.iter().zip(&pack.manifest) {
-        whole_file(&folder.join(name), text.as_bytes(), 0o644)?;
+        publish(&folder.join(name), text.as_bytes(), false)?;
     }
     Ok(())
 }
