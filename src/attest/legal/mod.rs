@@ -338,6 +338,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::digest::ActionDigest;
     use crate::recipe::{Beside, LocalFile, Recipe, parse};
 
     /// Beside the recipe lies one file of our own, in a folder.
@@ -368,11 +369,16 @@ mod tests {
         parse(Path::new("a.toml"), &text, &OneFile).unwrap()
     }
 
+    fn component(recipe: &Recipe) -> Component<'_> {
+        let action = ActionDigest::from_bytes([0; 32]);
+        let linked = BTreeSet::new();
+        Component { recipe, role: Role::Shipped, linked, overridden: None, archives: None, action }
+    }
+
     #[test]
     fn texts_are_looked_for_in_the_source_that_has_them() {
         let recipe = recipe();
-        let component =
-            Component { recipe: &recipe, role: Role::Shipped, linked: BTreeSet::new(), overridden: false };
+        let component = component(&recipe);
         let place = |path: &str| match place_of(&component, path) {
             Some(Place::Ours(contents)) => String::from_utf8_lossy(contents).into_owned(),
             Some(Place::Archive { source, path }) => format!("{source}: {path}"),
@@ -388,8 +394,7 @@ mod tests {
     #[test]
     fn a_series_says_in_which_folder_patches_are_applied() {
         let recipe = recipe();
-        let component =
-            Component { recipe: &recipe, role: Role::Shipped, linked: BTreeSet::new(), overridden: false };
+        let component = component(&recipe);
         let mut pack = LegalPack {
             files: BTreeMap::new(),
             archives: BTreeMap::new(),
