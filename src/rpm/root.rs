@@ -239,7 +239,7 @@ fn install(facts: &RootFacts<'_>) -> String {
              (cd dist && ls {documents})\n\
              # What is different each time has no place in a package.\n\
              rm dist/{ROOT}-{name}.run.json\n\
-             install -pm644 dist/{ROOT}-{name}.*.json %{{buildroot}}{FOLDER}\n\
+             install -pm644 dist/{ROOT}-{name}.*.json* %{{buildroot}}{FOLDER}\n\
              cp -R dist/{ROOT}-{name}.legal %{{buildroot}}{FOLDER}\n",
             files.join(" ")
         );
@@ -261,7 +261,7 @@ fn files(spec: &mut Spec, facts: &RootFacts<'_>) {
         };
         spec.section(&section, &format!("{folder}{tarballs}{checksums}"));
     }
-    let documents = each(&|arch| format!("{FOLDER}/{ROOT}-{}.*.json\n", arch.name));
+    let documents = each(&|arch| format!("{FOLDER}/{ROOT}-{}.*.json*\n", arch.name));
     spec.section("files sbom", &format!("{folder}{documents}"));
     let legal = each(&|arch| format!("{FOLDER}/{ROOT}-{}.legal\n", arch.name));
     spec.section("files legal", &format!("{folder}{legal}"));

@@ -333,7 +333,7 @@ fn a_spec_reads_like_one_that_somebody_wrote() {
     (cd dist && ls k3s-root-[arch].spdx.json k3s-root-[arch].cdx.json k3s-root-[arch].provenance.json)
     # What is different each time has no place in a package.
     rm dist/k3s-root-[arch].run.json
-    install -pm644 dist/k3s-root-[arch].*.json %{buildroot}%{_datadir}/%{name}
+    install -pm644 dist/k3s-root-[arch].*.json* %{buildroot}%{_datadir}/%{name}
     cp -R dist/k3s-root-[arch].legal %{buildroot}%{_datadir}/%{name}
 
     %check
@@ -351,7 +351,7 @@ fn a_spec_reads_like_one_that_somebody_wrote() {
 
     %files sbom
     %dir %{_datadir}/%{name}
-    %{_datadir}/%{name}/k3s-root-[arch].*.json
+    %{_datadir}/%{name}/k3s-root-[arch].*.json*
 
     %files legal
     %dir %{_datadir}/%{name}
