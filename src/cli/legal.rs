@@ -2,12 +2,11 @@
 //! in them are had, and what of it is missing.
 
 mod folder;
+mod texts;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-
-use rayon::prelude::*;
 
 use super::args::{Global, Legal};
 use super::error::CliError;
@@ -17,12 +16,12 @@ use super::place::io_error;
 use super::printer::Printer;
 use super::project::{Planned, Project, existing_store};
 use crate::attest::{
-    Component, Contents, LegalError, LegalPack, LicenseText, Missing, OFFER, PackGiven, Role, Used,
-    UsedArchive, contact, legal_pack,
+    Component, Contents, LegalError, LegalPack, Missing, OFFER, PackGiven, Role, Used, UsedArchive, contact,
+    legal_pack,
 };
-use crate::digest::{Sha256, SourceDigest};
+use crate::digest::SourceDigest;
 use crate::execute::{Event, Stop};
-use crate::fetch::{self, FetchError, Fetcher, Named, Obtained, Want, file_name, names_apart, read_files};
+use crate::fetch::{self, FetchError, Fetcher, Named, Obtained, Want, file_name, names_apart};
 use crate::name::{ArchName, PackageName};
 use crate::recipe::Archive;
 use crate::store::Store;
@@ -129,9 +128,6 @@ impl Done {
 /// Where archives are, by package and which of its sources it is.
 type Paths = BTreeMap<(PackageName, usize), PathBuf>;
 
-/// Licence texts by the archive that they are in, and the archive within that.
-type ByArchive<'a> = BTreeMap<(&'a Path, Option<&'a str>), Vec<(&'a String, &'a LicenseText)>>;
-
 /// A source of a component that comes from one of several archives.
 struct Chosen<'a> {
     package: &'a PackageName,
@@ -179,7 +175,7 @@ impl Packing<'_> {
         if folder::has(&folder, &pack) {
             return Ok(done(pack, true, errors));
         }
-        let texts = texts(&folder, &pack, &chosen, &paths)?;
+        let texts = texts::texts(&folder, &pack, &chosen, &paths)?;
         let mut archives = BTreeMap::new();
         for ((package, source), archive) in used(&chosen).into_iter().filter(|(_, archive)| archive.is_here) {
             let path = paths[&(package, source)].clone();
@@ -305,55 +301,4 @@ fn recipe_texts(
         Ok(((*package).clone(), text))
     };
     concerned.map(text).collect()
-}
-
-/// The licence texts of a pack: those of an earlier one that are right, and what archives have, each of which is read once.
-fn texts(
-    folder: &Path,
-    pack: &LegalPack,
-    chosen: &[Chosen<'_>],
-    paths: &Paths,
-) -> Result<BTreeMap<String, Vec<u8>>, CliError> {
-    let mut texts = BTreeMap::new();
-    let mut by_archive = ByArchive::new();
-    for (path, license) in &pack.licenses {
-        if let Some(contents) = folder::kept(folder, path, license.sha256) {
-            texts.insert(path.clone(), contents);
-            continue;
-        }
-        let one = chosen.iter().find(|one| *one.package == license.package && one.source == license.source);
-        let nested = one.and_then(|one| one.archives[one.index].nested.as_deref());
-        let archive = &paths[&(license.package.clone(), license.source)];
-        by_archive.entry((archive, nested)).or_default().push((path, license));
-    }
-    let found: Vec<Vec<(String, Vec<u8>)>> = by_archive
-        .into_par_iter()
-        .map(|((archive, nested), wanted)| read(archive, nested, &wanted))
-        .collect::<Result<_, _>>()?;
-    texts.extend(found.into_iter().flatten());
-    Ok(texts)
-}
-
-/// Licence texts that are in one archive, each of which is what its recipe says.
-fn read(
-    archive: &Path,
-    nested: Option<&str>,
-    wanted: &[(&String, &LicenseText)],
-) -> Result<Vec<(String, Vec<u8>)>, CliError> {
-    let names: BTreeSet<&str> = wanted.iter().map(|(_, license)| license.path.as_str()).collect();
-    let found = read_files(archive, nested, &names)
-        .map_err(|source| CliError::Unpack { path: archive.to_owned(), source })?;
-    let take = |(path, license): &(&String, &LicenseText)| {
-        let contents = found.get(&license.path);
-        match contents.filter(|contents| Sha256::of(contents) == license.sha256) {
-            Some(contents) => Ok(((*path).clone(), contents.clone())),
-            None => Err(CliError::Legal(LegalError {
-                package: license.package.clone(),
-                path: license.path.clone(),
-                expected: license.sha256,
-                computed: contents.map(|contents| Sha256::of(contents)),
-            })),
-        }
-    };
-    wanted.iter().map(take).collect()
 }

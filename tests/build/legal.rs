@@ -221,6 +221,13 @@ fn a_pack_that_is_there_is_left_alone_and_what_is_wrong_with_it_is_mended() {
     }
     fs::remove_file(workspace.path(&folder()).join("my-notes")).unwrap();
     assert!(files(&workspace, &folder()) == whole);
+    // A list that was changed to lead out of the folder removes nothing there.
+    let list = workspace.path(&folder()).join("files.csv");
+    let lines = fs::read_to_string(&list).unwrap();
+    fs::write(&list, format!("{lines}../k3s-root-{ARCH}.tar,1,{}\n", "0".repeat(64))).unwrap();
+    assert_eq!(legal(&workspace, &[]).code, Some(0));
+    assert_eq!(fs::read_to_string(&list).unwrap(), lines);
+    assert!(workspace.path(&format!("dist/k3s-root-{ARCH}.tar")).exists());
     // What another version does not have goes.
     workspace.edit(
         "recipes/libword.toml",
