@@ -22,9 +22,10 @@ use crate::rpm::{
 /// k3sroot's version, which both packages have.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Where k3sroot is published, where `Cargo.toml` says so.
-fn homepage() -> Option<&'static str> {
-    [env!("CARGO_PKG_HOMEPAGE"), env!("CARGO_PKG_REPOSITORY")].into_iter().find(|url| !url.is_empty())
+/// Where k3sroot is published, as the options or `Cargo.toml` say.
+fn homepage(args: &Rpm) -> Option<&str> {
+    let built_in = [env!("CARGO_PKG_HOMEPAGE"), env!("CARGO_PKG_REPOSITORY")];
+    args.homepage.as_deref().or_else(|| built_in.into_iter().find(|url| !url.is_empty()))
 }
 
 /// What was written, in order.
@@ -45,8 +46,8 @@ impl Written {
     /// entry of the licence map.
     fn registers(
         &mut self,
+        args: &Rpm,
         distribution: Distribution,
-        folder: &Path,
         name: &str,
         sources: &BTreeMap<String, Sha256>,
         mut inside: Vec<Registration>,
@@ -54,9 +55,10 @@ impl Written {
         if !distribution.conventions().registers {
             return Ok(());
         }
+        let folder = args.out.join(name);
         self.text(folder.join(format!("{name}.signatures.json")), &signatures(sources))?;
         // The package itself, if anybody can be told where to find it.
-        inside.extend(homepage().map(|url| Registration {
+        inside.extend(homepage(args).map(|url| Registration {
             name: name.to_owned(),
             version: VERSION.to_owned(),
             download_url: url.to_owned(),
@@ -95,10 +97,10 @@ pub(super) fn run(global: &Global, args: &Rpm) -> Result<(), CliError> {
         checkout::write(global, args, distribution, checkout, &mut written)?;
     }
     if distribution.conventions().registers {
-        if homepage().is_none() {
+        if homepage(args).is_none() {
             global.say(
-                "note: Cargo.toml names no `homepage` or `repository`: the specs have no `URL`, and the \
-                 packages themselves are not registered, only what is in them",
+                "note: without `--homepage` the specs have no `URL`, and the packages themselves are not registered, \
+                 only what is in them",
             );
         }
         global.say("note: the changelogs say `License verified`: whoever takes the specs over says so");

@@ -36,6 +36,10 @@ pub(in crate::cli) struct Rpm {
     /// A spec of K3s that unpacks a tarball of somebody else's: what to change is written as a patch.
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) k3s_spec: Option<PathBuf>,
+    /// Where k3sroot is published: the specs' `URL`, and where the packages are registered to come from
+    /// [default: what its Cargo.toml says].
+    #[arg(long, value_name = "URL", value_parser = super::uri)]
+    pub(in crate::cli) homepage: Option<String>,
     /// Who stands in the changelogs: `Name <mail>`.
     #[arg(long, value_name = "WHO", default_value = "k3sroot")]
     pub(in crate::cli) packager: String,

@@ -79,7 +79,7 @@ pub(super) fn write(
         distribution,
         packager: &args.packager,
         crates,
-        homepage: homepage(),
+        homepage: homepage(args),
         rust: env!("CARGO_PKG_RUST_VERSION"),
     });
     let files = tree(global, root)?;
@@ -103,7 +103,7 @@ pub(super) fn write(
             written.paths.push(path);
         }
     }
-    written.registers(distribution, &folder, TOOL, &sources, Vec::new())
+    written.registers(args, distribution, TOOL, &sources, Vec::new())
 }
 
 /// What cargo says of the crates.

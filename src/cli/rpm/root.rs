@@ -53,7 +53,7 @@ pub(super) fn write(
         distribution,
         packager: &args.packager,
         version: VERSION,
-        homepage: homepage(),
+        homepage: homepage(args),
         toolchain: if host { "host" } else { "source" },
         machines,
         arches,
@@ -74,7 +74,7 @@ pub(super) fn write(
             written.paths.push(dest);
         }
     }
-    written.registers(distribution, &folder, ROOT, &sources, registrations(project, &archives)?)?;
+    written.registers(args, distribution, ROOT, &sources, registrations(project, &archives)?)?;
     let belongs =
         |archive: LockedArchive| format!("{}  {}", archive.sha256, folder.join(&archive.file).display());
     Ok(missing.into_iter().map(belongs).collect())

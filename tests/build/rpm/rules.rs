@@ -186,7 +186,7 @@ fn an_archive_that_cannot_be_had_is_listed_and_named() {
     warning: no archive of libword 1.2 could be had
       https://words.invalid/libword-1.2.tar.gz
         not tried: `--offline`
-    note: Cargo.toml names no `homepage` or `repository`: the specs have no `URL`, and the packages themselves are not registered, only what is in them
+    note: without `--homepage` the specs have no `URL`, and the packages themselves are not registered, only what is in them
     note: the changelogs say `License verified`: whoever takes the specs over says so
     error: these archives could not be had; put each where it belongs, or nobody can build from the spec that lists it
       [digest]  SPECS/k3s-root/libword-1.2.tar.gz
