@@ -176,12 +176,6 @@ impl<'a> Contents<'a> {
         }
     }
 
-    /// A digest that is another one for other tarballs: names of documents are made of it.
-    pub(super) fn digest(&self) -> Sha256 {
-        let whole: Vec<u8> = self.tarballs.iter().flat_map(|tarball| *tarball.sha256.as_bytes()).collect();
-        Sha256::of(&whole)
-    }
-
     /// What is in a file: its package, and for a program all that it is linked from.
     pub(super) fn parts(&self, file: &File<'a>) -> BTreeSet<&'a PackageName> {
         let Some(package) = file.package else { return BTreeSet::new() };

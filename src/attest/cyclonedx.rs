@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::contents::{Component, Contents, File, LIBGCC, Role};
-use super::{created, name};
+use super::{created, digest, name};
 use crate::name::PackageName;
 use crate::recipe::Archive;
 
@@ -54,11 +54,10 @@ pub fn cyclonedx(contents: &Contents<'_>) -> Value {
         })
         .collect();
     let left_out = contents.left_out.iter().map(|package| property("k3sroot:left-out", package.as_str()));
-    json!({
+    let mut document = json!({
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
-        "serialNumber": format!("urn:uuid:{}", uuid(contents)),
         "version": 1,
         "metadata": {
             "timestamp": created(),
@@ -74,13 +73,15 @@ pub fn cyclonedx(contents: &Contents<'_>) -> Value {
         },
         "components": components,
         "dependencies": dependencies,
-    })
+    });
+    document["serialNumber"] = json!(format!("urn:uuid:{}", uuid(&document)));
+    document
 }
 
-/// A name for this document that is another one for other tarballs: a UUID of the kind whose bits are free to choose.
-fn uuid(contents: &Contents<'_>) -> String {
+/// A name for a document that is another one for another document: a UUID of the kind whose bits are free to choose.
+fn uuid(document: &Value) -> String {
     let mut bits = [0; 16];
-    bits.copy_from_slice(&contents.digest().as_bytes()[..16]);
+    bits.copy_from_slice(&digest(document).as_bytes()[..16]);
     bits[6] = bits[6] & 0x0f | 0x80;
     bits[8] = bits[8] & 0x3f | 0x80;
     let hex = format!("{:032x}", u128::from_be_bytes(bits));

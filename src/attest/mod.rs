@@ -17,6 +17,7 @@ mod vex;
 
 use std::time::{Duration, UNIX_EPOCH};
 
+use crate::digest::Sha256;
 use crate::plan::policy::SOURCE_DATE_EPOCH;
 
 pub use contents::{Component, Contents, File, Given, LIBGCC, MachineCompiler, Role, Tarball, all_terms};
@@ -35,6 +36,11 @@ pub use vex::openvex;
 fn created() -> String {
     let since = Duration::from_secs(SOURCE_DATE_EPOCH.unsigned_abs());
     humantime::format_rfc3339_seconds(UNIX_EPOCH + since).to_string()
+}
+
+/// The digest of a document that has no name yet: names of documents are made of it.
+fn digest(document: &serde_json::Value) -> Sha256 {
+    Sha256::of(document.to_string().as_bytes())
 }
 
 /// What the whole is called.

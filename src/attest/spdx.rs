@@ -5,7 +5,7 @@ use sha1::{Digest as _, Sha1};
 
 use super::contents::{Component, Contents, File, LIBGCC, Role, Tarball};
 use super::standing::Standing;
-use super::{created, name};
+use super::{created, digest, name};
 use crate::digest::Sha256;
 use crate::name::PackageName;
 use crate::pack::FileKind;
@@ -47,7 +47,7 @@ pub fn spdx(contents: &Contents<'_>) -> Value {
             relate(&id, "STATIC_LINK", COMPILER);
         }
         for (number, (patch, _)) in component.patches().into_iter().enumerate() {
-            let patch_id = format!("SPDXRef-Patch-{package}-{number}");
+            let patch_id = format!("SPDXRef-Patch-{}-{number}", in_id(package));
             files.push(json!({
                 "SPDXID": patch_id,
                 "fileName": format!("./patches/{package}/{}", patch.name),
@@ -81,7 +81,6 @@ pub fn spdx(contents: &Contents<'_>) -> Value {
         "dataLicense": "CC0-1.0",
         "SPDXID": DOCUMENT,
         "name": name(contents),
-        "documentNamespace": format!("https://spdx.org/spdxdocs/{}-{}", name(contents), contents.digest()),
         "creationInfo": {
             "created": created(),
             "creators": [concat!("Tool: k3sroot-", env!("CARGO_PKG_VERSION"))],
@@ -95,6 +94,8 @@ pub fn spdx(contents: &Contents<'_>) -> Value {
         document["comment"] =
             json!(format!("Not in it, because their sources were not reached: {}", names.join(", ")));
     }
+    let namespace = format!("https://spdx.org/spdxdocs/{}-{}", name(contents), digest(&document));
+    document["documentNamespace"] = json!(namespace);
     document
 }
 
@@ -103,8 +104,17 @@ fn tarball_id(number: usize) -> String {
 }
 
 fn component_id(package: &PackageName) -> String {
-    // The letters of a package's name that an identifier must not have.
-    format!("SPDXRef-Package-{}", package.as_str().replace(['_', '+'], "."))
+    format!("SPDXRef-Package-{}", in_id(package))
+}
+
+/// A package's name in an identifier, which has letters, digits, dots and dashes alone: what else there is by its number,
+/// and so are dots, so that no two names become one.
+fn in_id(package: &PackageName) -> String {
+    let letter = |c: char| match c {
+        c if c.is_ascii_alphanumeric() || c == '-' => c.to_string(),
+        c => format!(".{:x}.", u32::from(c)),
+    };
+    package.as_str().chars().map(letter).collect()
 }
 
 fn tarball_package(id: &str, contents: &Contents<'_>, tarball: &Tarball<'_>) -> Value {
@@ -147,15 +157,16 @@ fn packed_file(id: &str, contents: &Contents<'_>, file: &File<'_>) -> Value {
 
 fn component_package(id: &str, component: &Component<'_>) -> Value {
     let recipe = component.recipe;
-    let archives: Vec<&Archive> =
-        component.sources().flatten().filter(|_| component.overridden.is_none()).collect();
+    // A local tree takes the place of all of them.
+    let sources: Vec<&[Archive]> = component.sources().filter(|_| component.overridden.is_none()).collect();
+    let first = sources.first().and_then(|archives| archives.first());
     let mut package = json!({
         "SPDXID": id,
         "name": recipe.name,
         "versionInfo": recipe.version,
         "summary": recipe.summary,
         "homepage": recipe.homepage,
-        "downloadLocation": archives.first().and_then(|archive| archive.web_address()).unwrap_or("NOASSERTION"),
+        "downloadLocation": first.and_then(|archive| archive.web_address()).unwrap_or("NOASSERTION"),
         "filesAnalyzed": false,
         "licenseConcluded": recipe.license.spdx,
         "licenseDeclared": recipe.license.spdx,
@@ -166,26 +177,39 @@ fn component_package(id: &str, component: &Component<'_>) -> Value {
         },
         "externalRefs": references(component),
     });
-    if let Some(first) = archives.first() {
+    if let Some(first) = first {
         let algorithm = first.digest.algorithm().to_uppercase();
         package["checksums"] = json!([{ "algorithm": algorithm, "checksumValue": first.digest.hex() }]);
     }
-    let others: Vec<String> = archives
-        .iter()
-        .skip(1)
-        .map(|archive| format!("{} ({})", archive.urls.join(", "), archive.digest))
-        .collect();
-    let note = match () {
-        () if component.overridden.is_some() => {
-            Some("Built from a local tree in place of its pinned source.".to_owned())
-        }
-        () if !others.is_empty() => Some(format!("These archives have the same code: {}", others.join("; "))),
-        () => None,
+    let note = match component.overridden {
+        Some(_) => "Built from a local tree in place of its pinned source.".to_owned(),
+        None => note(&sources),
     };
-    if let Some(note) = note {
+    if !note.is_empty() {
         package["comment"] = json!(note);
     }
     package
+}
+
+/// What there is to say of sources beyond the first archive of the first.
+fn note(sources: &[&[Archive]]) -> String {
+    let told = |archive: &Archive| format!("{} ({})", archive.urls.join(", "), archive.digest);
+    let mut notes = Vec::new();
+    for (number, archives) in sources.iter().enumerate() {
+        let Some((first, others)) = archives.split_first() else { continue };
+        if number > 0 {
+            notes.push(format!("A further source: {}.", told(first)));
+        }
+        if !others.is_empty() {
+            let others: Vec<String> = others.iter().map(told).collect();
+            let what = if number > 0 { "that" } else { "downloadLocation" };
+            notes.push(format!(
+                "The same code as {what}, and perhaps used in its place, which the provenance tells: {}.",
+                others.join("; ")
+            ));
+        }
+    }
+    notes.join(" ")
 }
 
 fn reference(category: &str, kind: &str, locator: &str) -> Value {

@@ -211,7 +211,7 @@ fn write_tars(writing: &Writing<'_>, arch: &ArchName, out: &Path) -> Result<Vec<
     };
     let Some(mut packed) = packed(project, store, arch, tree_of)? else { return Ok(Vec::new()) };
     // The list of checksums stays the last.
-    let about = About::new(project, planned, arch, store, std::slice::from_ref(&report.machine))?;
+    let about = About::new(project, planned, arch, store, &report.machines)?;
     let contents = about.contents(&packed.root, &packed.files)?;
     let documents = documents(&DOCUMENTS, &contents, signer);
     let last = packed.files.len().saturating_sub(1);

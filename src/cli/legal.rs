@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use super::args::{Global, Legal};
 use super::error::CliError;
 use super::means;
-use super::packed::{About, all_machines, from_store};
+use super::packed::{About, from_store};
 use super::place::io_error;
 use super::printer::Printer;
 use super::project::{Planned, Project, existing_store};
@@ -20,10 +20,11 @@ use crate::attest::{
     legal_pack,
 };
 use crate::digest::SourceDigest;
-use crate::execute::{Event, Stop};
+use crate::execute::{Event, Stop, identities};
 use crate::fetch::{self, FetchError, Fetcher, Named, Obtained, Want, file_name, names_apart};
 use crate::name::{ArchName, PackageName};
 use crate::recipe::Archive;
+use crate::sandbox::Mode;
 use crate::store::Store;
 
 pub(super) use folder::invalidate;
@@ -44,7 +45,7 @@ pub(super) fn run(global: &Global, args: &Legal) -> Result<(), CliError> {
         contact: args.contact.as_deref(),
         in_passing: false,
     };
-    let machines = all_machines()?;
+    let machines = identities(Mode::Namespaces)?;
     let mut lacking = 0;
     for arch in &planned.arches {
         let packed = from_store(&project, &store, &planned, arch)?;

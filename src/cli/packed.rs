@@ -12,11 +12,9 @@ use crate::attest::dsse::{self, PrivateKey};
 use crate::attest::provenance::ANYBODY;
 use crate::attest::{Component, Contents, Given, MachineCompiler, cyclonedx, openvex, provenance, spdx};
 use crate::digest::{BlobDigest, CompilerDigest, SourceDigest, TreeDigest};
-use crate::execute::identity;
 use crate::name::{ArchName, PackageName, Unit};
 use crate::pack::{self, PackageTree, Rendered, Root, TreeEntry};
 use crate::plan::policy::SOURCE_DATE_EPOCH;
-use crate::sandbox::Mode;
 use crate::store::{Entry, Store};
 
 /// What was built for an arch, packed.
@@ -225,11 +223,6 @@ pub(super) fn components<'a>(
         archives: &UNKNOWN,
     };
     Ok(Contents::of_packages(given, shipped).components)
-}
-
-/// How tools in the store may have been built.
-pub(super) fn all_machines() -> Result<Vec<String>, CliError> {
-    Ok([Mode::Namespaces, Mode::None].into_iter().map(identity).collect::<Result<_, _>>()?)
 }
 
 /// Documents about a root, of these kinds, as far as they have something to say; with a key, the statement of where it

@@ -2,16 +2,18 @@
 
 use super::args::{Global, Provenance};
 use super::error::CliError;
-use super::packed::{About, Document, Signer, all_machines, documents, from_store};
+use super::packed::{About, Document, Signer, documents, from_store};
 use super::print;
 use super::project::{Project, existing_store};
+use crate::execute::identities;
+use crate::sandbox::Mode;
 
 pub(super) fn run(global: &Global, args: &Provenance) -> Result<(), CliError> {
     let signer = Signer::new(&args.signing)?;
     let project = Project::load(global)?;
     let store = existing_store(global)?;
     let planned = project.plan(&args.selection, &store)?;
-    let machines = all_machines()?;
+    let machines = identities(Mode::Namespaces)?;
     for arch in &planned.arches {
         let packed = from_store(&project, &store, &planned, arch)?;
         let about = About::new(&project, &planned, arch, &store, &machines)?;

@@ -18,6 +18,12 @@ pub struct MachineError {
 /// What sets this machine apart as a place where tools run: its processor's arch, its C library, its compiler and whether
 /// builds see real paths.
 pub fn identity(mode: Mode) -> Result<String, MachineError> {
+    let [here, _] = identities(mode)?;
+    Ok(here)
+}
+
+/// The same of both ways in which builds are kept apart; `mode`'s first.
+pub fn identities(mode: Mode) -> Result<[String; 2], MachineError> {
     let ask = |program: &'static str, argument: &str| -> Result<String, MachineError> {
         let output = Command::new(program)
             .arg(argument)
@@ -37,10 +43,11 @@ pub fn identity(mode: Mode) -> Result<String, MachineError> {
         .field("compiler", ask("gcc", "--version")?)
         .field("linker", ask("ld", "--version")?);
     let machine = crate::digest::BlobDigest::from_bytes(framed.finish()).short();
+    // Scripts among the tools may name the interpreter that they were made with by its real path.
+    let with_real_paths = format!("{machine}-real-paths");
     Ok(match mode {
-        Mode::Namespaces => machine,
-        // Scripts among the tools may name the interpreter that they were made with by its real path.
-        Mode::None => machine + "-real-paths",
+        Mode::Namespaces => [machine, with_real_paths],
+        Mode::None => [with_real_paths, machine],
     })
 }
 

@@ -38,7 +38,7 @@ use crate::store::{Outcome, OutcomeKey, Store, StoreError, Took};
 pub use compiler::{CompilerError, HostCompiler};
 pub use error::{ActionError, Failure, is_disk_full};
 pub use event::{Event, How};
-pub use machine::{MachineError, identity, key};
+pub use machine::{MachineError, identities, identity, key};
 pub use open::Opened;
 pub use why::{Answer, Last, Verdict, describe, why};
 pub use work::Kept;
@@ -98,8 +98,8 @@ pub enum ExecuteError {
 /// How a run ended.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// What tools that are made here are kept under; see [`identity`].
-    pub machine: String,
+    /// What tools that are made here are kept under, those of this run first; see [`identities`].
+    pub machines: Vec<String>,
     /// Outcomes of the units that were looked at, with how each was had.
     pub outcomes: BTreeMap<Unit, (Outcome, How)>,
     /// Units that failed.
@@ -200,12 +200,12 @@ impl Executor<'_> {
         // It goes on until this is dropped.
         let _limited =
             limit.map(|limit| jobserver.keep_under(limit)).transpose().map_err(ExecuteError::Jobserver)?;
-        let machine = identity(self.sandbox.mode())?;
+        let machines = identities(self.sandbox.mode())?;
+        let [machine, _] = &machines;
         borrowed::prepare(self.store).map_err(ExecuteError::Borrowed)?;
         let (trash, emptied) = mpsc::channel::<WorkDir>();
         let trash = Mutex::new(trash);
-        let shared =
-            Shared { executor: self, plan, jobserver: &jobserver, events, machine: &machine, trash: &trash };
+        let shared = Shared { executor: self, plan, jobserver: &jobserver, events, machine, trash: &trash };
         let (wants, queue) = mpsc::channel::<Unit>();
         let queue = Mutex::new(queue);
         let emptying = thread::spawn(move || emptied.into_iter().for_each(drop));
@@ -225,7 +225,7 @@ impl Executor<'_> {
             let run = Run {
                 shared,
                 schedule,
-                report: Report { machine: machine.clone(), ..Report::default() },
+                report: Report { machines: machines.to_vec(), ..Report::default() },
                 obtained: BTreeMap::new(),
                 sourceless: BTreeMap::new(),
                 wants,
