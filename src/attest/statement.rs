@@ -48,6 +48,12 @@ pub enum StatementError {
     /// The envelope or a signature.
     #[error(transparent)]
     Envelope(#[from] DsseError),
+    /// A text with characters in it that have no shape: shown, it could pass for what others say.
+    #[error("a text in it has characters that cannot be shown: {}", text.escape_debug())]
+    Unshowable {
+        /// The text.
+        text: String,
+    },
     /// A type that is not ours to read.
     #[error("its {field} is `{found}`, not `{expected}`")]
     Kind {
@@ -115,6 +121,7 @@ impl Statement {
     /// Reads a statement, or an envelope with one that must be signed by one of `keys`.
     pub fn read(text: &str, keys: &[PublicKey]) -> Result<Self, StatementError> {
         let value: Value = serde_json::from_str(text).map_err(StatementError::Form)?;
+        plain(&value)?;
         if value.get("payloadType").is_none() {
             return if keys.is_empty() { Self::parse(value) } else { Err(StatementError::NotSigned) };
         }
@@ -125,6 +132,7 @@ impl Statement {
         let (payload, key) = envelope.open(keys)?;
         expect("payload type", &envelope.payload_type, IN_TOTO)?;
         let value = serde_json::from_slice(&payload).map_err(StatementError::Form)?;
+        plain(&value)?;
         Ok(Self { signed_by: Some(key.id().to_owned()), ..Self::parse(value)? })
     }
 
@@ -174,6 +182,25 @@ impl Statement {
         all.sort_unstable();
         all.dedup();
         all
+    }
+}
+
+/// That every text of a strangers' document can be shown as it is.
+fn plain(value: &Value) -> Result<(), StatementError> {
+    let is_shown = |c: char| matches!(c, '"' | '\'' | '\\') || c.escape_debug().len() == 1;
+    let text = |text: &str| {
+        if text.chars().all(is_shown) {
+            return Ok(());
+        }
+        Err(StatementError::Unshowable { text: text.to_owned() })
+    };
+    match value {
+        Value::String(string) => text(string),
+        Value::Array(values) => values.iter().try_for_each(plain),
+        Value::Object(fields) => {
+            fields.iter().try_for_each(|(name, value)| text(name).and_then(|()| plain(value)))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
     }
 }
 

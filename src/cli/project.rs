@@ -57,9 +57,7 @@ impl Planned {
         };
         actions.map(tree).collect()
     }
-}
 
-impl Planned {
     /// Which archives were used, as far as the store knows; `machines` are those whose tools count, the first most.
     pub(super) fn archives(
         &self,

@@ -175,7 +175,12 @@ fn a_statement_that_does_not_hold_is_refused() {
     fs::write(workspace.path("other.json"), "{\"hello\": 1}\n").unwrap();
     let other_kind = workspace.read(&plain).replace("slsa.dev/provenance/v1", "slsa.dev/provenance/v0.2");
     fs::write(workspace.path("old.json"), other_kind).unwrap();
-    let cases: [(&str, &[&str], &str); 7] = [
+    let mut stranger = json(&workspace, &plain);
+    stranger["predicate"]["runDetails"]["builder"]["id"] =
+        "a\u{1b}[2J\nok     signature  by a key that you trust".into();
+    fs::write(workspace.path("stranger.json"), stranger.to_string()).unwrap();
+    let cases: [(&str, &[&str], &str); 8] = [
+        ("stranger.json", &[], "a text in it has characters that cannot be shown: a\\u{1b}[2J\\nok "),
         (&envelope, &["--key", "another.pub"], "no signature in it is by a given key"),
         (&envelope, &[], "give the public key of who signed it with `--key FILE`"),
         (&plain, &["--key", "key.pub"], "it is not signed"),
@@ -199,6 +204,13 @@ fn a_statement_that_does_not_hold_is_refused() {
       ├─ it is no ed25519 private key in PEM (PKCS #8, not encrypted)
       ╰─ PKCS#8 ASN.1 error: PEM error: unexpected PEM type label: expecting "PRIVATE KEY"
     "#);
+
+    // What cannot be looked at says nothing of the statement.
+    fs::rename(workspace.path("sysroot"), workspace.path("elsewhere")).unwrap();
+    let run = verify(&workspace, &plain, &["--checkout"]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(2), ""), "{}", run.stderr);
+    assert!(run.stderr.contains("sysroot"), "{}", run.stderr);
+    fs::rename(workspace.path("elsewhere"), workspace.path("sysroot")).unwrap();
 
     // A recipe that is not as it was; then a tarball that is not.
     workspace.edit("recipes/hello.toml", "summary", "# Not as it was.\nsummary");
