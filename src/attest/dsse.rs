@@ -5,7 +5,7 @@
 //! to sign: the same document and key give the same envelope.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
+use base64::engine::general_purpose::{STANDARD as BASE64, URL_SAFE};
 use ed25519_dalek::pkcs8::{DecodePrivateKey as _, DecodePublicKey as _, EncodePublicKey as _};
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
@@ -122,13 +122,18 @@ impl PublicKey {
 impl Envelope {
     /// The document, if it is signed by one of `keys`; the key as well.
     pub fn open<'a>(&self, keys: &'a [PublicKey]) -> Result<(Vec<u8>, &'a PublicKey), DsseError> {
-        let decode =
-            |part, text: &str| BASE64.decode(text).map_err(|source| DsseError::Base64 { part, source });
         let payload = decode("payload", &self.payload)?;
         let message = encoded_before(&self.payload_type, &payload);
-        let mut forged = None;
+        let mut refused = None;
         for signed in &self.signatures {
-            let bytes = decode("signature", &signed.sig)?;
+            // Others may sign as well, each as they can.
+            let bytes = match decode("signature", &signed.sig) {
+                Ok(bytes) => bytes,
+                Err(error) => {
+                    refused.get_or_insert(error);
+                    continue;
+                }
+            };
             // The name is a hint only: what counts is whether the signature fits.
             let fits = |key: &&PublicKey| {
                 Signature::from_slice(&bytes)
@@ -137,21 +142,24 @@ impl Envelope {
             match keys.iter().find(fits) {
                 Some(key) => return Ok((payload, key)),
                 None if keys.iter().any(|key| key.id == signed.keyid) => {
-                    forged = Some(signed.keyid.clone());
+                    refused = Some(DsseError::Forged { key: signed.keyid.clone() });
                 }
                 None => {}
             }
         }
-        Err(match forged {
-            Some(key) => DsseError::Forged { key },
-            None => DsseError::NotBy { by: self.signers() },
-        })
+        Err(refused.unwrap_or_else(|| DsseError::NotBy { by: self.signers() }))
     }
 
     /// What the signatures say of their keys.
     pub fn signers(&self) -> Vec<String> {
         self.signatures.iter().map(|signed| signed.keyid.clone()).collect()
     }
+}
+
+/// Base64, in either alphabet: writers may choose.
+fn decode(part: &'static str, text: &str) -> Result<Vec<u8>, DsseError> {
+    let decoded = BASE64.decode(text).or_else(|_| URL_SAFE.decode(text));
+    decoded.map_err(|source| DsseError::Base64 { part, source })
 }
 
 /// What is signed: DSSE's pre-authentication encoding, in which neither part can be taken for the other.
@@ -214,7 +222,10 @@ mod tests {
         assert!(matches!(torn.open(&keys), Err(DsseError::Forged { .. })));
         torn.signatures[0].sig = "%".to_owned();
         assert!(matches!(torn.open(&keys), Err(DsseError::Base64 { part: "signature", .. })));
-        // A wrong name for the right key does no harm.
+        // What others signed, and in which alphabet, does no harm; nor does a wrong name for the right key.
+        torn.signatures.push(good.signatures[0].clone());
+        torn.payload = URL_SAFE.encode(b"{}");
+        assert!(torn.open(&keys).is_ok());
         let mut renamed = good;
         renamed.signatures[0].keyid = "me".to_owned();
         assert!(renamed.open(&keys).is_ok());

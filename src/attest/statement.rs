@@ -118,8 +118,20 @@ struct RawDescriptor {
 }
 
 impl Statement {
-    /// Reads a statement, or an envelope with one that must be signed by one of `keys`.
+    /// Reads a statement, or an envelope with one that must be signed by one of `keys`; of several, each on a line of its
+    /// own, the first that will do.
     pub fn read(text: &str, keys: &[PublicKey]) -> Result<Self, StatementError> {
+        let whole = Self::read_one(text, keys);
+        let lines = || text.lines().filter(|line| !line.trim().is_empty());
+        match whole {
+            Err(StatementError::Form(_)) if lines().count() > 1 => {
+                lines().find_map(|line| Self::read_one(line, keys).ok()).map_or(whole, Ok)
+            }
+            whole => whole,
+        }
+    }
+
+    fn read_one(text: &str, keys: &[PublicKey]) -> Result<Self, StatementError> {
         let value: Value = serde_json::from_str(text).map_err(StatementError::Form)?;
         plain(&value)?;
         if value.get("payloadType").is_none() {

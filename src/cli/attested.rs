@@ -156,7 +156,7 @@ fn checkout(global: &Global, statement: &Statement) -> Result<Check, CliError> {
     let toolchain =
         if statement.toolchain == "host" { ToolchainChoice::Host } else { ToolchainChoice::Source };
     let selection = Selection {
-        arch: vec![statement.arch.clone()],
+        arch: vec![project.arches.find(&statement.arch)?.name.to_string()],
         packages: statement.packages.iter().map(ToString::to_string).collect(),
         overrides: Vec::new(),
         compiler: Compiler { toolchain, cross_prefix: Vec::new() },

@@ -159,6 +159,12 @@ fn a_signed_statement_is_checked_with_the_key() {
     let printed = workspace.command("provenance", &again).output().unwrap();
     assert_eq!(String::from_utf8(printed.stdout).unwrap(), before);
 
+    // Among envelopes of others it is found.
+    let others = before.replace(r#""sig":""#, r#""sig":"AAAA"#);
+    fs::write(workspace.path("several.jsonl"), format!("{others}{before}")).unwrap();
+    let run = verify(&workspace, "several.jsonl", &["--key", "key.pub"]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+
     // Who builds again without a key leaves no envelope of an earlier build.
     workspace.build_all();
     assert!(!workspace.path(&envelope).exists());
