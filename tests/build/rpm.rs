@@ -335,6 +335,7 @@ fn a_spec_reads_like_one_that_somebody_wrote() {
     rm dist/k3s-root-[arch].run.json
     install -pm644 dist/k3s-root-[arch].*.json* %{buildroot}%{_datadir}/%{name}
     cp -R dist/k3s-root-[arch].legal %{buildroot}%{_datadir}/%{name}
+    chmod -R u=rwX,go=rX %{buildroot}%{_datadir}/%{name}
 
     %check
     (cd %{buildroot}%{_datadir}/%{name} && sha256sum -c sha256sum-[arch].txt)
