@@ -53,9 +53,14 @@ fn a_folder_is_collected_with_a_list_of_it_and_what_is_there_stays() {
     let run = collect(&workspace, &["--json"]);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     insta::assert_snapshot!(run.stdout, @r#"
-    {
-      "libword 1.2": "sources/libword-1.2.tar.gz"
-    }
+    [
+      {
+        "package": "libword",
+        "version": "1.2",
+        "source": 0,
+        "path": "sources/libword-1.2.tar.gz"
+      }
+    ]
     "#);
     insta::assert_snapshot!(run.stderr, @r"
     note: left alone in `sources`, not needed: notes

@@ -10,7 +10,7 @@ use crate::cli::collect::{Collected, Wanted, all_wanted, collect};
 use crate::cli::doctor::borrowed;
 use crate::cli::error::CliError;
 use crate::cli::packed::{DOCUMENTS, Document, components};
-use crate::cli::place::place;
+use crate::cli::place::{Placed, place};
 use crate::cli::project::{Planned, Project, open_store, recipes_folder};
 use crate::digest::SourceDigest;
 use crate::fetch::{Archive, LockedArchive, Named, file_name, names_apart};
@@ -73,7 +73,7 @@ pub(super) fn write(
             (SourceDigest::Sha256(sha256), path) => {
                 let is_new = sources.insert(found.file.clone(), sha256).is_none();
                 if let Some(path) = path.as_ref().filter(|_| is_new) {
-                    place(path, &dest, sha256, false)?;
+                    place(path, &dest, sha256, Placed::Own)?;
                     written.paths.push(dest.clone());
                 }
             }
