@@ -47,38 +47,40 @@ pub(super) enum Look {
 pub(super) fn has(folder: &Path, pack: &LegalPack, look: Look) -> bool {
     let is = |path: &str, contents: &[u8]| fs::read(folder.join(path)).is_ok_and(|there| there == contents);
     let listed = listed(folder);
-    let is_right = |one: &Listed| {
-        let path = folder.join(&one.file);
-        // What is short is held against what it should be, and so is its line in the list.
-        if !pack.archives.contains_key(&one.file) {
-            let wanted = match pack.files.get(&one.file) {
-                Some(file) => Sha256::of(&file.contents),
-                None => match pack.licenses.get(&one.file) {
-                    Some(license) => license.sha256,
-                    None => return false,
-                },
-            };
-            return one.sha256 == wanted
-                && fs::read(&path)
-                    .is_ok_and(|there| there.len() as u64 == one.bytes && Sha256::of(&there) == wanted);
-        }
-        let size_is_right =
-            fs::metadata(&path).is_ok_and(|there| there.is_file() && there.len() == one.bytes);
-        let digest = &pack.archives[&one.file];
-        size_is_right
-            && match digest {
-                SourceDigest::Sha256(sha256) => one.sha256 == *sha256,
-                SourceDigest::Sha512(sha512) => {
-                    look == Look::Passing || fs::read(&path).is_ok_and(|there| Sha512::of(&there) == *sha512)
-                }
-            }
-            && (look == Look::Passing || digest_of(&path).is_ok_and(|there| there == one.sha256))
+    let is_right = |one: &Listed| match pack.archives.get(&one.file) {
+        Some(digest) => has_archive(&folder.join(&one.file), one, digest, look),
+        None => has_text(&folder.join(&one.file), one, pack),
     };
     let names: BTreeSet<&str> = listed.iter().map(|one| one.file.as_str()).collect();
     let wanted: BTreeSet<&str> = pack.paths().filter(|path| !MANIFEST.contains(path)).collect();
     names == wanted
         && MANIFEST.iter().zip(&pack.manifest).all(|(name, text)| is(name, text.as_bytes()))
         && listed.par_iter().all(is_right)
+}
+
+/// Whether the archive at `path` is what its line in the list and the recipe say.
+fn has_archive(path: &Path, line: &Listed, digest: &SourceDigest, look: Look) -> bool {
+    let there = fs::metadata(path);
+    if !there.is_ok_and(|there| there.is_file() && there.len() == line.bytes) {
+        return false;
+    }
+    let is_listed = || look == Look::Passing || digest_of(path).is_ok_and(|there| there == line.sha256);
+    match digest {
+        SourceDigest::Sha256(sha256) => line.sha256 == *sha256 && is_listed(),
+        SourceDigest::Sha512(_) if look == Look::Passing => true,
+        SourceDigest::Sha512(sha512) => {
+            is_listed() && fs::read(path).is_ok_and(|there| Sha512::of(&there) == *sha512)
+        }
+    }
+}
+
+/// Whether what is no archive, which is short, is what it should be, and its line in the list too.
+fn has_text(path: &Path, line: &Listed, pack: &LegalPack) -> bool {
+    let of_file = pack.files.get(&line.file).map(|file| Sha256::of(&file.contents));
+    let wanted = of_file.or_else(|| Some(pack.licenses.get(&line.file)?.sha256));
+    wanted == Some(line.sha256)
+        && fs::read(path)
+            .is_ok_and(|there| there.len() as u64 == line.bytes && Some(Sha256::of(&there)) == wanted)
 }
 
 /// Makes a pack's folder one that cannot be taken for a pack: its programs are no more, or not there yet.
