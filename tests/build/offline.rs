@@ -386,6 +386,11 @@ fn a_collected_folder_is_all_that_a_build_needs() {
             );
             let alike = treated.dist() == usual;
             assert!(alike, "{user:?} {sandbox} {more:?}: the tarballs differ from those of a usual build");
+            // Whatever the umask, and whether the cache's files have second names there.
+            let legal = treated.path(&format!("dist/k3s-root-{ARCH}.legal"));
+            let mode = |path: &str| fs::metadata(legal.join(path)).unwrap().mode() & 0o7777;
+            let modes = ["", "sources", "manifest.md", &format!("sources/{ARCHIVE}")].map(mode);
+            assert_eq!(modes, [0o755, 0o755, 0o644, 0o444], "{user:?} {sandbox}");
             assert!(treated.path("home/.cache/k3sroot/blobs").is_dir());
             fs::remove_dir_all(treated.path("home/.cache")).unwrap();
             fs::remove_dir_all(treated.path("dist")).unwrap();
