@@ -37,7 +37,7 @@ const MODULES: &[(&str, &[&str])] = &[
     // `upkeep` for which of two versions is the later one.
     ("compare", &["name", "upkeep"]),
     // `fetch` for the archives that a build needs, `plan` for the time that everything has.
-    ("rpm", &["attest", "digest", "fetch", "name", "plan"]),
+    ("rpm", &["attest", "digest", "name", "plan"]),
     // What is compared are outcomes in two stores.
     ("check", &["digest", "name", "store"]),
     // `graph` for where the units of a picture stand.

@@ -45,6 +45,7 @@ for arch in aarch64 arm riscv64; do
     command -v "qemu-$arch-static" >/dev/null || command -v "qemu-$arch" >/dev/null ||
         foreign="$foreign qemu-$arch-static"
 done
+[ -e /usr/share/i18n/locales/tr_TR ] || foreign="$foreign locales"
 python3 -c 'import ensurepip, venv' 2>/dev/null || foreign="$foreign python-venv"
 if [ -z "$absent$foreign" ]; then
     validators
@@ -54,7 +55,7 @@ fi
 everywhere='binutils diffutils findutils gcc make perl python3 tar util-linux'
 compilers='gcc-aarch64-linux-gnu gcc-arm-linux-gnueabihf gcc-riscv64-linux-gnu'
 emulators='qemu-system-arm qemu-system-misc qemu-system-x86 qemu-user-static'
-variers='disorderfs'
+variers='disorderfs locales'
 browser='chromium'
 system='debootstrap'
 venv='python3-venv'

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::args::{Global, Selection, Sources, ToolchainChoice};
 use super::error::CliError;
 use super::means;
-use super::place::{digest_of, io_error, place};
+use super::place::{Placed, digest_of, io_error, place};
 use super::printer::{Printer, bytes};
 use super::project::Planned;
 use super::whole;
@@ -139,7 +139,7 @@ impl Collected {
             _ => {}
         }
         for (archive, path) in new.values() {
-            place(path, &folder.join(&archive.file), archive.sha256, false)?;
+            place(path, &folder.join(&archive.file), archive.sha256, Placed::Own)?;
         }
         self.say_what_else_is_there(global, folder)?;
         let size: u64 = self.archives.iter().map(|(archive, _)| archive.size).sum();

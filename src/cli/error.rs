@@ -222,11 +222,6 @@ pub(super) enum CliError {
     )]
     RpmHostArches,
     #[error(
-        "{label} is pinned by a SHA-512 digest alone, and its archive cannot be had: a list of signatures wants the \
-         SHA-256 of its bytes, so give a folder that has it with `--distfiles`"
-    )]
-    RpmNoSha256 { label: String },
-    #[error(
         "these archives could not be had; put each where it belongs, or nobody can build from the spec that lists it\n{}",
         files.iter().map(|file| format!("  {file}")).collect::<Vec<_>>().join("\n")
     )]

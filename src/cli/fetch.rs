@@ -1,8 +1,7 @@
 //! `k3sroot fetch`: gets and verifies every source, into the cache or a folder, or lists them.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::PathBuf;
 
 use serde::Serialize;
 
@@ -25,6 +24,22 @@ struct Listed<'a> {
     digest: String,
 }
 
+/// An archive that was got, as `--json` prints it.
+#[derive(Serialize)]
+struct Got<'a> {
+    package: &'a str,
+    version: &'a str,
+    /// Which of the package's sources it is, from 0.
+    source: usize,
+    path: PathBuf,
+}
+
+impl<'a> Got<'a> {
+    fn new((archive, path): (&'a LockedArchive, PathBuf)) -> Self {
+        Self { package: &archive.name, version: &archive.version, source: archive.source, path }
+    }
+}
+
 pub(super) fn run(global: &Global, args: &Fetch) -> Result<(), CliError> {
     let project = Project::load(global)?;
     let store = open_store(global)?;
@@ -33,23 +48,17 @@ pub(super) fn run(global: &Global, args: &Fetch) -> Result<(), CliError> {
         return list(&all_wanted(&planned), args.json);
     }
     let collected = collect(global, &args.sources, &store, &planned)?;
-    let row = |archive: &LockedArchive, path: &Path| {
-        (format!("{} {}", archive.name, archive.version), path.display().to_string())
+    let here = match &args.out {
+        Some(folder) => collected.put_into(global, folder)?,
+        None => collected.archives.iter().map(|(archive, path)| (archive, path.clone())).collect(),
     };
-    let rows: Vec<(String, String)> = match &args.out {
-        Some(folder) => collected
-            .put_into(global, folder)?
-            .into_iter()
-            .map(|(archive, path)| row(archive, &path))
-            .collect(),
-        None => collected.archives.iter().map(|(archive, path)| row(archive, path)).collect(),
-    };
+    let rows: Vec<Got<'_>> = here.into_iter().map(Got::new).collect();
     if args.json {
-        print_json(&rows.iter().cloned().collect::<BTreeMap<String, String>>())?;
+        print_json(&rows)?;
     } else {
         let mut text = String::new();
-        for (label, path) in &rows {
-            let _ = writeln!(text, "{label:32} {path}");
+        for Got { package, version, path, .. } in &rows {
+            let _ = writeln!(text, "{:32} {}", format!("{package} {version}"), path.display());
         }
         print(&text)?;
     }

@@ -27,6 +27,7 @@ use crate::recipe::Archive;
 use crate::sandbox::Mode;
 use crate::store::Store;
 
+use folder::Look;
 pub(super) use folder::invalidate;
 
 pub(super) fn run(global: &Global, args: &Legal) -> Result<(), CliError> {
@@ -158,8 +159,9 @@ impl Packing<'_> {
             missing: pack.missing,
             errors,
         };
+        let look = if self.in_passing { Look::Passing } else { Look::Whole };
         let planned = pack(&chosen)?;
-        if folder::has(&folder, &planned) {
+        if folder::has(&folder, &planned, look) {
             return Ok(done(planned, true, Vec::new()));
         }
         if self.in_passing {
@@ -167,13 +169,13 @@ impl Packing<'_> {
                 one.is_here = self.fetcher.keeps(&one.archives[one.index].digest);
             }
             let lacking = pack(&chosen)?;
-            if folder::has(&folder, &lacking) {
+            if folder::has(&folder, &lacking, look) {
                 return Ok(done(lacking, true, Vec::new()));
             }
         }
         let (paths, errors) = self.obtain(&mut chosen)?;
         let pack = pack(&chosen)?;
-        if folder::has(&folder, &pack) {
+        if folder::has(&folder, &pack, look) {
             return Ok(done(pack, true, errors));
         }
         let texts = texts::texts(&folder, &pack, &chosen, &paths)?;

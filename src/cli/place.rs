@@ -24,18 +24,36 @@ pub(super) fn digest_of(path: &Path) -> io::Result<Sha256> {
     Ok(Sha256::from_bytes(hasher.finalize().into()))
 }
 
+/// The mode of what is kept as it is: that of archives in the cache.
+pub(super) const READ_ONLY: u32 = 0o444;
+
+/// What becomes of a file that is put somewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Placed {
+    /// It is its reader's own.
+    Own,
+    /// It is read-only; where nobody changes the file that it comes from, a second name may do.
+    ReadOnly {
+        /// Whether nobody does.
+        link: bool,
+    },
+}
+
 /// Puts a copy of an archive at `to`, in place of what is there, and looks whether that is the archive. It shares the blocks
-/// where the file system can; where it cannot, and `link` says that nobody changes the file, a second name has to do: it is
-/// read-only, and what the cache has is verified before it is used.
-pub(super) fn place(from: &Path, to: &Path, sha256: Sha256, link: bool) -> Result<(), CliError> {
+/// where the file system can; where it cannot, a second name has to do where `placed` lets it: it is read-only, and what the
+/// cache has is verified before it is used. Its mode depends on `placed` alone.
+pub(super) fn place(from: &Path, to: &Path, sha256: Sha256, placed: Placed) -> Result<(), CliError> {
     let folder = to.parent().unwrap_or(Path::new("."));
-    let placed = || -> io::Result<Option<Sha256>> {
+    let bits = if placed == Placed::Own { 0o644 } else { READ_ONLY };
+    let put = || -> io::Result<Option<Sha256>> {
         let source = File::open(from)?;
         let mut made = tempfile::Builder::new().prefix(STAGED).tempfile_in(folder)?;
         if rustix::fs::ioctl_ficlone(made.as_file(), &source).is_err() {
             let linked = || {
                 tempfile::Builder::new().prefix(STAGED).make_in(folder, |path| fs::hard_link(from, path)).ok()
             };
+            let link = placed == (Placed::ReadOnly { link: true })
+                && source.metadata()?.permissions().mode() & 0o7777 == READ_ONLY;
             if let Some(linked) = link.then(linked).flatten() {
                 let computed = digest_of(linked.path())?;
                 return if computed == sha256 {
@@ -50,12 +68,12 @@ pub(super) fn place(from: &Path, to: &Path, sha256: Sha256, link: bool) -> Resul
         if computed != sha256 {
             return Ok(Some(computed));
         }
-        made.as_file().set_permissions(Permissions::from_mode(0o644))?;
+        made.as_file().set_permissions(Permissions::from_mode(bits))?;
         made.as_file().sync_all()?;
         keep(made.into_temp_path(), to)
     };
     let what = || format!("copy `{}` to `{}`", from.display(), to.display());
-    match placed().map_err(|source| CliError::Io { what: what(), source })? {
+    match put().map_err(|source| CliError::Io { what: what(), source })? {
         None => Ok(()),
         Some(computed) => Err(CliError::CopyDiffers { path: from.to_owned(), expected: sha256, computed }),
     }
@@ -74,6 +92,8 @@ pub(super) fn io_error(verb: &'static str, path: &Path) -> impl FnOnce(io::Error
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+
     use super::*;
 
     #[test]
@@ -83,16 +103,25 @@ mod tests {
         fs::create_dir(folder.path().join("there")).unwrap();
         fs::write(&from, "archive").unwrap();
         fs::set_permissions(&from, Permissions::from_mode(0o444)).unwrap();
-        for link in [false, true] {
+        for (placed, mode) in [
+            (Placed::Own, 0o644),
+            (Placed::ReadOnly { link: false }, 0o444),
+            (Placed::ReadOnly { link: true }, 0o444),
+        ] {
+            let _ = fs::remove_file(&to);
             fs::write(&to, "something else").unwrap();
-            let wrong = place(&from, &to, Sha256::of(b"another"), link).unwrap_err();
+            let wrong = place(&from, &to, Sha256::of(b"another"), placed).unwrap_err();
             assert!(matches!(wrong, CliError::CopyDiffers { .. }), "{wrong}");
             assert_eq!(fs::read(&to).unwrap(), b"something else");
-            place(&from, &to, Sha256::of(b"archive"), link).unwrap();
+            place(&from, &to, Sha256::of(b"archive"), placed).unwrap();
+            assert_eq!(fs::metadata(&to).unwrap().permissions().mode() & 0o7777, mode);
+            assert_eq!(fs::metadata(&from).unwrap().permissions().mode() & 0o7777, 0o444);
             assert_eq!(fs::read(&to).unwrap(), b"archive");
             assert_eq!(fs::read_dir(to.parent().unwrap()).unwrap().count(), 1, "nothing else is left");
         }
-        let gone = place(Path::new("/nowhere"), &to, Sha256::of(b"archive"), true).unwrap_err().to_string();
+        let gone = place(Path::new("/nowhere"), &to, Sha256::of(b"archive"), Placed::ReadOnly { link: true })
+            .unwrap_err()
+            .to_string();
         assert!(gone.starts_with("cannot copy `/nowhere` to `"), "{gone}");
         assert_eq!(fs::read(&to).unwrap(), b"archive");
     }
@@ -102,7 +131,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (from, to) = (folder.path().join("from"), folder.path().join("to"));
         fs::write(&from, "archive").unwrap();
-        place(&from, &to, Sha256::of(b"archive"), true).unwrap();
+        // A file that others may write is copied.
+        place(&from, &to, Sha256::of(b"archive"), Placed::ReadOnly { link: true }).unwrap();
+        assert_eq!(fs::metadata(&from).unwrap().nlink(), 1);
+        fs::set_permissions(&from, Permissions::from_mode(0o444)).unwrap();
+        place(&from, &to, Sha256::of(b"archive"), Placed::ReadOnly { link: true }).unwrap();
         crate::cli::whole::publish(&to, b"text", false).unwrap();
         assert_eq!(fs::read(&from).unwrap(), b"archive");
         assert_eq!(fs::metadata(&to).unwrap().permissions().mode() & 0o777, 0o644);

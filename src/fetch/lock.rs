@@ -144,10 +144,22 @@ pub struct Named {
     pub digest: String,
 }
 
-/// File names for archives, in their order. Where two different ones would have one name, each gets the name of its package
-/// before it, and if that is not enough, the beginning of its digest. The same bytes may be one file.
+/// File names for archives, in their order. A name that says nothing (`v1.2.tar.gz`) gets the name of the first package that
+/// has these bytes before it. Where two different ones would have one name, each gets the name of its package before it, and
+/// if that is not enough, the beginning of its digest. The same bytes may be one file.
 pub fn names_apart(archives: &[Named]) -> Vec<String> {
-    let mut names: Vec<String> = archives.iter().map(|archive| archive.file.clone()).collect();
+    let mut first: BTreeMap<(&str, &str), &str> = BTreeMap::new();
+    for Named { file, package, digest } in archives {
+        first.entry((file, digest)).or_insert(package);
+    }
+    let own = |Named { file, package, digest }: &Named| {
+        if says_something(file, package) {
+            file.clone()
+        } else {
+            format!("{}-{file}", first[&(file.as_str(), digest.as_str())])
+        }
+    };
+    let mut names: Vec<String> = archives.iter().map(own).collect();
     let prefixes: [fn(&Named) -> &str; 2] =
         [|named| &named.package, |named| named.digest.get(..12).unwrap_or_default()];
     for prefix in prefixes {
@@ -163,6 +175,26 @@ pub fn names_apart(archives: &[Named]) -> Vec<String> {
     }
     names
 }
+
+/// Whether the name of a package's archive says what is in it: it has the package's name, or a word that is neither of a
+/// version nor of a digest.
+fn says_something(file: &str, package: &str) -> bool {
+    // Endings of archives are words too.
+    let end = ENDINGS.iter().filter_map(|ending| file.find(ending)).min().unwrap_or(file.len());
+    let stem = &file[..end];
+    let is_word = |part: &str| {
+        let is_digest = part.len() > 6 && part.chars().all(|c| c.is_ascii_hexdigit());
+        let letters = part.trim_end_matches(|c: char| c.is_ascii_digit());
+        !is_digest && letters.len() > 1 && !OF_VERSIONS.contains(&folded(letters).as_str())
+    };
+    folded(stem).contains(&folded(package)) || stem.split(|c: char| !c.is_ascii_alphanumeric()).any(is_word)
+}
+
+/// What the endings of archives begin with.
+const ENDINGS: [&str; 5] = [".tar", ".tgz", ".tbz", ".txz", ".zip"];
+
+/// Words that stand beside numbers in the names of versions.
+const OF_VERSIONS: [&str; 8] = ["ver", "version", "rel", "release", "rc", "alpha", "beta", "tip"];
 
 /// A folder may be carried on a disk that does not tell `A` from `a`.
 fn folded(file: &str) -> String {
@@ -243,13 +275,36 @@ mod tests {
             files(vec![of("a", 0, "v1.tar", "a"), of("b", 0, "V1.tar", "b"), of("c", 0, "c.tar", "c")]),
             ["a-v1.tar", "b-V1.tar", "c.tar"]
         );
+        assert_eq!(
+            files(vec![of("a", 0, "word.tar", "a"), of("b", 0, "Word.tar", "b"), of("c", 0, "c.tar", "c")]),
+            ["a-word.tar", "b-Word.tar", "c.tar"]
+        );
         // The same bytes for two packages are one file.
-        assert_eq!(files(vec![of("a", 0, "v1.tar", "x"), of("b", 0, "v1.tar", "x")]), ["v1.tar", "v1.tar"]);
+        for (file, expected) in [("word.tar", "word.tar"), ("v1.tar", "a-v1.tar")] {
+            assert_eq!(files(vec![of("a", 0, file, "x"), of("b", 0, file, "x")]), [expected; 2]);
+        }
         let of_one = files(vec![of("a", 0, "v1.tar", "a"), of("a", 1, "v1.tar", "b")]);
         assert_eq!(of_one, ["ca978112ca1b-v1.tar", "3e23e8160039-v1.tar"]);
-        let taken =
-            files(vec![of("a", 0, "v1.tar", "a"), of("b", 0, "v1.tar", "b"), of("c", 0, "a-v1.tar", "c")]);
+        let (one, other) = (of("a", 0, "word.tar", "a"), of("b", 0, "word.tar", "b"));
+        let taken = files(vec![one, other, of("c", 0, "a-word.tar", "c")]);
         assert_eq!(taken.iter().collect::<BTreeSet<_>>().len(), 3, "{taken:?}");
+    }
+
+    #[test]
+    fn names_that_say_nothing_get_the_package_before_them() {
+        let named = |file: &str, package: &str| {
+            let (file, package) = (file.to_owned(), package.to_owned());
+            names_apart(&[Named { file, package, digest: "1".to_owned() }]).remove(0)
+        };
+        for file in
+            ["v1.13.2.tar.gz", "1.2.zip", "R_2_7_1.tar.xz", "release-2.tgz", "0123456789abcdef.tar.gz"]
+        {
+            assert_eq!(named(file, "ninja"), format!("ninja-{file}"));
+            assert_eq!(named(&named(file, "ninja"), "ninja"), format!("ninja-{file}"), "it says so now");
+        }
+        for file in ["linux-6.12.tar.xz", "libword_1.2.orig.tar.gz", "Ninja1.tar", "x2-1.tar.gz"] {
+            assert_eq!(named(file, if file.starts_with('x') { "x2" } else { "ninja" }), file);
+        }
     }
 
     #[test]

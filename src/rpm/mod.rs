@@ -18,7 +18,7 @@ pub use crates::{Crates, CratesError, TREE};
 pub use distribution::{Conventions, Distribution};
 pub use k3s::{K3sError, edit_signatures, edit_spec, unified};
 pub use register::{Registration, licence_map, registrations, signatures};
-pub use root::{Component, RootArch, RootFacts, RootTarball, root_spec};
+pub use root::{Component, RootArch, RootFacts, RootSource, RootTarball, root_spec};
 pub use spec::rpm_version;
 pub use tool::{TOOL, ToolFacts, cargo_config, cargo_config_file, tool_spec, tree_file, vendor_file};
 

@@ -7,7 +7,6 @@ use super::ROOT;
 use super::distribution::Distribution;
 use super::spec::{Head, Spec, escaped, rpm_version};
 use super::tool::TOOL;
-use crate::fetch::LockedArchive;
 use crate::name::ArchName;
 
 /// A package whose code is in a tarball.
@@ -47,6 +46,15 @@ pub struct RootArch {
     pub golden: bool,
 }
 
+/// An archive among the sources of the spec.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RootSource {
+    /// Its file beside the spec, with a name that tells it apart.
+    pub file: String,
+    /// Where anybody can have it.
+    pub url: Option<String>,
+}
+
 /// What the spec of the root is made from.
 #[derive(Debug, Clone)]
 pub struct RootFacts<'a> {
@@ -64,8 +72,8 @@ pub struct RootFacts<'a> {
     pub machines: Vec<String>,
     /// The roots.
     pub arches: Vec<RootArch>,
-    /// Every archive, with file names that tell them apart.
-    pub archives: &'a [LockedArchive],
+    /// Every archive.
+    pub sources: &'a [RootSource],
     /// Packages with what builds borrow from the machine, in Fedora's names, or capabilities.
     pub borrowed: &'a BTreeSet<String>,
     /// Terms beyond those of the components: what the machine's compiler puts into programs.
@@ -91,7 +99,7 @@ pub fn root_spec(facts: &RootFacts<'_>) -> String {
             homepage: facts.homepage,
         },
     );
-    for (number, (file, url)) in sources(facts.archives).into_iter().enumerate() {
+    for (number, (file, url)) in sources(facts.sources).into_iter().enumerate() {
         spec.raw(&format!("Source{number}"), &source(file, url));
     }
     if !facts.machines.is_empty() {
@@ -106,12 +114,12 @@ pub fn root_spec(facts: &RootFacts<'_>) -> String {
     }
     spec.lines(NO_DEPENDENCIES);
     let own = tarballs.first().map(|(_, components)| components.clone()).unwrap_or_default();
-    provides(&mut spec, &own);
+    provides(&mut spec, &own, facts);
     spec.description("", DESCRIPTION);
     for (name, components) in tarballs.iter().skip(1) {
         subpackage(&mut spec, name, &format!("The {name} tarball of the userspace that K3s carries"));
         spec.tag("License", &terms(components, facts));
-        provides(&mut spec, components);
+        provides(&mut spec, components, facts);
         spec.description(name, &format!("The tarball that K3s takes its {name} programs from."));
     }
     subpackage(&mut spec, "sbom", "What is inside the userspace that K3s carries");
@@ -168,7 +176,7 @@ fn terms(components: &BTreeSet<Component>, facts: &RootFacts<'_>) -> String {
 }
 
 /// The files of all archives, each once, with an address where there is one.
-fn sources(archives: &[LockedArchive]) -> BTreeMap<&str, Option<&str>> {
+fn sources(archives: &[RootSource]) -> BTreeMap<&str, Option<&str>> {
     let mut sources: BTreeMap<&str, Option<&str>> = BTreeMap::new();
     for archive in archives {
         let url = sources.entry(&archive.file).or_default();
@@ -186,9 +194,13 @@ fn source(file: &str, url: Option<&str>) -> String {
     }
 }
 
-fn provides(spec: &mut Spec, components: &BTreeSet<Component>) {
+fn provides(spec: &mut Spec, components: &BTreeSet<Component>, facts: &RootFacts<'_>) {
     for Component { name, version, .. } in components {
         spec.tag("Provides", &format!("bundled({name}) = {}", rpm_version(version)));
+    }
+    // The machine's compiler has a version of its own, which only the build sees.
+    if facts.support.is_some() && !components.is_empty() {
+        spec.tag("Provides", "bundled(libgcc)");
     }
 }
 
@@ -199,7 +211,7 @@ fn subpackage(spec: &mut Spec, name: &str, summary: &str) {
 fn build(facts: &RootFacts<'_>) -> String {
     let arches: Vec<&str> = facts.arches.iter().map(|arch| arch.name.as_str()).collect();
     // All sources lie in one folder, in which k3sroot finds each by its digest.
-    let folder = if facts.archives.is_empty() { "" } else { " --distfiles \"$(dirname %{SOURCE0})\"" };
+    let folder = if facts.sources.is_empty() { "" } else { " --distfiles \"$(dirname %{SOURCE0})\"" };
     format!(
         "# Everything comes from the sources above, and what this environment has of flags reaches no build.\n\
          %{{k3sroot_program}} build --recipes %{{k3sroot_recipes}} --arch {} --toolchain {} \\\n    \
@@ -244,6 +256,8 @@ fn install(facts: &RootFacts<'_>) -> String {
             files.join(" ")
         );
     }
+    // Archives may be read-only, as they are in a cache.
+    let _ = writeln!(text, "chmod -R u=rwX,go=rX %{{buildroot}}{FOLDER}");
     text
 }
 

@@ -107,6 +107,8 @@ fn a_pack_has_the_sources_patches_texts_and_words_of_all_that_is_in_the_root() {
         |path: &str| fs::metadata(workspace.path(&folder()).join(path)).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode("sources/box/scripts/config.sh"), 0o755);
     assert_eq!(mode("sources/hello/main.c"), 0o644);
+    assert_eq!(mode("sources/libword-1.2.tar.gz"), 0o444, "as the cache has it, whether they share anything");
+    assert_eq!((mode(""), mode("sources")), (0o755, 0o755));
 
     // The list of files is right.
     let mut list = csv::Reader::from_reader(files["files.csv"].as_slice());
@@ -213,13 +215,28 @@ fn a_pack_that_is_there_is_left_alone_and_what_is_wrong_with_it_is_mended() {
         ("my-notes", false),
     ] {
         let there = workspace.path(&folder()).join(path);
-        let _ = fs::remove_file(&there);
-        fs::write(&there, "something else").unwrap();
-        assert_eq!(legal(&workspace, &[]).code, Some(0));
-        assert_eq!(fs::read(&there).unwrap() != b"something else", is_mended, "{path}");
+        // Shorter, or as long as before.
+        let long = whole.get(path).map(|contents| vec![b'x'; contents.len()]);
+        for other in [Some(b"something else".to_vec()), long].into_iter().flatten() {
+            let _ = fs::remove_file(&there);
+            fs::write(&there, &other).unwrap();
+            assert_eq!(legal(&workspace, &[]).code, Some(0));
+            assert_eq!(fs::read(&there).unwrap() != other, is_mended, "{path}");
+        }
         assert_eq!(stamps(&workspace)["sources/hello/main.c"], before["sources/hello/main.c"], "{path}");
     }
     fs::remove_file(workspace.path(&folder()).join("my-notes")).unwrap();
+    assert!(files(&workspace, &folder()) == whole);
+    // A build looks at texts as closely, and at archives by their sizes: they may be large.
+    for (path, is_mended) in [("licenses/libword/COPYING", true), ("sources/libword-1.2.tar.gz", false)] {
+        let there = workspace.path(&folder()).join(path);
+        let other = vec![b'x'; whole[path].len()];
+        fs::remove_file(&there).unwrap();
+        fs::write(&there, &other).unwrap();
+        workspace.build_all();
+        assert_eq!(fs::read(&there).unwrap() != other, is_mended, "{path}");
+    }
+    assert_eq!(legal(&workspace, &[]).code, Some(0));
     assert!(files(&workspace, &folder()) == whole);
     // A list that was changed to lead out of the folder removes nothing there.
     let list = workspace.path(&folder()).join("files.csv");

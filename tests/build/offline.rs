@@ -1,9 +1,10 @@
 //! Sources without a network: `k3sroot fetch --out` collects, and a build uses nothing else.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt as _, chown};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use tempfile::TempDir;
@@ -53,9 +54,14 @@ fn a_folder_is_collected_with_a_list_of_it_and_what_is_there_stays() {
     let run = collect(&workspace, &["--json"]);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     insta::assert_snapshot!(run.stdout, @r#"
-    {
-      "libword 1.2": "sources/libword-1.2.tar.gz"
-    }
+    [
+      {
+        "package": "libword",
+        "version": "1.2",
+        "source": 0,
+        "path": "sources/libword-1.2.tar.gz"
+      }
+    ]
     "#);
     insta::assert_snapshot!(run.stderr, @r"
     note: left alone in `sources`, not needed: notes
@@ -169,6 +175,10 @@ impl Treated {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         }
+        // A locale that nobody has installed; without `localedef` it is none that anything would see.
+        let locale = treated.path("poison/locales").join(LOCALE);
+        fs::create_dir_all(treated.path("poison/locales")).unwrap();
+        let _ = Command::new("localedef").args(["-i", "tr_TR", "-f", "UTF-8"]).arg(locale).output();
         if let Some(user) = user {
             for entry in WalkDir::new(treated.folder.path()) {
                 chown(entry.unwrap().path(), Some(user), Some(user)).unwrap();
@@ -213,7 +223,7 @@ impl Treated {
             ("LDFLAGS", "-Wl,--no-such-flag"),
             ("LIBS", "-lnone"),
             ("MAKEFLAGS", "-n"),
-            ("LC_ALL", "tr_TR.UTF-8"),
+            ("LC_ALL", LOCALE),
             ("LANGUAGE", "tr"),
             ("TZ", "Asia/Kathmandu"),
             ("CC", "false"),
@@ -229,6 +239,7 @@ impl Treated {
             ("CPATH", at("include")),
             ("C_INCLUDE_PATH", at("include")),
             ("LIBRARY_PATH", at("lib")),
+            ("LOCPATH", at("locales")),
             ("LD_LIBRARY_PATH", at("lib")),
             ("LD_RUN_PATH", at("lib")),
             ("PKG_CONFIG_PATH", at("lib")),
@@ -270,6 +281,9 @@ impl Treated {
             .collect()
     }
 }
+
+/// One in which numbers have commas, and `i` has a dot when it is large.
+const LOCALE: &str = "tr_TR.UTF-8";
 
 /// What a build would use that lets its environment in.
 const POISON: [(&str, &str); 7] = [
@@ -344,7 +358,19 @@ fn a_collected_folder_is_all_that_a_build_needs() {
                 "{words:?}"
             );
         }
-        for sandbox in ["namespaces", "none"] {
+        let half = ["/usr/bin/printf", "%.1f", "0,5"];
+        let plain = treated.command(&half).output().unwrap();
+        assert!(!plain.status.success(), "{plain:?}");
+        let half = treated.poisoned(&mut treated.command(&half)).output().unwrap();
+        if treated.path("poison/locales").join(LOCALE).join("LC_NUMERIC").exists() {
+            assert!(half.status.success() && half.stdout == b"0,5", "{half:?}");
+        } else {
+            skipped(&format!("builds in another locale as {user:?}"), "`localedef` makes none here");
+        }
+        // The packages of the fixture take this machine's compiler whichever is chosen.
+        let host: &[&str] = &["--offline", "--toolchain", "host"];
+        for (sandbox, more) in [("namespaces", &["--offline"][..]), ("none", &["--offline"]), ("none", host)]
+        {
             if sandbox == "namespaces" && !works(treated.command(&["unshare", "-Ur", "true"])) {
                 skipped(
                     &format!("builds in namespaces without a network as {user:?}"),
@@ -352,14 +378,19 @@ fn a_collected_folder_is_all_that_a_build_needs() {
                 );
                 continue;
             }
-            let output = treated.build(sandbox, &["--offline"]);
+            let output = treated.build(sandbox, more);
             assert!(
                 output.status.success(),
-                "{user:?} {sandbox}: {}",
+                "{user:?} {sandbox} {more:?}: {}",
                 String::from_utf8_lossy(&output.stderr)
             );
             let alike = treated.dist() == usual;
-            assert!(alike, "{user:?} {sandbox}: the tarballs differ from those of a usual build");
+            assert!(alike, "{user:?} {sandbox} {more:?}: the tarballs differ from those of a usual build");
+            // Whatever the umask, and whether the cache's files have second names there.
+            let legal = treated.path(&format!("dist/k3s-root-{ARCH}.legal"));
+            let mode = |path: &str| fs::metadata(legal.join(path)).unwrap().mode() & 0o7777;
+            let modes = ["", "sources", "manifest.md", &format!("sources/{ARCHIVE}")].map(mode);
+            assert_eq!(modes, [0o755, 0o755, 0o644, 0o444], "{user:?} {sandbox}");
             assert!(treated.path("home/.cache/k3sroot/blobs").is_dir());
             fs::remove_dir_all(treated.path("home/.cache")).unwrap();
             fs::remove_dir_all(treated.path("dist")).unwrap();
@@ -377,4 +408,33 @@ fn a_collected_folder_is_all_that_a_build_needs() {
             );
         }
     }
+}
+
+#[test]
+fn this_machines_compiler_spares_the_archives_of_another() {
+    let recipes = Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes");
+    let workspace = Workspace::new();
+    let listed = |toolchain: &str| -> BTreeSet<String> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_k3sroot"));
+        command.arg("--recipes").arg(&recipes).arg("--cache").arg(workspace.path("cache"));
+        command.args(["fetch", "--list", "--json", "--arch", ARCH, "--toolchain", toolchain]);
+        let run = workspace.ended(command.output().unwrap());
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+        let archives: Vec<serde_json::Value> = serde_json::from_str(&run.stdout).unwrap();
+        archives.iter().map(|archive| archive["package"].as_str().unwrap().to_owned()).collect()
+    };
+    let (source, host) = (listed("source"), listed("host"));
+    let spared: Vec<&str> = source.difference(&host).map(String::as_str).collect();
+    assert_eq!(spared, ["binutils", "gcc", "gmp", "mpc", "mpfr", "musl-headers"]);
+    assert!(host.is_subset(&source) && host.contains("musl") && host.contains("busybox"), "{host:?}");
+
+    // It goes on to the folder that is collected, and is told to whoever lacks something of it.
+    assert_eq!(collect(&workspace, &["--toolchain", "host"]).code, Some(0));
+    fs::remove_file(workspace.path("sources").join(ARCHIVE)).unwrap();
+    fs::remove_dir_all(workspace.path("cache")).unwrap();
+    let words = workspace.build_words("1", &["--distfiles", "sources", "--toolchain", "host"]);
+    let run = workspace.run("build", &words);
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    let command = "k3sroot fetch --arch [arch] --toolchain host --recipes=recipes --out sources";
+    assert!(run.stderr.contains(&format!("`{command}` collects what is missing")), "{}", run.stderr);
 }

@@ -80,7 +80,7 @@ fn source_package(spec: &Path, home: &Path) -> PathBuf {
     packages(&home.join("SRPMS")).pop().unwrap()
 }
 
-/// Rebuilds a source package where there is no network, as the distribution does it.
+/// Rebuilds a source package where there is no network, as the distribution does it, and with the checks, which that leaves out.
 fn rebuild(source: &Path, home: &Path, more: &[(&str, String)], env: &[(&str, String)]) -> Vec<PathBuf> {
     let mut inner = rpm("rpmbuild", home);
     // What a distribution hardens with; none of it may reach what is built.
@@ -88,7 +88,7 @@ fn rebuild(source: &Path, home: &Path, more: &[(&str, String)], env: &[(&str, St
     for (name, value) in more {
         inner.args(["--define", &format!("{name} {value}")]);
     }
-    inner.args(["--nodeps", "--nocheck", "--rebuild"]).arg(source);
+    inner.args(["--nodeps", "--rebuild"]).arg(source);
     let mut command = Command::new("unshare");
     command.args(["--map-root-user", "--net"]).arg(inner.get_program()).args(inner.get_args());
     command.env_clear().envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
@@ -129,6 +129,36 @@ fn own(workspace: &Workspace) -> [(&'static str, String); 2] {
     [("k3sroot_program", env!("CARGO_BIN_EXE_k3sroot").to_owned()), ("k3sroot_recipes", recipes)]
 }
 
+/// The same with a k3sroot that takes the fixture's tarballs for sound where nothing is wrong with them but that programs of
+/// K3s's are absent. What it verified is in `verified`.
+fn own_but_for_the_contract(workspace: &Workspace) -> [(&'static str, String); 2] {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let program = workspace.path("k3sroot-of-fixture");
+    let text = format!(
+        "#!/bin/sh\n\
+         case \" $* \" in\n\
+         *' verify '*) ;;\n\
+         *) exec {k3sroot} \"$@\" ;;\n\
+         esac\n\
+         case \" $* \" in\n\
+         *' --golden '*) {k3sroot} \"$@\" || exit ;;\n\
+         *)\n\
+         said=$({k3sroot} \"$@\")\n\
+         test $? = 1 || exit 9\n\
+         echo \"$said\" | grep '^wrong' | grep -qv ' absent: the contract has a ' && exit 1\n\
+         ;;\n\
+         esac\n\
+         echo \"$*\" >>{log}\n",
+        k3sroot = env!("CARGO_BIN_EXE_k3sroot"),
+        log = workspace.path("verified").display(),
+    );
+    fs::write(&program, text).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let [_, recipes] = own(workspace);
+    [("k3sroot_program", program.display().to_string()), recipes]
+}
+
 #[test]
 fn the_root_rebuilt_from_its_source_package_has_the_bits_of_a_plain_build() {
     if !can_build() {
@@ -136,15 +166,27 @@ fn the_root_rebuilt_from_its_source_package_has_the_bits_of_a_plain_build() {
     }
     let workspace = Workspace::new();
     workspace.build_all();
+    let tarballs = ["k3s-root", "k3s-root-xtables"].map(|name| format!("dist/{name}-{ARCH}.tar"));
+    let golden = ["--golden", "--update", "--arch", ARCH, &tarballs[0], &tarballs[1]];
+    assert_eq!(workspace.run("verify", &golden).code, Some(0));
     let (folder, home) = (specs(&workspace, "emt").join("k3s-root"), TempDir::new().unwrap());
     let spec = folder.join("k3s-root.spec");
     let source = source_package(&spec, home.path());
-    let made = rebuild(&source, home.path(), &own(&workspace), &[]);
+    let made = rebuild(&source, home.path(), &own_but_for_the_contract(&workspace), &[]);
+    let verified = workspace.read("verified");
+    assert_eq!(verified.lines().count(), 2, "{verified}");
+    for (line, is_golden) in verified.lines().zip([false, true]) {
+        assert_eq!(line.contains(" --golden "), is_golden, "{verified}");
+        assert!(line.ends_with(&tarballs.join(" ")), "{verified}");
+    }
     let (mut names, mut files) = (Vec::new(), BTreeMap::new());
     for package in &made {
         names.extend(asked(package, home.path(), "%{NAME}\n"));
         let required = asked(package, home.path(), "[%{REQUIRENAME}\n]");
         assert!(required.iter().all(|name| name.starts_with("rpmlib(")), "it is data: {required:?}");
+        for perms in asked(package, home.path(), "[%{FILEMODES:perms}\n]") {
+            assert!(["-rw-r--r--", "-rwxr-xr-x", "drwxr-xr-x"].contains(&&*perms), "{perms}");
+        }
         for line in asked(package, home.path(), "[%{FILENAMES} %{FILEDIGESTS}\n]") {
             let (name, digest) = line.split_once(' ').unwrap();
             // Folders have no digest.
@@ -335,6 +377,7 @@ fn a_spec_reads_like_one_that_somebody_wrote() {
     rm dist/k3s-root-[arch].run.json
     install -pm644 dist/k3s-root-[arch].*.json* %{buildroot}%{_datadir}/%{name}
     cp -R dist/k3s-root-[arch].legal %{buildroot}%{_datadir}/%{name}
+    chmod -R u=rwX,go=rX %{buildroot}%{_datadir}/%{name}
 
     %check
     (cd %{buildroot}%{_datadir}/%{name} && sha256sum -c sha256sum-[arch].txt)

@@ -41,13 +41,21 @@ pub(in crate::cli) struct Rpm {
     #[arg(long, value_name = "URL", value_parser = super::uri)]
     pub(in crate::cli) homepage: Option<String>,
     /// Who stands in the changelogs: `Name <mail>`.
-    #[arg(long, value_name = "WHO", default_value = "k3sroot")]
+    #[arg(long, value_name = "WHO", default_value = "k3sroot", value_parser = line)]
     pub(in crate::cli) packager: String,
     /// Refused: a package is made of pinned sources only.
     #[arg(long = "override", value_name = "PACKAGE=DIR", hide = true)]
     pub(in crate::cli) overrides: Vec<String>,
     #[command(flatten)]
     pub(in crate::cli) sources: Sources,
+}
+
+/// Text that stays in the line of a spec that it is put into.
+fn line(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() || text.contains(char::is_control) {
+        return Err("this is no name in one line, like `Name <mail@example.org>`".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

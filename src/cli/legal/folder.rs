@@ -8,13 +8,14 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::super::error::CliError;
-use super::super::place::{STAGED, digest_of, io_error, place};
+use super::super::place::{Placed, READ_ONLY, STAGED, digest_of, io_error, place};
 use super::super::whole::publish;
 use crate::attest::{LegalPack, MANIFEST};
-use crate::digest::Sha256;
+use crate::digest::{Sha256, Sha512, SourceDigest};
 
 /// Every file but the manifest's, with its size and digest.
 const FILES: &str = "files.csv";
@@ -33,19 +34,53 @@ fn listed(folder: &Path) -> Vec<Listed> {
     reader.deserialize().collect::<Result<_, _>>().unwrap_or_default()
 }
 
-/// Whether `folder` has this pack: what is short is compared byte for byte, what is large by its size.
-pub(super) fn has(folder: &Path, pack: &LegalPack) -> bool {
+/// How well a pack that is there is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look {
+    /// Archives by their sizes, all else to the bit.
+    Passing,
+    /// Everything to the bit.
+    Whole,
+}
+
+/// Whether `folder` has this pack.
+pub(super) fn has(folder: &Path, pack: &LegalPack, look: Look) -> bool {
     let is = |path: &str, contents: &[u8]| fs::read(folder.join(path)).is_ok_and(|there| there == contents);
     let listed = listed(folder);
-    let is_as_listed = |one: &Listed| {
-        fs::metadata(folder.join(&one.file)).is_ok_and(|there| there.is_file() && there.len() == one.bytes)
+    let is_right = |one: &Listed| match pack.archives.get(&one.file) {
+        Some(digest) => has_archive(&folder.join(&one.file), one, digest, look),
+        None => has_text(&folder.join(&one.file), one, pack),
     };
     let names: BTreeSet<&str> = listed.iter().map(|one| one.file.as_str()).collect();
     let wanted: BTreeSet<&str> = pack.paths().filter(|path| !MANIFEST.contains(path)).collect();
     names == wanted
         && MANIFEST.iter().zip(&pack.manifest).all(|(name, text)| is(name, text.as_bytes()))
-        && pack.files.iter().all(|(path, file)| is(path, &file.contents))
-        && listed.iter().all(is_as_listed)
+        && listed.par_iter().all(is_right)
+}
+
+/// Whether the archive at `path` is what its line in the list and the recipe say.
+fn has_archive(path: &Path, line: &Listed, digest: &SourceDigest, look: Look) -> bool {
+    let there = fs::metadata(path);
+    if !there.is_ok_and(|there| there.is_file() && there.len() == line.bytes) {
+        return false;
+    }
+    let is_listed = || look == Look::Passing || digest_of(path).is_ok_and(|there| there == line.sha256);
+    match digest {
+        SourceDigest::Sha256(sha256) => line.sha256 == *sha256 && is_listed(),
+        SourceDigest::Sha512(_) if look == Look::Passing => true,
+        SourceDigest::Sha512(sha512) => {
+            is_listed() && fs::read(path).is_ok_and(|there| Sha512::of(&there) == *sha512)
+        }
+    }
+}
+
+/// Whether what is no archive, which is short, is what it should be, and its line in the list too.
+fn has_text(path: &Path, line: &Listed, pack: &LegalPack) -> bool {
+    let of_file = pack.files.get(&line.file).map(|file| Sha256::of(&file.contents));
+    let wanted = of_file.or_else(|| Some(pack.licenses.get(&line.file)?.sha256));
+    wanted == Some(line.sha256)
+        && fs::read(path)
+            .is_ok_and(|there| there.len() as u64 == line.bytes && Some(Sha256::of(&there)) == wanted)
 }
 
 /// Makes a pack's folder one that cannot be taken for a pack: its programs are no more, or not there yet.
@@ -76,7 +111,12 @@ pub(super) fn write(
     texts: &BTreeMap<String, Vec<u8>>,
     cache: &Path,
 ) -> Result<(), CliError> {
-    fs::create_dir_all(folder).map_err(io_error("make", folder))?;
+    if let Some(above) = folder.parent() {
+        fs::create_dir_all(above).map_err(io_error("make", above))?;
+    }
+    if !folder.is_dir() {
+        make(folder)?;
+    }
     // One at a time, where folders can be locked.
     let _turn = File::open(folder).ok().and_then(|dir| Flock::lock(dir, FlockArg::LockExclusive).ok());
     sweep(folder);
@@ -85,8 +125,10 @@ pub(super) fn write(
     let mut lines = Vec::new();
     for (path, (from, sha256)) in archives {
         let dest = dest(folder, path)?;
-        if !digest_of(&dest).is_ok_and(|there| there == *sha256) {
-            place(from, &dest, *sha256, from.starts_with(cache))?;
+        let mode = fs::metadata(&dest).map(|there| there.permissions().mode() & 0o7777);
+        if !mode.is_ok_and(|mode| mode == READ_ONLY) || !digest_of(&dest).is_ok_and(|there| there == *sha256)
+        {
+            place(from, &dest, *sha256, Placed::ReadOnly { link: from.starts_with(cache) })?;
         }
         let size = fs::metadata(&dest).map_err(io_error("read", &dest))?.len();
         lines.push(Listed { file: path.clone(), bytes: size, sha256: *sha256 });
@@ -123,6 +165,12 @@ fn sweep(folder: &Path) {
     }
 }
 
+/// Makes a folder that others may look into, whatever the umask.
+fn make(folder: &Path) -> Result<(), CliError> {
+    fs::create_dir(folder).map_err(io_error("make", folder))?;
+    fs::set_permissions(folder, Permissions::from_mode(0o755)).map_err(io_error("make", folder))
+}
+
 /// The path of a file of the pack, below folders that are there and are none of somebody's links.
 fn dest(folder: &Path, path: &str) -> Result<PathBuf, CliError> {
     let mut dest = folder.to_owned();
@@ -130,8 +178,7 @@ fn dest(folder: &Path, path: &str) -> Result<PathBuf, CliError> {
     while let Some(part) = parts.next() {
         dest.push(part);
         if parts.peek().is_some() && !fs::symlink_metadata(&dest).is_ok_and(|there| there.is_dir()) {
-            fs::create_dir(&dest).map_err(io_error("make", &dest))?;
-            fs::set_permissions(&dest, Permissions::from_mode(0o755)).map_err(io_error("make", &dest))?;
+            make(&dest)?;
         }
     }
     Ok(dest)

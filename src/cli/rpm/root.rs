@@ -1,21 +1,24 @@
 //! The package of the root: every archive that a build needs, and what is known of what is made of them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use super::{VERSION, Written, homepage};
 use crate::attest::{LIBGCC, Role};
 use crate::cli::args::{Compiler, Global, Rpm, Selection, ToolchainChoice};
-use crate::cli::collect::{Collected, all_wanted, collect};
+use crate::cli::collect::{Collected, Wanted, all_wanted, collect};
 use crate::cli::doctor::borrowed;
 use crate::cli::error::CliError;
 use crate::cli::packed::{DOCUMENTS, Document, components};
-use crate::cli::place::place;
+use crate::cli::place::{Placed, place};
 use crate::cli::project::{Planned, Project, open_store, recipes_folder};
 use crate::digest::SourceDigest;
-use crate::fetch::{Lock, LockedArchive, file_name};
+use crate::fetch::{Archive, LockedArchive, Named, file_name, names_apart};
 use crate::name::ArchName;
 use crate::recipe::web_address;
-use crate::rpm::{Component, Distribution, ROOT, Registration, RootArch, RootFacts, RootTarball, root_spec};
+use crate::rpm::{
+    Component, Distribution, ROOT, Registration, RootArch, RootFacts, RootSource, RootTarball, root_spec,
+};
 
 /// Writes the package of the root; returns the archives that could not be had, each with its digest and where it belongs.
 pub(super) fn write(
@@ -35,7 +38,7 @@ pub(super) fn write(
     let store = open_store(global)?;
     let planned = project.plan(&selection, &store)?;
     let collected = collect(global, &args.sources, &store, &planned)?;
-    let (archives, missing) = all_archives(&planned, collected)?;
+    let archives = all_archives(&planned, collected);
     say_what_is_not_first(global, &planned, &archives);
     let golden = |arch: &ArchName| -> Result<bool, CliError> {
         Ok(!host && recipes_folder(global)?.join("golden").join(format!("{arch}.toml")).is_file())
@@ -57,98 +60,134 @@ pub(super) fn write(
         toolchain: if host { "host" } else { "source" },
         machines,
         arches,
-        archives: &archives.iter().map(|(archive, _)| archive.clone()).collect::<Vec<_>>(),
+        sources: &archives.iter().map(Found::source).collect::<Vec<_>>(),
         borrowed: &borrowed(),
         support: host.then_some(LIBGCC),
     });
     let folder = args.out.join(ROOT);
     written.text(folder.join(format!("{ROOT}.spec")), &spec)?;
-    let mut sources = BTreeMap::new();
-    for (archive, path) in &archives {
-        let dest = folder.join(&archive.file);
-        if sources.insert(archive.file.clone(), archive.sha256).is_some() {
-            continue;
+    let (mut sources, mut missing) = (BTreeMap::new(), BTreeSet::new());
+    for found in &archives {
+        let dest = folder.join(&found.file);
+        match (found.digest, &found.path) {
+            (SourceDigest::Sha256(sha256), path) => {
+                let is_new = sources.insert(found.file.clone(), sha256).is_none();
+                if let Some(path) = path.as_ref().filter(|_| is_new) {
+                    place(path, &dest, sha256, Placed::Own)?;
+                    written.paths.push(dest.clone());
+                }
+            }
+            (SourceDigest::Sha512(_), _) if distribution.conventions().registers => eprintln!(
+                "warning: no signature of `{}`: the recipe of {} has its SHA-512 digest alone, and a list of \
+                 signatures wants the SHA-256 of its bytes: where it can be had, or with `--distfiles FOLDER`, \
+                 `k3sroot rpm` adds it",
+                found.file, found.package
+            ),
+            (SourceDigest::Sha512(_), _) => {}
         }
-        if let Some(path) = path {
-            place(path, &dest, archive.sha256, false)?;
-            written.paths.push(dest);
+        if found.path.is_none() {
+            missing.insert((found.file.as_str(), format!("{}  {}", found.digest.hex(), dest.display())));
         }
     }
-    written.registers(args, distribution, ROOT, &sources, registrations(project, &archives)?)?;
-    let belongs =
-        |archive: LockedArchive| format!("{}  {}", archive.sha256, folder.join(&archive.file).display());
-    Ok(missing.into_iter().map(belongs).collect())
+    written.registers(args, distribution, ROOT, &sources, registrations(project, &planned, &archives)?)?;
+    Ok(missing.into_iter().map(|(_, line)| line).collect())
 }
 
-/// An archive, and where it lies if it could be had.
-type Found = (LockedArchive, Option<std::path::PathBuf>);
+/// An archive that is a source of the spec.
+struct Found {
+    /// The package that it is a source of.
+    package: String,
+    version: String,
+    /// Which of the package's sources that come from archives it is, from 0.
+    source: usize,
+    /// Its file beside the spec.
+    file: String,
+    url: Option<String>,
+    /// The SHA-256 of its bytes, but where nobody can tell it: the recipe has another digest, and the archive is not here.
+    digest: SourceDigest,
+    /// Where it lies, if it could be had.
+    path: Option<PathBuf>,
+}
 
-/// Every archive with a file name of its own, and those that could not be had: of these what the recipes say of them.
-fn all_archives(
-    planned: &Planned,
-    collected: Collected,
-) -> Result<(Vec<Found>, Vec<LockedArchive>), CliError> {
-    let mut paths = BTreeMap::new();
-    let mut all = Vec::new();
-    for (archive, path) in collected.archives {
-        paths.insert((archive.name.clone(), archive.source), path);
-        all.push(archive);
+impl Found {
+    fn source(&self) -> RootSource {
+        RootSource { file: self.file.clone(), url: self.url.clone() }
     }
+}
+
+/// Every archive with a file name of its own; of those that could not be had, what the recipes say of them.
+fn all_archives(planned: &Planned, collected: Collected) -> Vec<Found> {
     for (_, error) in &collected.missing {
         eprintln!("warning: {error}");
     }
-    for ((name, version), sources) in all_wanted(planned) {
+    let had = |(archive, path): (LockedArchive, PathBuf)| Found {
+        package: archive.name,
+        version: archive.version,
+        source: archive.source,
+        file: archive.file,
+        url: archive.url,
+        digest: SourceDigest::Sha256(archive.sha256),
+        path: Some(path),
+    };
+    let mut all: Vec<Found> = collected.archives.into_iter().map(had).collect();
+    let here: BTreeSet<(String, usize)> =
+        all.iter().map(|found| (found.package.clone(), found.source)).collect();
+    for ((package, version), sources) in all_wanted(planned) {
         for (source, archives) in sources.into_iter().enumerate() {
-            if paths.contains_key(&(name.clone(), source)) {
+            if here.contains(&(package.clone(), source)) {
                 continue;
             }
-            let pinned = archives.iter().find_map(|archive| match archive.digest {
-                SourceDigest::Sha256(sha256) => Some((archive, sha256)),
-                SourceDigest::Sha512(_) => None,
-            });
-            let Some((archive, sha256)) = pinned else {
-                return Err(CliError::RpmNoSha256 { label: format!("{name} {version}") });
-            };
+            // One that a list of signatures can have, if there is any.
+            let is_signed = |archive: &&Archive| matches!(archive.digest, SourceDigest::Sha256(_));
+            let Some(archive) = archives.iter().find(is_signed).or(archives.first()) else { continue };
             let url = web_address(&archive.urls);
-            all.push(LockedArchive {
+            all.push(Found {
                 file: file_name(url.into_iter().chain(archive.urls.iter().map(String::as_str)))
-                    .unwrap_or_else(|| format!("{name}-{version}-{source}")),
+                    .unwrap_or_else(|| format!("{package}-{version}-{source}")),
                 url: url.map(str::to_owned),
-                name: name.clone(),
+                package: package.clone(),
                 version: version.clone(),
                 source,
-                sha256,
-                size: 0,
+                digest: archive.digest,
+                path: None,
             });
         }
     }
-    let found = |archive: LockedArchive| {
-        let path = paths.remove(&(archive.name.clone(), archive.source));
-        (archive, path)
+    all.sort_by(|one, other| (&one.package, one.source).cmp(&(&other.package, other.source)));
+    let named = |found: &Found| Named {
+        file: found.file.clone(),
+        package: found.package.clone(),
+        digest: found.digest.hex(),
     };
-    let all: Vec<Found> = Lock::new(all).archives.into_iter().map(found).collect();
-    let missing = all.iter().filter(|(_, path)| path.is_none()).map(|(archive, _)| archive.clone()).collect();
-    Ok((all, missing))
+    let files = names_apart(&all.iter().map(named).collect::<Vec<_>>());
+    for (found, file) in all.iter_mut().zip(files) {
+        found.file = file;
+    }
+    all
 }
 
 /// Says which packages come in another archive than the recipe's first: where that can be had, the spec is another.
 fn say_what_is_not_first(global: &Global, planned: &Planned, archives: &[Found]) {
     let wanted = all_wanted(planned);
-    let is_other = |archive: &LockedArchive| {
-        let sources = wanted.get(&(archive.name.clone(), archive.version.clone()));
-        let first = sources.and_then(|sources| sources.get(archive.source)?.first());
-        first.is_some_and(
-            |first| matches!(first.digest, SourceDigest::Sha256(sha256) if sha256 != archive.sha256),
-        )
+    let is_other = |found: &&Found| {
+        let first = of_source(&wanted, found).first();
+        first.is_some_and(|first| {
+            matches!(first.digest, SourceDigest::Sha256(_)) && first.digest != found.digest
+        })
     };
-    let others = archives.iter().map(|(archive, _)| archive).filter(|archive| is_other(archive));
-    let names: Vec<&str> = others.map(|archive| archive.name.as_str()).collect();
+    let names: Vec<&str> = archives.iter().filter(is_other).map(|found| found.package.as_str()).collect();
     if !names.is_empty() {
         global.say(&format!(
             "note: not in the archive that the recipe names first, which could not be had: {}",
             names.join(", ")
         ));
     }
+}
+
+/// The archives that would each do for the source.
+fn of_source<'a>(wanted: &'a Wanted, found: &Found) -> &'a [Archive] {
+    let sources = wanted.get(&(found.package.clone(), found.version.clone()));
+    sources.and_then(|sources| sources.get(found.source)).map_or(&[], Vec::as_slice)
 }
 
 fn root_arch(
@@ -192,14 +231,22 @@ fn rpm_machine(triple: &str) -> String {
     }
 }
 
-/// Every package whose archives are among the sources, and where anybody has it.
-fn registrations(project: &Project, archives: &[Found]) -> Result<Vec<Registration>, CliError> {
-    let register = |(archive, _): &Found| -> Result<Registration, CliError> {
-        let recipe = project.recipe(&archive.name.parse()?)?;
+/// Every package whose archives are among the sources, and where anybody has it: the archive that is used, or another that
+/// would do.
+fn registrations(
+    project: &Project,
+    planned: &Planned,
+    archives: &[Found],
+) -> Result<Vec<Registration>, CliError> {
+    let wanted = all_wanted(planned);
+    let register = |found: &Found| -> Result<Registration, CliError> {
+        let recipe = project.recipe(&found.package.parse()?)?;
+        let others = of_source(&wanted, found).iter().find_map(|archive| web_address(&archive.urls));
+        let address = found.url.as_deref().or(others).unwrap_or(&recipe.homepage);
         Ok(Registration {
-            name: archive.name.clone(),
-            version: archive.version.clone(),
-            download_url: archive.url.clone().unwrap_or_else(|| recipe.homepage.clone()),
+            name: found.package.clone(),
+            version: found.version.clone(),
+            download_url: address.to_owned(),
         })
     };
     archives.iter().map(register).collect()

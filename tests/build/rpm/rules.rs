@@ -170,6 +170,7 @@ fn fedora_has_its_own_conventions() {
     // What this machine's compiler adds to programs, and where they can be built.
     assert!(values(&spec, "License")[0].contains("GPL-3.0-or-later WITH GCC-exception-3.1"));
     assert!(values(&spec, "ExclusiveArch")[0].ends_with(" noarch"));
+    assert_eq!(spec.lines().filter(|line| line.ends_with(" bundled(libgcc)")).count(), 2, "{spec}");
     assert!(
         spec.ends_with("- 0.1.0-1\n- Initial package\n".replace("0.1.0", env!("CARGO_PKG_VERSION")).as_str())
     );
@@ -196,13 +197,53 @@ fn an_archive_that_cannot_be_had_is_listed_and_named() {
     let signatures = json(&workspace.path("SPECS/k3s-root/k3s-root.signatures.json"));
     assert_eq!(signatures["Signatures"]["libword-1.2.tar.gz"], workspace.digest());
 
-    // Without the archive there is no telling a digest that the recipe does not have.
+    // Without the archive there is no telling a digest that the recipe does not have: there is no signature, and it is said.
     let pinned = format!("sha256  = \"{}\"", workspace.digest());
     workspace.edit("recipes/libword.toml", &pinned, &format!("sha512 = \"{}\"", "0".repeat(128)));
     let run = written(&workspace, "emt", &["--quiet"]);
     assert_eq!(run.code, Some(1));
-    let error = &run.stderr[run.stderr.find("error: ").unwrap()..];
-    insta::assert_snapshot!(error, @"error: libword 1.2 is pinned by a SHA-512 digest alone, and its archive cannot be had: a list of signatures wants the SHA-256 of its bytes, so give a folder that has it with `--distfiles`");
+    let said = &run.stderr[run.stderr.find("warning: no signature").unwrap()..];
+    insta::assert_snapshot!(said.replace(&"0".repeat(128), "[sha512]"), @r"
+    warning: no signature of `libword-1.2.tar.gz`: the recipe of libword has its SHA-512 digest alone, and a list of signatures wants the SHA-256 of its bytes: where it can be had, or with `--distfiles FOLDER`, `k3sroot rpm` adds it
+    error: these archives could not be had; put each where it belongs, or nobody can build from the spec that lists it
+      [sha512]  SPECS/k3s-root/libword-1.2.tar.gz
+    ");
+    let spec = workspace.read("SPECS/k3s-root/k3s-root.spec");
+    assert_eq!(values(&spec, "Source"), ["https://words.invalid/libword-1.2.tar.gz"]);
+    let signatures = json(&workspace.path("SPECS/k3s-root/k3s-root.signatures.json"));
+    assert_eq!(signatures["Signatures"], serde_json::json!({}));
+}
+
+#[test]
+fn an_archive_of_a_distribution_is_registered_where_its_upstream_has_another() {
+    let workspace = Workspace::new();
+    let address = |first: &str| {
+        let of_distribution = format!(
+            "[[source.archive]]\nurls = [\"debian:libword/libword_1.2.orig.tar.gz\"]\nsha256 = \"{}\"\n",
+            workspace.digest()
+        );
+        let text = fs::read_to_string(workspace.path("recipes/libword.toml")).unwrap();
+        let (before, rest) = text.split_once("[[source]]\n").unwrap();
+        let (_, after) = rest.split_once("[needs]").unwrap();
+        let source = format!("patches = [\"0001-say-that-it-is-patched.patch\"]\n{first}\n{of_distribution}");
+        fs::write(
+            workspace.path("recipes/libword.toml"),
+            format!("{before}[[source]]\n{source}\n[needs]{after}"),
+        )
+        .unwrap();
+        let run = written(&workspace, "emt", &[]);
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+        let spec = workspace.read("SPECS/k3s-root/k3s-root.spec");
+        assert_eq!(values(&spec, "Source"), ["libword_1.2.orig.tar.gz"]);
+        let [[_, _, address]] = registered(&workspace.path("SPECS")).try_into().unwrap();
+        address
+    };
+    let upstream = format!(
+        "[[source.archive]]\nurls = [\"https://words.invalid/libword-1.2.tar.xz\"]\nsha256 = \"{}\"\n",
+        "0".repeat(64)
+    );
+    assert_eq!(address(&upstream), "https://words.invalid/libword-1.2.tar.xz");
+    assert_eq!(address(""), "https://words.invalid/libword/", "there is nothing but its home page");
 }
 
 #[test]
@@ -221,6 +262,12 @@ fn what_makes_no_package_is_refused() {
     error: `--override libword=my-libword`: a package is made of pinned sources, so that whoever builds it has the same; give the package a recipe with the archive of that tree
     error: with `--toolchain host` a machine builds the root for its own arch: give one arch, or `--toolchain source`
     ");
+
+    for packager in ["Somebody\n%post", " ", "a\tb"] {
+        let run = written(&workspace, "emt", &["--packager", packager]);
+        assert_eq!(run.code, Some(2));
+        assert!(run.stderr.contains("this is no name in one line"), "{}", run.stderr);
+    }
 
     let nowhere = refused(&[]);
     fs::write(workspace.path("Cargo.toml"), "[package]\n").unwrap();
