@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource};
 
 use super::quantity::QuantityError;
+use super::table::shown;
 use crate::advisory::{DatabaseError, Severity};
 use crate::arch::ArchError;
 use crate::attest::dsse::DsseError;
@@ -379,7 +380,8 @@ fn tree(error: &dyn Error, excerpt: &[String], log: Option<&std::path::Path>, hi
     for hint in hints {
         let _ = writeln!(text, "hint: {hint}");
     }
-    text
+    // Causes quote what others wrote.
+    shown(&text, &['\n', '\t'])
 }
 
 /// A place in a file, shown with the lines around it.
