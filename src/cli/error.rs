@@ -354,11 +354,13 @@ pub(super) fn render_failure(failure: &Failure) -> String {
 
 /// `error: …`, its causes and what was last written as a tree, the log, the hints.
 fn tree(error: &dyn Error, excerpt: &[String], log: Option<&std::path::Path>, hints: &[String]) -> String {
-    let mut text = format!("error: {error}\n");
+    // Errors quote what others wrote.
+    let plain = |error: &dyn Error| shown(&error.to_string(), &['\n', '\t']);
+    let mut text = format!("error: {}\n", plain(error));
     let mut items: Vec<String> = Vec::new();
     let mut cause = error.source();
     while let Some(error) = cause {
-        let item = error.to_string();
+        let item = plain(error);
         if items.last() != Some(&item) {
             items.push(item);
         }
@@ -380,8 +382,7 @@ fn tree(error: &dyn Error, excerpt: &[String], log: Option<&std::path::Path>, hi
     for hint in hints {
         let _ = writeln!(text, "hint: {hint}");
     }
-    // Causes quote what others wrote.
-    shown(&text, &['\n', '\t'])
+    text
 }
 
 /// A place in a file, shown with the lines around it.
