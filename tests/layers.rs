@@ -32,8 +32,9 @@ const MODULES: &[(&str, &[&str])] = &[
     ("pack", &["arch", "digest", "name"]),
     // `arch`, `digest` and `name` besides what the design says; `upkeep` for which of two versions is the later one.
     ("attest", &["arch", "digest", "name", "pack", "plan", "recipe", "upkeep"]),
-    // Components, and how their recipes say they stand to vulnerabilities; `upkeep` for the order of versions.
-    ("advisory", &["attest", "name", "upkeep"]),
+    // Components, how their recipes say they stand to vulnerabilities and where they come from; `upkeep` for the order of
+    // versions.
+    ("advisory", &["attest", "name", "recipe", "upkeep"]),
     // `upkeep` for which of two versions is the later one.
     ("compare", &["name", "upkeep"]),
     // `fetch` for the archives that a build needs, `plan` for the time that everything has.

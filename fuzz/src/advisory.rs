@@ -14,7 +14,7 @@ use super::recipe::Files;
 const RECIPE: &str = r#"name = "busybox"
 version = "1.36.1"
 summary = "Programs"
-homepage = "https://good.example/"
+homepage = "https://github.com/good/busybox"
 license = { spdx = "MIT" }
 identity = { cpe = "busybox:busybox", purl = "pkg:generic/busybox" }
 source = [{ local = "x" }]
@@ -22,8 +22,8 @@ cve = [{ id = "CVE-2022-28391", fixed-in = "1.36.0", reference = "https://good.e
 build = { system = "make" }
 "#;
 
-/// A file is refused by its name, or read; what stands in two files says no more than in one, and nothing is
-/// found that was not read.
+/// A file is refused by its name, or read; what stands in two files says no more than in one, nothing is found
+/// that was not read, and no name of it can move a terminal's cursor.
 pub fn advisory(data: &[u8]) {
     let recipe = parse(Path::new("recipes/busybox.toml"), RECIPE, &Files).unwrap();
     let role = Role::Shipped;
@@ -49,7 +49,14 @@ pub fn advisory(data: &[u8]) {
         }
     };
     let (counted, all) = (database.concerning(), database.advisories());
-    assert!(report.findings.len() <= all && counted <= all, "{report:?}");
+    assert!(counted <= all && database.of_repositories() <= all, "{report:?}");
+    // Of one component each identifier is there once, and each was read.
+    let length: usize = report.findings.iter().map(|finding| finding.id.len()).sum();
+    assert!(length <= data.len(), "{report:?}");
+    let names = report.findings.iter().flat_map(|finding| finding.aliases.iter().chain([&finding.id]));
+    for shown in names.map(String::as_str).chain(database.newest()) {
+        assert!(!shown.is_empty() && shown.chars().all(|c| c.is_ascii_graphic()), "{shown:?}");
+    }
     assert!(report.failing(Severity::Low, false).count() <= report.findings.len());
     assert!(!serde_json::to_string(&report).unwrap().is_empty());
     fs::write(folder.path().join("two.json"), data).unwrap();

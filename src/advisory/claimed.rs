@@ -181,6 +181,8 @@ impl Versions {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use serde_json::{Value, json};
 
     use super::super::cpe::Cpe;
@@ -192,6 +194,7 @@ mod tests {
             version: "4.8.0".to_owned(),
             cpe: Cpe::parse("cpe:2.3:a:libslirp_project:libslirp:4.8.0:*:*:*:*:*:*:*"),
             purl: Some("pkg:generic/libslirp".to_owned()),
+            repositories: BTreeSet::new(),
         };
         // A distribution has something to say of nearly everything.
         let packaged =

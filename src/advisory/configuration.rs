@@ -110,6 +110,8 @@ fn negated(negate: bool, truth: Truth) -> Truth {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use serde_json::{Value, json};
 
     use super::*;
@@ -121,6 +123,7 @@ mod tests {
                 version: version.to_owned(),
                 cpe: Cpe::parse(&format!("cpe:2.3:a:{name}:{name}:{version}:*:*:*:*:*:*:*")),
                 purl: None,
+                repositories: BTreeSet::new(),
             })
             .to_vec()
     }

@@ -15,6 +15,14 @@ use super::{Record, Says, Source, Subject, nvd, osv};
 /// How large a file may be when it is unpacked, in bytes: NVD's feed of a year has some hundred million.
 const LARGEST: u64 = 4 << 30;
 
+/// What may stand in identifiers and times besides letters and digits of ASCII. Both are shown on terminals.
+const MARKS: &str = "-._:+";
+
+/// Whether a text is safe to show, and something.
+fn is_plain(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || MARKS.contains(c))
+}
+
 /// Raised when a folder cannot be used as a database.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
@@ -53,6 +61,16 @@ pub enum DatabaseError {
     Retired {
         /// Which.
         path: PathBuf,
+    },
+    /// What an advisory is called, or when it was changed, is nothing that a database writes.
+    #[error("`{}` has an advisory whose {what} is `{}`: it wants letters, digits and `{MARKS}`", path.display(), text.escape_debug())]
+    Text {
+        /// The file.
+        path: PathBuf,
+        /// What of the advisory.
+        what: &'static str,
+        /// What is written.
+        text: String,
     },
     /// There is nothing.
     #[error("`{}` has no advisory: it wants files `*.json` or `*.json.gz` of NVD's JSON 2.0 or of OSV", path.display())]
@@ -126,6 +144,11 @@ impl Database {
         self.records.values().filter(|record| !record.withdrawn && !record.concerns.is_empty()).count()
     }
 
+    /// How many name no subject, and a repository that no recipe tells: nobody knows here what it is of.
+    pub fn of_repositories(&self) -> usize {
+        self.that_say(Says::Repository)
+    }
+
     /// How many name a subject and tell what is affected by commits alone, with which no version can be compared.
     pub fn undecided(&self) -> usize {
         self.that_say(Says::Commits)
@@ -177,7 +200,24 @@ fn read(path: &Path, subjects: &[Subject]) -> Result<Vec<Record>, DatabaseError>
     if bytes.len() as u64 > LARGEST {
         return Err(DatabaseError::Large { path: path.to_owned() });
     }
-    parse(&bytes, subjects, path)
+    let mut records = parse(&bytes, subjects, path)?;
+    for record in &mut records {
+        record.check(path)?;
+    }
+    Ok(records)
+}
+
+impl Record {
+    /// Refuses names that no database gives. Those that others are said to give are left out: no recipe knows them.
+    fn check(&mut self, path: &Path) -> Result<(), DatabaseError> {
+        let dated = self.modified.is_empty() || is_plain(&self.modified);
+        let texts = [("identifier", &self.id, is_plain(&self.id)), ("time of change", &self.modified, dated)];
+        if let Some((what, text, _)) = texts.into_iter().find(|(_, _, is_good)| !is_good) {
+            return Err(DatabaseError::Text { path: path.to_owned(), what, text: text.clone() });
+        }
+        self.aliases.retain(|alias| is_plain(alias));
+        Ok(())
+    }
 }
 
 fn parse(bytes: &[u8], subjects: &[Subject], path: &Path) -> Result<Vec<Record>, DatabaseError> {

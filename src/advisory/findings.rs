@@ -1,10 +1,10 @@
 //! What of a database concerns components, and what recipes say about it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::{Database, Record, Says, Severity, Subject, Truth};
+use super::{Database, Record, Severity, Subject, Truth};
 use crate::attest::{Component, Standing};
 use crate::name::PackageName;
 
@@ -88,17 +88,19 @@ pub fn findings(components: &[Component<'_>], subjects: &[Subject], database: &D
     }
     let mut findings: BTreeMap<(PackageName, String), Finding> = BTreeMap::new();
     for record in database.records.values().filter(|record| !record.withdrawn) {
-        let told = record.names().filter_map(|name| known.get(name.as_str())).flatten();
-        let told = told.filter(|(_, is_affected)| *is_affected || record.says == Says::Nothing);
-        let mut places: BTreeMap<usize, Truth> = told.map(|(place, _)| (*place, Truth::Yes)).collect();
-        places.extend(record.concerns.iter().copied().filter(|(_, truth)| *truth != Truth::No));
-        for (place, truth) in places {
-            let finding = finding(&components[place], &subjects[place], record, truth);
-            let key = (finding.package.clone(), finding.id.clone());
-            match findings.get_mut(&key) {
-                Some(known) => known.join(finding),
-                None => {
-                    findings.insert(key, finding);
+        for named in record.vulnerabilities() {
+            let told = named.names().filter_map(|name| known.get(name)).flatten();
+            let told = told.filter(|(_, is_affected)| *is_affected || record.says.names_nobody_known());
+            let mut places: BTreeMap<usize, Truth> = told.map(|(place, _)| (*place, Truth::Yes)).collect();
+            places.extend(record.concerns.iter().copied().filter(|(_, truth)| *truth != Truth::No));
+            for (place, truth) in places {
+                let finding = finding(&components[place], &subjects[place], record, &named, truth);
+                let key = (finding.package.clone(), finding.id.clone());
+                match findings.get_mut(&key) {
+                    Some(known) => known.join(finding),
+                    None => {
+                        findings.insert(key, finding);
+                    }
                 }
             }
         }
@@ -106,17 +108,46 @@ pub fn findings(components: &[Component<'_>], subjects: &[Subject], database: &D
     Report { findings: findings.into_values().collect() }
 }
 
-impl Record {
-    /// Its identifier, and the other ones of the same vulnerability.
-    fn names(&self) -> impl Iterator<Item = &String> {
-        std::iter::once(&self.id).chain(&self.aliases)
+/// A vulnerability that a record speaks of.
+struct Named<'a> {
+    /// What it goes by.
+    id: &'a str,
+    /// Its other names.
+    aliases: Vec<&'a str>,
+}
+
+impl<'a> Named<'a> {
+    fn names(&self) -> impl Iterator<Item = &'a str> {
+        std::iter::once(self.id).chain(self.aliases.iter().copied())
     }
 }
 
-fn finding(component: &Component<'_>, subject: &Subject, record: &Record, truth: Truth) -> Finding {
-    let is_cve = |name: &&String| name.starts_with("CVE-");
-    let id = record.names().find(is_cve).unwrap_or(&record.id);
-    let entry = component.recipe.cves.iter().find(|cve| record.names().any(|name| *name == cve.id));
+impl Record {
+    /// The vulnerabilities that it speaks of. Several CVE numbers are several of them, and nobody says whose the other
+    /// names are: only the record's own identifier stands for each.
+    fn vulnerabilities(&self) -> Vec<Named<'_>> {
+        let is_cve = |name: &&str| name.starts_with("CVE-");
+        let names: BTreeSet<&str> =
+            self.aliases.iter().map(String::as_str).chain([self.id.as_str()]).collect();
+        let cves: Vec<&str> = names.iter().copied().filter(is_cve).collect();
+        if cves.len() > 1 {
+            let own = Some(self.id.as_str()).filter(|own| !is_cve(own));
+            return cves.into_iter().map(|id| Named { id, aliases: own.into_iter().collect() }).collect();
+        }
+        let id = cves.first().copied().unwrap_or(&self.id);
+        vec![Named { id, aliases: names.into_iter().filter(|name| *name != id).collect() }]
+    }
+}
+
+fn finding(
+    component: &Component<'_>,
+    subject: &Subject,
+    record: &Record,
+    named: &Named<'_>,
+    truth: Truth,
+) -> Finding {
+    // What is said of the number itself comes before what is said of an advisory about it.
+    let entry = named.names().find_map(|name| component.recipe.cves.iter().find(|cve| cve.id == name));
     let (state, what) = match entry.map(|cve| component.standing(cve)) {
         None => (State::Unexplained, "the recipe says nothing of it".to_owned()),
         Some(standing @ Standing::Unknown) => (State::Unexplained, standing.to_string()),
@@ -128,8 +159,8 @@ fn finding(component: &Component<'_>, subject: &Subject, record: &Record, truth:
     Finding {
         package: subject.package.clone(),
         version: subject.version.clone(),
-        id: id.clone(),
-        aliases: record.names().filter(|name| *name != id).cloned().collect(),
+        id: named.id.to_owned(),
+        aliases: named.aliases.iter().map(|&name| name.to_owned()).collect(),
         severity: record.severity,
         state,
         what,
@@ -156,6 +187,7 @@ impl Finding {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Says, Source};
     use super::*;
 
     fn finding(id: &str, state: State, severity: Option<Severity>) -> Finding {
@@ -191,6 +223,34 @@ mod tests {
         assert_eq!(failing(Severity::Low, true), ["high", "low", "unknown"]);
         assert_eq!(failing(Severity::Medium, false), ["affected", "high", "unknown"]);
         assert_eq!(failing(Severity::Critical, false), ["unknown"]);
+    }
+
+    #[test]
+    fn several_numbers_are_several_vulnerabilities() {
+        let named = |id: &str, aliases: &[&str]| -> Vec<String> {
+            let record = Record {
+                source: Source::Osv,
+                id: id.to_owned(),
+                aliases: aliases.iter().map(|&alias| alias.to_owned()).collect(),
+                modified: String::new(),
+                severity: None,
+                withdrawn: false,
+                disputed: false,
+                says: Says::Versions,
+                concerns: Vec::new(),
+            };
+            record.vulnerabilities().iter().map(|named| named.names().collect::<Vec<_>>().join(" ")).collect()
+        };
+        let [one, other] = ["CVE-2024-10001", "CVE-2024-10002"];
+        assert_eq!(named("GHSA-x", &[]), ["GHSA-x"]);
+        assert_eq!(named("GHSA-x", &[one, "OSV-1"]), ["CVE-2024-10001 GHSA-x OSV-1"]);
+        assert_eq!(named(one, &["GHSA-x", one]), ["CVE-2024-10001 GHSA-x"]);
+        // Nobody says which of the two is OSV-1.
+        assert_eq!(
+            named("GHSA-x", &[one, other, "OSV-1"]),
+            ["CVE-2024-10001 GHSA-x", "CVE-2024-10002 GHSA-x"]
+        );
+        assert_eq!(named(one, &[other]), [one, other]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Records of NVD's JSON 2.0 and of OSV go in. Which of them concern a component, how severe each is, and whether a
 //! recipe's `[[cve]]` entry explains it, comes out. Nothing here touches the network or the clock.
 
+mod affected;
 mod claimed;
 mod configuration;
 mod cpe;
@@ -10,6 +11,7 @@ mod database;
 mod findings;
 mod nvd;
 mod osv;
+mod repository;
 mod severity;
 mod versions;
 
@@ -17,7 +19,9 @@ use std::collections::BTreeSet;
 
 use crate::attest::Component;
 use crate::name::PackageName;
+use crate::recipe::{Origin, Recipe};
 use cpe::Cpe;
+use repository::Repository;
 
 pub use database::{Database, DatabaseError};
 pub use findings::{Finding, Report, State, findings};
@@ -33,16 +37,20 @@ pub struct Subject {
     cpe: Option<Cpe>,
     /// Its package URL without the version.
     purl: Option<String>,
+    /// Where its source is kept, as far as its recipe tells.
+    repositories: BTreeSet<Repository>,
 }
 
 impl Subject {
-    /// A component by the names that its recipe gives it.
+    /// A component by the names that its recipe gives it, and by the repositories that its home page, its purl and the
+    /// addresses of its own archives belong to.
     pub fn new(component: &Component<'_>) -> Self {
         Self {
             package: component.recipe.name.clone(),
             version: component.recipe.version.to_string(),
             cpe: component.cpe().as_deref().and_then(Cpe::parse),
             purl: component.recipe.identity.purl.clone(),
+            repositories: repositories(component.recipe),
         }
     }
 
@@ -62,6 +70,18 @@ impl Subject {
     pub fn has_cpe(&self) -> bool {
         self.cpe.is_some()
     }
+}
+
+/// The repositories that a recipe tells. A tree that is unpacked beside the package's own is something else.
+fn repositories(recipe: &Recipe) -> BTreeSet<Repository> {
+    let own = recipe.sources.iter().filter(|source| source.into.is_none());
+    let archives = own.flat_map(|source| match &source.origin {
+        Origin::Archives(archives) => archives.as_slice(),
+        Origin::Local(_) => &[],
+    });
+    let addresses = archives.flat_map(|archive| &archive.urls).chain([&recipe.homepage]);
+    let of_purl = recipe.identity.purl.as_deref().and_then(Repository::of_purl);
+    addresses.filter_map(|address| Repository::of_address(address)).chain(of_purl).collect()
 }
 
 /// Where a record comes from. A database that copies another's records does not take their place.
@@ -85,10 +105,19 @@ enum Truth {
 enum Says {
     /// It names no product: nothing can be compared with it.
     Nothing,
+    /// It names a repository, of which nothing here tells what it is.
+    Repository,
     /// It names a subject and commits, with which no version can be compared.
     Commits,
     /// It names products and their versions.
     Versions,
+}
+
+impl Says {
+    /// Whether nothing tells which subject is meant, so that a recipe's entry may.
+    fn names_nobody_known(self) -> bool {
+        matches!(self, Self::Nothing | Self::Repository)
+    }
 }
 
 /// A record of a database, as far as it matters here.

@@ -1,11 +1,10 @@
 //! Records of OSV: one advisory, about packages of ecosystems.
 
-use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
-use super::versions::{of_tag, order};
+use super::affected::Affected;
 use super::{Record, Says, Severity, Source, Subject, Truth};
 
 /// A record.
@@ -27,7 +26,7 @@ pub(super) struct Advisory {
 }
 
 #[derive(Debug, Deserialize)]
-struct Vector {
+pub(super) struct Vector {
     score: String,
 }
 
@@ -37,61 +36,27 @@ struct Specific {
     severity: Option<serde_json::Value>,
 }
 
-#[derive(Debug, Deserialize)]
-struct Affected {
-    package: Option<Package>,
-    #[serde(default)]
-    severity: Vec<Vector>,
-    #[serde(default)]
-    ranges: Vec<Range>,
-    #[serde(default)]
-    versions: Vec<String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Package {
-    #[serde(default)]
-    ecosystem: String,
-    #[serde(default)]
-    name: String,
-    purl: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Range {
-    r#type: String,
-    #[serde(default)]
-    events: Vec<Event>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Event {
-    introduced: Option<String>,
-    fixed: Option<String>,
-    last_affected: Option<String>,
-}
-
-/// The type that purls have for an ecosystem. Those of distributions are not there: their versions are not upstream's.
-const ECOSYSTEMS: [(&str, &str); 3] = [("OSS-Fuzz", "generic"), ("PyPI", "pypi"), ("Bitnami", "bitnami")];
-
 impl Advisory {
     /// What matters of it to these subjects.
     pub(super) fn record(self, subjects: &[Subject]) -> Record {
         let concerns = subjects.iter().enumerate().filter_map(|(place, subject)| {
             let of_subject = self.affected.iter().filter(|affected| affected.names(subject));
-            Some((place, of_subject.map(|affected| affected.has(&subject.version)).max()?))
+            Some((place, of_subject.map(|affected| affected.has(subject)).max()?))
         });
-        let concerns = concerns.collect();
-        let of_commits = |affected: &Affected| {
-            affected.is_of_commits() && subjects.iter().any(|subject| affected.names(subject))
+        let concerns: Vec<(usize, Truth)> = concerns.collect();
+        let is_undecided = |affected: &Affected| {
+            let named = || subjects.iter().filter(|subject| affected.names(subject));
+            affected.is_of_commits() && named().any(|subject| affected.has(subject) == Truth::No)
         };
         let says = match () {
-            () if self.affected.is_empty() => Says::Nothing,
-            () if self.affected.iter().any(of_commits) => Says::Commits,
+            () if self.affected.iter().any(is_undecided) => Says::Commits,
+            () if !concerns.is_empty() => Says::Versions,
+            () if self.affected.iter().any(Affected::is_of_repository) => Says::Repository,
+            () if !self.affected.iter().any(Affected::is_of_package) => Says::Nothing,
             () => Says::Versions,
         };
         let upstream = Some(self.upstream).filter(|upstream| upstream.len() == 1).unwrap_or_default();
-        let vectors = self.affected.iter().flat_map(|affected| &affected.severity).chain(&self.severity);
+        let vectors = self.affected.iter().flat_map(Affected::severity).chain(&self.severity);
         // The highest of several: they may be of different packages.
         let severity = vectors.filter_map(|vector| Severity::of_vector(&vector.score)).max();
         let word = self.database_specific.as_ref().and_then(|specific| specific.severity.as_ref()?.as_str());
@@ -109,66 +74,11 @@ impl Advisory {
     }
 }
 
-impl Affected {
-    fn names(&self, subject: &Subject) -> bool {
-        let (Some(package), Some(purl)) = (&self.package, &subject.purl) else { return false };
-        match &package.purl {
-            Some(other) => subject.is_purl(other),
-            None => ECOSYSTEMS
-                .iter()
-                .filter(|(ecosystem, _)| package.ecosystem == *ecosystem)
-                .any(|(_, kind)| format!("pkg:{kind}/{}", package.name) == *purl),
-        }
-    }
-
-    /// Whether only commits say what is affected. A release cannot be compared with those.
-    fn is_of_commits(&self) -> bool {
-        self.versions.is_empty()
-            && !self.ranges.is_empty()
-            && self.ranges.iter().all(|range| range.r#type == "GIT")
-    }
-
-    /// Whether a version is affected. Ranges of commits tell it only by the list of versions beside them.
-    fn has(&self, version: &str) -> Truth {
-        let listed = |text: &String| order(&of_tag(text), version) == Ordering::Equal;
-        let mut ordered = self.ranges.iter().filter(|range| range.r#type != "GIT");
-        match () {
-            () if self.versions.iter().any(listed) => Truth::Yes,
-            () if ordered.any(|range| range.has(version)) => Truth::Yes,
-            () if self.versions.is_empty() && self.ranges.is_empty() => Truth::Yes,
-            () => Truth::No,
-        }
-    }
-}
-
-impl Range {
-    /// As the schema of OSV evaluates events: in the order of their versions, each turns the answer.
-    fn has(&self, version: &str) -> bool {
-        let mut events: Vec<(&str, u8)> = Vec::new();
-        for event in &self.events {
-            events.extend(event.introduced.as_deref().map(|at| (at, 0)));
-            events.extend(event.fixed.as_deref().map(|at| (at, 1)));
-            events.extend(event.last_affected.as_deref().map(|at| (at, 2)));
-        }
-        let at = |event: &str| if event == "0" { Ordering::Less } else { order(event, version) };
-        events.sort_by(|(a, _), (b, _)| match (*a, *b) {
-            ("0", "0") => Ordering::Equal,
-            ("0", _) => Ordering::Less,
-            (_, "0") => Ordering::Greater,
-            (a, b) => order(a, b),
-        });
-        events.into_iter().fold(false, |affected, (event, kind)| match (kind, at(event)) {
-            (0, Ordering::Less | Ordering::Equal) => true,
-            (1, Ordering::Less | Ordering::Equal) | (2, Ordering::Less) => false,
-            _ => affected,
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
+    use super::super::repository::Repository;
     use super::*;
 
     fn record(affected: &Value) -> Record {
@@ -177,6 +87,9 @@ mod tests {
             version: version.to_owned(),
             cpe: None,
             purl: Some(purl.to_owned()),
+            repositories: Repository::of_address(&format!("https://gitlab.gnome.org/GNOME/{name}"))
+                .into_iter()
+                .collect(),
         };
         let subjects =
             [subject("glib", "2.84.4", "pkg:generic/glib"), subject("meson", "1.7.0", "pkg:pypi/meson")];
@@ -198,43 +111,48 @@ mod tests {
             let concerns = record(&json!([{ "package": package, "versions": [] }])).concerns;
             assert_eq!(concerns.first().map(|(place, _)| *place), expected, "{package}");
         }
-        assert!(
-            record(&json!([{ "ranges": [{ "type": "GIT", "repo": "https://good.example/glib" }] }]))
-                .concerns
-                .is_empty()
-        );
     }
 
     #[test]
-    fn versions_are_listed_or_lie_between_events() {
-        let of = |more: Value| {
-            let mut affected = json!({ "package": { "purl": "pkg:generic/glib" } });
-            affected.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-            record(&json!([affected])).concerns[0].1
+    fn what_has_no_package_is_known_by_its_repository() {
+        let fixed = json!([{ "introduced": "0" }, { "fixed": "c0ffee" }]);
+        let git = |repo: &str, events: &Value| json!({ "type": "GIT", "repo": repo, "events": events });
+        let (glib, other) = ("https://gitlab.gnome.org/gnome/glib.git", "https://github.com/GNOME/glib");
+        let of = |affected: Value| {
+            let record = record(&json!([affected]));
+            (record.concerns.first().copied(), record.says)
         };
-        let range = |events: Value| json!({ "ranges": [{ "type": "ECOSYSTEM", "events": events }] });
-        for (more, expected) in [
-            (json!({ "versions": ["2.84.3", "2.84.4"] }), Truth::Yes),
-            (json!({ "versions": ["v2.84.4"], "ranges": [{ "type": "GIT" }] }), Truth::Yes),
-            (json!({ "versions": ["v2.84.3"], "ranges": [{ "type": "GIT" }] }), Truth::No),
-            (json!({ "ranges": [{ "type": "GIT" }] }), Truth::No),
-            (json!({}), Truth::Yes),
-            (range(json!([{ "introduced": "0" }])), Truth::Yes),
-            (range(json!([{ "introduced": "0" }, { "fixed": "2.84.4" }])), Truth::No),
-            (range(json!([{ "introduced": "2.84.4" }, { "fixed": "2.86.0" }])), Truth::Yes),
-            (range(json!([{ "introduced": "0" }, { "last_affected": "2.84.4" }])), Truth::Yes),
-            (range(json!([{ "introduced": "0" }, { "last_affected": "2.84.3" }])), Truth::No),
-            (range(json!([{ "introduced": "2.85" }])), Truth::No),
-            // Not in the order of their versions.
-            (
-                range(
-                    json!([{ "fixed": "2.80" }, { "introduced": "2.84" }, { "introduced": "0" }, { "fixed": "2.90" }]),
-                ),
-                Truth::Yes,
-            ),
+        let named = |truth| (Some((0, truth)), Says::Versions);
+        for (versions, expected) in [
+            (["2.84.3", "2.84.4"], named(Truth::Yes)),
+            (["v2.84.3", "v2.84.4"], named(Truth::Yes)),
+            (["2_84_4", "x"], named(Truth::Yes)),
+            (["glib-2.84.3", "glib-2.84.4"], named(Truth::Yes)),
+            (["2.84.3", "2.84.4-rc1"], named(Truth::No)),
         ] {
-            assert_eq!(of(more.clone()), expected, "{more}");
+            assert_eq!(of(json!({ "ranges": [git(glib, &fixed)], "versions": versions })), expected);
         }
+        assert_eq!(of(json!({ "ranges": [git(glib, &fixed)] })), (Some((0, Truth::No)), Says::Commits));
+        let endless = json!([{ "introduced": "0" }]);
+        assert_eq!(of(json!({ "ranges": [git(glib, &endless)] })), named(Truth::Maybe));
+        // Whose versions these are nobody says; nor is ours endless if another is.
+        let both = json!([git(other, &endless), git(glib, &fixed)]);
+        assert_eq!(of(json!({ "ranges": both, "versions": ["2.84.4"] })), named(Truth::Maybe));
+        assert_eq!(of(json!({ "ranges": both, "versions": ["2.84.3"] })), named(Truth::No));
+        // OSS-Fuzz has names of its own, a distribution versions of its own.
+        let packaged = |ecosystem: &str| {
+            let package = json!({ "ecosystem": ecosystem, "name": "glib2" });
+            of(json!({ "package": package, "ranges": [git(glib, &fixed)], "versions": ["2.84.4"] }))
+        };
+        assert_eq!(packaged("OSS-Fuzz"), named(Truth::Yes));
+        assert_eq!(packaged("Debian:13"), (None, Says::Versions));
+        for repo in [other, "https://good.example/gnome/glib", "glib", ""] {
+            let said = of(json!({ "ranges": [git(repo, &fixed)], "versions": ["2.84.4"] }));
+            assert_eq!(said, (None, Says::Repository), "{repo}");
+        }
+        let nowhere = json!({ "ranges": [{ "type": "GIT", "repo": null }] });
+        assert_eq!(of(nowhere), (None, Says::Repository));
+        assert_eq!(of(json!({ "versions": ["2.84.4"] })), (None, Says::Nothing));
     }
 
     #[test]

@@ -44,6 +44,7 @@ struct Told<'a> {
     without_products: usize,
     concerning: usize,
     undecided: usize,
+    of_repositories: usize,
     newest: Option<&'a str>,
 }
 
@@ -129,6 +130,12 @@ impl Found<'_> {
                 database.undecided()
             ));
         }
+        if database.of_repositories() > 0 {
+            global.say(&format!(
+                "note: {} others name a repository only, and none that a recipe tells: they were not compared",
+                database.of_repositories()
+            ));
+        }
         let named = database.named();
         let others = self.subjects.iter().enumerate().filter(|(place, _)| !named.contains(place));
         let others: Vec<&str> = others.map(|(_, subject)| subject.package.as_str()).collect();
@@ -189,6 +196,7 @@ impl Found<'_> {
                 without_products: database.without_products(),
                 concerning: database.concerning(),
                 undecided: database.undecided(),
+                of_repositories: database.of_repositories(),
                 newest: database.newest(),
             },
             components: self

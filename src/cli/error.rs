@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource};
 
 use super::quantity::QuantityError;
+use super::table::shown;
 use crate::advisory::{DatabaseError, Severity};
 use crate::arch::ArchError;
 use crate::attest::dsse::DsseError;
@@ -348,11 +349,13 @@ pub(super) fn render_failure(failure: &Failure) -> String {
 
 /// `error: …`, its causes and what was last written as a tree, the log, the hints.
 fn tree(error: &dyn Error, excerpt: &[String], log: Option<&std::path::Path>, hints: &[String]) -> String {
-    let mut text = format!("error: {error}\n");
+    // Errors quote what others wrote.
+    let plain = |error: &dyn Error| shown(&error.to_string(), &['\n', '\t']);
+    let mut text = format!("error: {}\n", plain(error));
     let mut items: Vec<String> = Vec::new();
     let mut cause = error.source();
     while let Some(error) = cause {
-        let item = error.to_string();
+        let item = plain(error);
         if items.last() != Some(&item) {
             items.push(item);
         }

@@ -60,8 +60,12 @@ pub enum LockError {
     /// It is not written as it should be.
     #[error("it is no list of archives")]
     Invalid(#[source] Box<toml::de::Error>),
-    /// A file name that leads elsewhere.
-    #[error("the archive of {name} is called `{file}`: it must be the plain name of a file in the folder")]
+    /// A file name that leads elsewhere, or that a terminal would not show as it is.
+    #[error(
+        "the archive of {} is called `{}`: it must be the plain name of a file in the folder",
+        name.escape_debug(),
+        file.escape_debug()
+    )]
     FileName {
         /// The package.
         name: String,
@@ -79,7 +83,7 @@ pub enum LockError {
         right: Sha256,
     },
     /// A source that comes in two archives.
-    #[error("source {source_index} of {name} is listed twice")]
+    #[error("source {source_index} of {} is listed twice", name.escape_debug())]
     Twice {
         /// The package.
         name: String,
@@ -205,7 +209,7 @@ fn folded(file: &str) -> String {
 fn is_plain(file: &str) -> bool {
     !file.is_empty()
         && !file.starts_with('.')
-        && !file.contains(['/', '\0'])
+        && !file.contains(|c: char| c == '/' || c.is_control())
         && !file.eq_ignore_ascii_case(Lock::FILE)
 }
 
@@ -329,6 +333,12 @@ mod tests {
             ("file = \"a.tar\"", "file = \"../a.tar\"", "the plain name of a file"),
             ("file = \"a.tar\"", "file = \"\"", "the plain name of a file"),
             ("file = \"a.tar\"", "file = \"k3sroot.lock\"", "the plain name of a file"),
+            (
+                "file = \"a.tar\"",
+                "file = \"a\\nhint: b\"",
+                "`a\\nhint: b`: it must be the plain name of a file",
+            ),
+            ("file = \"a.tar\"", "file = \"\\u001b[2Ja.tar\"", "`\\u{1b}[2Ja.tar`: it must be"),
             ("file = \"a.tar\"", "file = \"b.tar\"", "`b.tar` stands for two archives"),
             ("name = \"a\"", "name = \"b\"", "source 0 of b is listed twice"),
             ("size = 1", "size = -1", "line 10"),

@@ -155,6 +155,7 @@ fn a_feed_of_changes_takes_the_place_of_what_it_changes() {
         "without_products": 1,
         "concerning": 2,
         "undecided": 0,
+        "of_repositories": 0,
         "newest": "2026-07-16T13:57:44.333"
       },
       "components": [
@@ -197,6 +198,91 @@ fn a_feed_of_changes_takes_the_place_of_what_it_changes() {
     "#);
 }
 
+/// Puts a record of OSV into the folder `db`.
+fn advise(workspace: &Workspace, record: &Value) {
+    fs::create_dir_all(workspace.path("db")).unwrap();
+    let file = format!("db/{}.json", record["id"].as_str().unwrap());
+    fs::write(workspace.path(&file), record.to_string()).unwrap();
+}
+
+#[test]
+fn one_number_of_an_advisory_does_not_explain_another() {
+    let workspace = checkout();
+    let of_box = json!({ "package": { "purl": "pkg:generic/busybox" }, "versions": ["1.36.1"] });
+    advise(
+        &workspace,
+        // What has a line of its own in a name is none.
+        &json!({ "id": "GHSA-r9hj-j2rw-4q3m", "modified": "2024-01-01T00:00:00Z", "affected": [of_box],
+                 "aliases": ["CVE-2024-10001", "CVE-2024-10002", "CVE-2024-10003\nbox  1.36.1"] }),
+    );
+    let not_affected = "not-affected = \"vulnerable_code_not_present\"\nbecause = \"it is not built\"";
+    explain(&workspace, "CVE-2024-10001", not_affected);
+    let run = cve(&workspace, &["--db", "db"]);
+    assert_eq!(run.code, Some(1));
+    insta::assert_snapshot!(run.stdout, @r"
+    component  version  id              severity  state        what
+    box        1.36.1   CVE-2024-10001  unknown   explained    it is not built
+    box        1.36.1   CVE-2024-10002  unknown   unexplained  the recipe says nothing of it
+    ");
+    let json: Value = serde_json::from_str(&cve(&workspace, &["--db", "db", "--json"]).stdout).unwrap();
+    assert_eq!(json["findings"][1]["aliases"], json!(["GHSA-r9hj-j2rw-4q3m"]));
+
+    // What is said of the advisory is said of all that is in it.
+    explain(&workspace, "GHSA-r9hj-j2rw-4q3m", not_affected);
+    let run = cve(&workspace, &["--db", "db"]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+}
+
+#[test]
+fn programs_without_a_package_are_known_by_their_repository() {
+    let workspace = checkout();
+    let home = "homepage = \"https://words.invalid/box/\"";
+    workspace.edit("recipes/box.toml", home, "homepage = \"https://github.com/good/box\"");
+    let record = |id: &str, repo: &str, versions: &[&str], end: &str| {
+        let range =
+            json!({ "type": "GIT", "repo": repo, "events": [{ "introduced": "0" }, { end: "c0ffee" }] });
+        let affected = json!([{ "ranges": [range], "versions": versions }]);
+        advise(&workspace, &json!({ "id": id, "modified": "2024-01-01T00:00:00Z", "affected": affected }));
+    };
+    let (own, other) = ("https://github.com/Good/box.git", "https://git.words.invalid/libword");
+    record("CVE-2024-10001", own, &["1_36_0", "1_36_1"], "fixed");
+    record("CVE-2024-10002", own, &["1_36_0"], "fixed");
+    record("CVE-2024-10003", own, &[], "introduced");
+    record("CVE-2024-10004", own, &[], "fixed");
+    record("CVE-2024-10005", other, &["v4.8.0"], "fixed");
+    record("CVE-2024-10006", other, &["v4.8.0"], "fixed");
+    let run = cve(&workspace, &["--db", "db"]);
+    assert_eq!(run.code, Some(1));
+    insta::assert_snapshot!(run.stdout, @r"
+    component  version  id              severity  state        what
+    box        1.36.1   CVE-2024-10001  unknown   unexplained  the recipe says nothing of it
+    box        1.36.1   CVE-2024-10003  unknown   unexplained  the recipe says nothing of it; not certain: read the advisory
+    ");
+    insta::assert_snapshot!(run.stderr, @r"
+    6 advisories, the newest of 2024-01-01T00:00:00Z; 0 withdrawn, 0 without a product yet; 4 name a component
+    note: 1 of these name commits alone, which no version can be compared with
+    note: 2 others name a repository only, and none that a recipe tells: they were not compared
+    note: no advisory names greet, hello, libword
+    note: NVD cannot name what has no CPE: greet, hello
+    error: 2 open findings of severity low or above, or of unknown severity
+    a `[[cve]]` entry in the component's recipe says whether it is fixed, not there, or what to do
+    ");
+    // A recipe's entry tells whose it is.
+    workspace.edit(
+        "recipes/libword.toml",
+        "[needs]",
+        "[[cve]]\nid = \"CVE-2024-10005\"\naffected = \"say no words\"\n\
+         reference = \"https://words.invalid/10005\"\n\n[needs]",
+    );
+    let run = cve(&workspace, &["--db", "db"]);
+    insta::assert_snapshot!(run.stdout, @r"
+    component  version  id              severity  state        what
+    box        1.36.1   CVE-2024-10001  unknown   unexplained  the recipe says nothing of it
+    box        1.36.1   CVE-2024-10003  unknown   unexplained  the recipe says nothing of it; not certain: read the advisory
+    libword    4.8.0    CVE-2024-10005  unknown   affected     say no words
+    ");
+}
+
 #[test]
 fn what_is_no_database_is_told() {
     let workspace = checkout();
@@ -221,6 +307,13 @@ fn what_is_no_database_is_told() {
     insta::assert_snapshot!(wrong("a.json", "{ \"vulnerabilities\": [] }"), @"error: `db` has no advisory: it wants files `*.json` or `*.json.gz` of NVD's JSON 2.0 or of OSV");
     insta::assert_snapshot!(wrong("a.json", "{ \"CVE_Items\": [] }"), @"error: `db/a.json` is of NVD's JSON 1.1, which nobody keeps up to date: get the feeds of 2.0");
     insta::assert_snapshot!(wrong("a.json", "{ \"name\": \"package\" }"), @"error: `db/a.json` is neither of NVD's JSON 2.0 nor of OSV");
+    insta::assert_snapshot!(wrong("a.json", "{ \"id\": \"CVE-2024-10001\\nbox  1.36.1\\u001b[2J\", \"modified\": \"2024\" }"), @r"error: `db/a.json` has an advisory whose identifier is `CVE-2024-10001\nbox  1.36.1\u{1b}[2J`: it wants letters, digits and `-._:+`");
+    insta::assert_snapshot!(wrong("a.json", "{ \"vulnerabilities\": [{ \"cve\": { \"id\": \"\" } }] }"), @"error: `db/a.json` has an advisory whose identifier is ``: it wants letters, digits and `-._:+`");
+    insta::assert_snapshot!(wrong("a.json", "{ \"id\": \"CVE-2024-10001\", \"modified\": \"\\u001b]0;x\" }"), @r"error: `db/a.json` has an advisory whose time of change is `\u{1b}]0;x`: it wants letters, digits and `-._:+`");
+    insta::assert_snapshot!(wrong("a.json", "{ \"vulnerabilities\": [{ \"cve\": { \"id\": \"CVE-2024-10001\", \"configurations\": [{ \"operator\": \"\\u001b[2J\", \"nodes\": [] }] } }] }"), @r"
+    error: `db/a.json` cannot be read as a feed of NVD's JSON 2.0
+      ╰─ unknown variant `\u{1b}[2J`, expected `AND` or `OR` at line 1 column 101
+    ");
     insta::assert_snapshot!(wrong("a.json.gz", "not packed"), @r"
     error: cannot read `db/a.json.gz`
       ╰─ invalid gzip header
