@@ -10,7 +10,7 @@ use crate::arch::Arch;
 use crate::digest::{ActionDigest, CompilerDigest, Sha256, SourceDigest, TreeDigest};
 use crate::name::{ArchName, Machine, PackageName, Unit};
 use crate::pack::{Content, FileKind, Rendered, Root};
-use crate::plan::{Input, Plan};
+use crate::plan::{Action, Input, Plan};
 use crate::recipe::{Archive, Cve, CveStatus, Origin, Recipe, Recipes};
 
 /// What documents are made from.
@@ -235,17 +235,19 @@ fn components<'a>(
             .collect()
     };
     let linked: BTreeSet<&PackageName> = shipped.iter().flat_map(|package| linked_into(package)).collect();
+    // What had no part in what is shipped is not here, planned as it may be: for another arch, or left out.
+    let mut parts: BTreeSet<&Unit> = BTreeSet::new();
+    let mut next: Vec<&Action> = shipped.iter().filter_map(|package| plan.get(&target(package))).collect();
+    while let Some(action) = next.pop() {
+        if parts.insert(action.unit()) {
+            let needs = action.tools().keys().chain(action.sysroot().keys());
+            next.extend(needs.filter_map(|unit| plan.get(unit)));
+        }
+    }
     // Several units of a package have the same sources.
     let mut components = BTreeMap::new();
-    for action in plan.actions() {
-        let is_for_another = match &action.unit().machine {
-            Machine::Build => false,
-            Machine::Cross(other) | Machine::Target(other) => other != arch,
-        };
+    for action in plan.actions().iter().filter(|action| parts.contains(action.unit())) {
         let Some((name, recipe)) = recipes.get_key_value(&action.unit().package) else { continue };
-        if is_for_another {
-            continue;
-        }
         let role = match () {
             () if shipped.contains(name) => Role::Shipped,
             () if linked.contains(name) => Role::Linked,

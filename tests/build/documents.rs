@@ -158,6 +158,25 @@ fn documents_are_as_reproducible_as_the_tarballs() {
 }
 
 #[test]
+fn what_was_left_out_is_no_part_of_anything() {
+    let workspace = with_cves();
+    fs::remove_file(workspace.path("distfiles/any-name")).unwrap();
+    let run = workspace.build(&[]);
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    let cyclonedx = document(&workspace, "cdx");
+    let names: BTreeSet<&str> =
+        list(&cyclonedx, "components").iter().map(|one| one["name"].as_str().unwrap()).collect();
+    assert!(names.contains("box") && !names.contains("libword") && !names.contains("hello"), "{names:?}");
+    let left_out = list(&cyclonedx["metadata"]["component"], "properties");
+    assert!(left_out.iter().any(|property| property["value"] == "hello"), "{left_out:?}");
+    let statement = workspace.read(&format!("dist/k3s-root-{ARCH}.provenance.json"));
+    assert!(statement.contains("recipes/box.toml") && !statement.contains("libword"), "{statement}");
+    let (path, tar) = (format!("dist/k3s-root-{ARCH}.provenance.json"), format!("dist/k3s-root-{ARCH}.tar"));
+    let run = workspace.run("verify", &["--provenance", &path, "--checkout", &tar]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+}
+
+#[test]
 fn a_local_tree_is_told_as_one() {
     let workspace = with_cves();
     workspace.local_tree();

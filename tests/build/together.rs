@@ -60,7 +60,7 @@ fn gc_leaves_a_store_alone_in_which_a_build_is_at_work() {
     workspace.build_all();
     let before = workspace.dist();
     set(&workspace, "ROUND", 1);
-    insert(&workspace, "last", "sleep 2");
+    insert(&workspace, "last", "sleep 6");
     let child = start(&workspace, &[&build_words("auto")[..], &["--out", "dist"]].concat());
     let deadline = Instant::now() + Duration::from_secs(20);
     while traces(&workspace).is_empty() {
