@@ -27,6 +27,7 @@ mod compare;
 mod cve;
 mod diff;
 mod doctor;
+mod document;
 mod error;
 mod facts;
 mod fetch;
@@ -44,15 +45,12 @@ mod place;
 mod plan;
 mod printer;
 mod project;
-mod provenance;
 mod quantity;
 mod report;
 mod rpm;
-mod sbom;
 mod shell;
 mod table;
 mod verify;
-mod vex;
 mod whole;
 mod why;
 
@@ -113,9 +111,9 @@ fn run(cli: &Cli) -> Result<(), CliError> {
             None => verify::run(global, args),
         },
         Verb::Diff(args) => diff::run(args),
-        Verb::Sbom(args) => sbom::run(global, args),
-        Verb::Provenance(args) => provenance::run(global, args),
-        Verb::Vex(args) => vex::run(global, args),
+        Verb::Sbom(args) => document::sbom(global, args),
+        Verb::Provenance(args) => document::provenance(global, args),
+        Verb::Vex(args) => document::vex(global, args),
         Verb::Cve(args) => cve::run(global, args),
         Verb::Legal(args) => legal::run(global, args),
         Verb::Compare(args) => compare::run(global, args),
