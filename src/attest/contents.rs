@@ -54,7 +54,7 @@ pub struct Contents<'a> {
     pub components: BTreeMap<&'a PackageName, Component<'a>>,
     /// The build machine's own compiler, if it was used.
     pub compiler: Option<MachineCompiler<'a>>,
-    /// Packages that should be in it and could not be had.
+    /// Packages of a whole root that are not in it.
     pub left_out: BTreeSet<&'a PackageName>,
 }
 

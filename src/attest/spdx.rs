@@ -91,8 +91,7 @@ pub fn spdx(contents: &Contents<'_>) -> Value {
     });
     if !contents.left_out.is_empty() {
         let names: Vec<&str> = contents.left_out.iter().map(|package| package.as_str()).collect();
-        document["comment"] =
-            json!(format!("Not in it, because their sources were not reached: {}", names.join(", ")));
+        document["comment"] = json!(format!("Not in it: {}", names.join(", ")));
     }
     let namespace = format!("https://spdx.org/spdxdocs/{}-{}", name(contents), digest(&document));
     document["documentNamespace"] = json!(namespace);

@@ -27,6 +27,9 @@ pub(super) fn run(global: &Global, args: &Build) -> Result<(), CliError> {
     let project = Project::load(global)?;
     let store = open_store(global)?;
     let planned = project.plan(&args.selection, &store)?;
+    if args.signing.sign_key.is_some() && out_folder(args, &planned).is_none() {
+        return Err(CliError::NothingToSign);
+    }
     let fetcher = means::fetcher(&args.sources, &store)?;
     let sandbox = means::sandbox(global, &args.running, &store)?;
     let stop = means::stop();

@@ -63,6 +63,8 @@ pub(super) enum CliError {
         "nothing of the root for {arch} is in the cache: `k3sroot build --arch {arch}` first, with the same options"
     )]
     NothingPacked { arch: ArchName },
+    #[error("`--sign-key` has nothing to sign: with packages named, only `--out DIR` writes tarballs")]
+    NothingToSign,
     #[error("`{}` is no key that can be used here", path.display())]
     Key { path: PathBuf, source: DsseError },
     #[error("`{}` cannot be relied on", path.display())]

@@ -67,8 +67,9 @@ impl Planned {
         let mut used = BTreeMap::new();
         for action in self.plan.actions() {
             for machine in machines {
-                if let Some(outcome) = store.lookup(&key(action, machine))? {
-                    used.entry(action.unit().clone()).or_insert(outcome.archives);
+                if let Some(outcome) = store.recorded(&key(action, machine))? {
+                    used.insert(action.unit().clone(), outcome.archives);
+                    break;
                 }
             }
         }

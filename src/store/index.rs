@@ -47,6 +47,15 @@ impl Store {
         Ok(usable)
     }
 
+    /// What was recorded under `key`, whether or not what it refers to is still there. Nothing is touched: it does not
+    /// count as a use, and a damaged entry is left for [`Store::lookup`].
+    pub fn recorded(&self, key: &OutcomeKey) -> Result<Option<Outcome>, StoreError> {
+        let _activity = self.active();
+        let name = key.file_name();
+        let entry = read_if_there(&self.path(ACTIONS).join(&name))?;
+        Ok(entry.and_then(|entry| decode(&name, &entry).ok()))
+    }
+
     /// Whether everything that `outcome` refers to is there; what is damaged is set aside.
     pub(super) fn is_complete(&self, outcome: &Outcome) -> Result<bool, StoreError> {
         match self.load_tree(&outcome.tree) {

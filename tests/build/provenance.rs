@@ -211,6 +211,12 @@ fn a_statement_that_does_not_hold_is_refused() {
       ╰─ PKCS#8 ASN.1 error: PEM error: unexpected PEM type label: expecting "PRIVATE KEY"
     "#);
 
+    // Where no tarball is written there is nothing to sign.
+    let words = workspace.build_words("2", &["--distfiles", "distfiles", "--sign-key", "key.pem", "box"]);
+    let run = workspace.run("build", &words);
+    assert_eq!(run.code, Some(1));
+    insta::assert_snapshot!(run.error(), @"error: `--sign-key` has nothing to sign: with packages named, only `--out DIR` writes tarballs");
+
     // What cannot be looked at says nothing of the statement.
     fs::rename(workspace.path("sysroot"), workspace.path("elsewhere")).unwrap();
     let run = verify(&workspace, &plain, &["--checkout"]);
