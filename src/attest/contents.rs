@@ -11,7 +11,7 @@ use crate::digest::{ActionDigest, CompilerDigest, Sha256, SourceDigest, TreeDige
 use crate::name::{ArchName, Machine, PackageName, Unit};
 use crate::pack::{Content, FileKind, Rendered, Root};
 use crate::plan::{Action, Input, Plan};
-use crate::recipe::{Archive, Cve, CveStatus, Origin, Recipe, Recipes};
+use crate::recipe::{Archive, Cve, CveStatus, Origin, Recipe, Recipes, Source};
 
 /// What documents are made from.
 #[derive(Debug, Clone, Copy)]
@@ -302,6 +302,15 @@ impl<'a> Component<'a> {
         self.recipe.sources.iter().filter_map(|source| match &source.origin {
             Origin::Archives(archives) => Some(archives.as_slice()),
             Origin::Local(_) => None,
+        })
+    }
+
+    /// Its sources, each with the number that it has among those that come from archives; files of our own have none.
+    pub fn numbered_sources(&self) -> impl Iterator<Item = (Option<usize>, &'a Source)> {
+        let mut count = 0..;
+        self.recipe.sources.iter().map(move |source| match &source.origin {
+            Origin::Archives(_) => (count.next(), source),
+            Origin::Local(_) => (None, source),
         })
     }
 

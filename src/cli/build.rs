@@ -13,6 +13,7 @@ use super::facts;
 use super::legal::{Packing, folder_of, invalidate};
 use super::means;
 use super::packed::{About, DOCUMENTS, Signer, documents, envelope_file, packed};
+use super::place::remove_if_there;
 use super::printer::Printer;
 use super::project::{Planned, Project, open_store};
 use crate::execute::{ActionError, Executor, How, Report};
@@ -192,12 +193,7 @@ fn remove_earlier(project: &Project, arch: &ArchName, out: &Path) -> Result<(), 
     let files = tarballs.chain([project.layout.checksums_file(arch)]).chain(documents);
     let files = files.map(|file| out.join(file));
     for path in files.chain([missing_note(arch, out), overrides_note(arch, out)]) {
-        match fs::remove_file(&path) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                return Err(CliError::Io { what: format!("remove `{}`", path.display()), source });
-            }
-            _ => {}
-        }
+        remove_if_there(&path)?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::args::{Global, Selection, Sources, ToolchainChoice};
 use super::error::CliError;
 use super::means;
-use super::place::{Placed, digest_of, io_error, place};
+use super::place::{Placed, digest_of, io_error, place, remove_if_there};
 use super::printer::{Printer, bytes};
 use super::project::Planned;
 use super::whole;
@@ -132,12 +132,7 @@ impl Collected {
             return Err(CliError::OtherBytes { files: others });
         }
         // Until all is there, no list may say so; an earlier one may be of something else.
-        match fs::remove_file(&lock_file) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(io_error("remove", &lock_file)(error));
-            }
-            _ => {}
-        }
+        remove_if_there(&lock_file)?;
         for (archive, path) in new.values() {
             place(path, &folder.join(&archive.file), archive.sha256, Placed::Own)?;
         }

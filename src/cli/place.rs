@@ -84,6 +84,14 @@ fn keep(made: tempfile::TempPath, to: &Path) -> io::Result<Option<Sha256>> {
     Ok(None)
 }
 
+/// Removes a file, which need not be there.
+pub(super) fn remove_if_there(path: &Path) -> Result<(), CliError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error("remove", path)(error)),
+        _ => Ok(()),
+    }
+}
+
 /// The error of a file or folder with which something could not be done.
 pub(super) fn io_error(verb: &'static str, path: &Path) -> impl FnOnce(io::Error) -> CliError {
     let path = path.to_owned();

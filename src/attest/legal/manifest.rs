@@ -8,7 +8,7 @@ use super::super::name;
 use super::{Missing, Used, UsedArchive, concerned};
 use crate::name::PackageName;
 use crate::pack::FileKind;
-use crate::recipe::{Origin, Source};
+use crate::recipe::Source;
 
 /// What the columns are called.
 const COLUMNS: [&str; 12] = [
@@ -46,7 +46,7 @@ pub(super) fn rows(contents: &Contents<'_>, used: &Used) -> Vec<Row> {
                 package.to_string(),
                 recipe.version.to_string(),
                 recipe.license.spdx.clone(),
-                if component.role == Role::Shipped { "shipped" } else { "linked" }.to_owned(),
+                component.role.word().to_owned(),
                 archive,
                 inside,
                 digest,
@@ -67,17 +67,12 @@ pub(super) fn rows(contents: &Contents<'_>, used: &Used) -> Vec<Row> {
             ]));
             continue;
         }
-        let mut index = 0;
-        for source in &component.recipe.sources {
+        for (number, source) in component.numbered_sources() {
             let patches = patches(package, source);
-            rows.push(row(match &source.origin {
-                Origin::Local(_) => {
-                    [format!("sources/{package}/"), String::new(), String::new(), String::new(), patches]
-                }
-                Origin::Archives(_) => {
-                    let archive = used.get(&((*package).clone(), index));
-                    index += 1;
-                    let Some(archive) = archive else { continue };
+            rows.push(row(match number {
+                None => [format!("sources/{package}/"), String::new(), String::new(), String::new(), patches],
+                Some(number) => {
+                    let Some(archive) = used.get(&((*package).clone(), number)) else { continue };
                     let UsedArchive { file, digest, address, nested, is_here } = archive;
                     [
                         if *is_here { format!("sources/{file}") } else { String::new() },

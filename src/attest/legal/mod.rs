@@ -212,26 +212,20 @@ impl LegalPack {
     }
 
     fn sources(&mut self, package: &PackageName, component: &Component<'_>, used: &Used) {
-        let mut index = 0;
-        for source in &component.recipe.sources {
-            match &source.origin {
-                Origin::Archives(_) => {
-                    match used.get(&(package.clone(), index)) {
-                        Some(archive) if archive.is_here => {
-                            self.archives.insert(format!("sources/{}", archive.file), archive.digest);
-                        }
-                        Some(archive) => {
-                            self.missing.push(Missing::Archive(package.clone(), archive.file.clone()));
-                        }
-                        None => {}
-                    }
-                    index += 1;
+        for (number, source) in component.numbered_sources() {
+            match number.and_then(|number| used.get(&(package.clone(), number))) {
+                Some(archive) if archive.is_here => {
+                    self.archives.insert(format!("sources/{}", archive.file), archive.digest);
                 }
-                Origin::Local(files) => {
-                    for (path, file) in files {
-                        let into = source.into.as_ref().map_or_else(String::new, |into| format!("{into}/"));
-                        self.add(format!("sources/{package}/{into}{path}"), &file.contents, file.executable);
-                    }
+                Some(archive) => {
+                    self.missing.push(Missing::Archive(package.clone(), archive.file.clone()));
+                }
+                None => {}
+            }
+            if let Origin::Local(files) = &source.origin {
+                for (path, file) in files {
+                    let into = source.into.as_ref().map_or_else(String::new, |into| format!("{into}/"));
+                    self.add(format!("sources/{package}/{into}{path}"), &file.contents, file.executable);
                 }
             }
         }
@@ -309,23 +303,18 @@ enum Place<'a> {
 /// the one that is unpacked furthest down.
 fn place_of<'a>(component: &'a Component<'_>, path: &'a str) -> Option<Place<'a>> {
     let mut best: Option<(usize, Place<'a>)> = None;
-    let mut index = 0;
-    for source in &component.recipe.sources {
+    for (number, source) in component.numbered_sources() {
         let into = source.into.as_deref();
         let below = into.map_or(Some(path), |into| path.strip_prefix(into)?.strip_prefix('/'));
-        match &source.origin {
-            Origin::Local(files) => {
-                if let Some(file) = below.and_then(|below| files.get(below)) {
-                    return Some(Place::Ours(&file.contents));
-                }
+        if let Origin::Local(files) = &source.origin {
+            if let Some(file) = below.and_then(|below| files.get(below)) {
+                return Some(Place::Ours(&file.contents));
             }
-            Origin::Archives(_) => {
-                let depth = into.map_or(0, str::len);
-                if let Some(path) = below.filter(|_| best.as_ref().is_none_or(|(other, _)| depth >= *other)) {
-                    best = Some((depth, Place::Archive { source: index, path }));
-                }
-                index += 1;
-            }
+        }
+        let depth = into.map_or(0, str::len);
+        let below = below.filter(|_| best.as_ref().is_none_or(|(other, _)| depth >= *other));
+        if let (Some(source), Some(path)) = (number, below) {
+            best = Some((depth, Place::Archive { source, path }));
         }
     }
     best.map(|(_, place)| place)

@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, Permissions};
-use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +11,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::super::error::CliError;
-use super::super::place::{Placed, READ_ONLY, STAGED, digest_of, io_error, place};
+use super::super::place::{Placed, READ_ONLY, STAGED, digest_of, io_error, place, remove_if_there};
 use super::super::whole::publish;
 use crate::attest::{LegalPack, MANIFEST};
 use crate::digest::{Sha256, Sha512, SourceDigest};
@@ -86,13 +85,7 @@ fn has_text(path: &Path, line: &Listed, pack: &LegalPack) -> bool {
 /// Makes a pack's folder one that cannot be taken for a pack: its programs are no more, or not there yet.
 pub(in crate::cli) fn invalidate(folder: &Path) -> Result<(), CliError> {
     for name in MANIFEST.iter().rev().filter(|name| **name != crate::attest::OFFER) {
-        let path = folder.join(name);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(io_error("remove", &path)(error));
-            }
-            _ => {}
-        }
+        remove_if_there(&folder.join(name))?;
     }
     Ok(())
 }
@@ -193,12 +186,7 @@ fn remove_others(folder: &Path, earlier: &[Listed], now: &[Listed]) -> Result<()
             continue;
         }
         let path = folder.join(&one.file);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(io_error("remove", &path)(error));
-            }
-            _ => {}
-        }
+        remove_if_there(&path)?;
         // The first that something is left in ends it.
         let above = path.ancestors().skip(1).take_while(|above| *above != folder);
         let _ = above.map(fs::remove_dir).take_while(Result::is_ok).count();
