@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use k3sroot::digest::{Sha256, Sha512, SourceDigest};
-use k3sroot::fetch::{Archive, Event, FetchError, Fetcher, Obtained, Options, UrlError, Want};
+use k3sroot::fetch::{Archive, Event, FetchError, Fetcher, Obtained, Options, UrlError, Want, hints};
 
 /// What a client asked for.
 struct Request {
@@ -233,11 +233,17 @@ fn the_next_url_is_tried_and_a_failure_lists_them_all() {
     assert!(text.contains("  ftp://a/b\n    unknown scheme `ftp:`: use `https:`, `file:`"), "{text}");
     assert!(text.contains("  debian:a/b\n    apt is not set up with a Debian mirror here\n"), "{text}");
     assert!(text.contains("  pypi:a\n    malformed: write `pypi:<project>/<file>`"), "{text}");
-    let hints = error.hints().join("\n");
+    let hints = hints(&[&error]).join("\n");
     for hint in ["--debian-mirror URL", "--distfiles FOLDER", "--override thing=FOLDER"] {
         assert!(hints.contains(hint), "{hints}");
     }
     assert!(hints.contains(&format!("sha256 {}", Sha256::of(b"another"))), "{hints}");
+    // Of several each remedy is said once.
+    let other = setup.obtain(&["debian:a/b".into()], b"a third").unwrap_err();
+    let of_both = self::hints(&[&error, &other]);
+    assert_eq!(of_both.len(), hints.lines().count());
+    assert!(of_both.iter().any(|hint| hint.contains("`k3sroot fetch --list`")), "{of_both:?}");
+    assert!(of_both.iter().any(|hint| hint.contains("`--override PACKAGE=FOLDER`")), "{of_both:?}");
 }
 
 #[test]
@@ -523,7 +529,7 @@ fn offline_means_no_connection() {
         matches!(problems(&error)[..], [UrlError::Offline, UrlError::Offline, UrlError::Offline]),
         "{error}"
     );
-    assert!(error.hints()[0].contains("--offline"));
+    assert!(hints(&[&error])[0].contains("--offline"));
     setup.obtain(&[server.url("x"), format!("file://{}", path.display())], b"right").unwrap();
     assert_eq!(server.requests(), 0);
 }
@@ -673,7 +679,7 @@ fn an_archive_that_nobody_knows_is_kept_under_what_it_turns_out_to_be() {
     for expected in ["not an archive: a web page", "not an archive: nothing came", "404 Not Found"] {
         assert!(text.contains(expected), "{text}");
     }
-    assert_eq!(error.hints(), Vec::<String>::new(), "there is no digest to look for");
+    assert_eq!(hints(&[&error]), Vec::<String>::new(), "there is no digest to look for");
     assert_eq!(setup.kept(), kept, "what is refused leaves nothing");
 }
 

@@ -24,7 +24,7 @@ pub use contents::{Component, Contents, File, Given, LIBGCC, MachineCompiler, Ro
 pub use cyclonedx::cyclonedx;
 pub use legal::{
     LegalError, LegalPack, LicenseText, MANIFEST, Missing, OFFER, PackFile, PackGiven, Used, UsedArchive,
-    contact, legal_pack,
+    contact, is_about, legal_pack,
 };
 pub use provenance::provenance;
 pub use spdx::spdx;

@@ -49,13 +49,16 @@ enum Verdict {
 }
 
 pub(super) fn run(global: &Global, args: &Verify, path: &Path) -> Result<(), CliError> {
-    let keys = args.attested.key.iter().map(|path| key(path)).collect::<Result<Vec<_>, _>>()?;
+    let keys = args.attested.key.iter().map(|path| key(path)).collect::<Result<Vec<_>, _>>();
+    // That a key cannot be used says nothing of the statement.
+    let keys = keys.map_err(|error| CliError::NoAnswer(Box::new(error)))?;
     let refused = |source| CliError::Statement { path: path.to_owned(), source };
     let statement = Statement::read(&text(path)?, &keys).map_err(refused)?;
     let mut checks = vec![signature(&statement)];
     if let Some(wanted) = &args.attested.builder_id {
-        let said = format!("built by {}", statement.builder);
-        checks.push(Check::new("builder", *wanted == statement.builder, said));
+        let holds = *wanted == statement.builder;
+        let other = if holds { String::new() } else { format!(", not by {wanted}") };
+        checks.push(Check::new("builder", holds, format!("built by {}{other}", statement.builder)));
     }
     for tar in &args.tars {
         checks.push(tarball(&statement, tar)?);

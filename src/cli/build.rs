@@ -6,18 +6,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use super::args::{Build, Global};
+use super::args::{Build, DIST, Global};
 use super::collect::lacks;
 use super::error::{CliError, render_failure};
 use super::facts;
-use super::legal::{Packing, folder_of, invalidate};
+use super::legal::{Packing, discard};
 use super::means;
 use super::packed::{About, DOCUMENTS, Signer, documents, envelope_file, packed};
-use super::place::remove_if_there;
+use super::place::{refuse_other_than_folder, remove_if_there};
 use super::printer::Printer;
 use super::project::{Planned, Project, open_store};
 use crate::execute::{ActionError, Executor, How, Report};
-use crate::name::{ArchName, Machine, PackageName, Unit};
+use crate::name::{ArchName, PackageName, Unit};
 use crate::pack::{self, Content, Member};
 use crate::plan::Override;
 use crate::report::{Ending, MemberRecord, Recorder, TarballRecord};
@@ -28,8 +28,18 @@ pub(super) fn run(global: &Global, args: &Build) -> Result<(), CliError> {
     let project = Project::load(global)?;
     let store = open_store(global)?;
     let planned = project.plan(&args.selection, &store)?;
-    if args.signing.sign_key.is_some() && out_folder(args, &planned).is_none() {
-        return Err(CliError::NothingToSign);
+    if let Some(out) = out_folder(args, &planned) {
+        refuse_other_than_folder(out)?;
+    } else {
+        let given = [
+            ("--sign-key", args.signing.sign_key.is_some()),
+            ("--builder-id", args.signing.builder_id.is_some()),
+            ("--contact", args.contact.is_some()),
+            ("--no-legal", args.no_legal),
+        ];
+        if let Some((option, _)) = given.into_iter().find(|(_, is_given)| *is_given) {
+            return Err(CliError::NothingWritten { option });
+        }
     }
     let fetcher = means::fetcher(&args.sources, &store)?;
     let sandbox = means::sandbox(global, &args.running, &store)?;
@@ -96,7 +106,7 @@ pub(super) fn run(global: &Global, args: &Build) -> Result<(), CliError> {
     tarballs?;
     for arch in &planned.arches {
         if let Some(out) = out_folder(args, &planned) {
-            facts::write(arch, out, &record, &planned)?;
+            facts::write(global, arch, out, &record, &planned)?;
         }
     }
     global.say(&summary(&planned, &report, record.saved, started));
@@ -143,7 +153,7 @@ fn without_password(word: &str) -> String {
 /// The folder that files are written to, if any are.
 fn out_folder<'a>(args: &'a Build, planned: &Planned) -> Option<&'a Path> {
     // Who builds one package while working on it must not lose the root that lies in `dist`.
-    let default = (!planned.named).then(|| Path::new("dist"));
+    let default = (!planned.named).then(|| Path::new(DIST));
     args.out.as_deref().or(default)
 }
 
@@ -157,7 +167,8 @@ struct Writing<'a> {
 
 /// Packs everything that was built, for every arch.
 fn tarballs(writing: &Writing<'_>) -> Result<Vec<TarballRecord>, CliError> {
-    let Writing { args, packing: Packing { project, planned, .. }, report, .. } = writing;
+    let Writing { args, packing, report, .. } = writing;
+    let Packing { project, planned, .. } = packing;
     // A missing source leaves a package out; anything else that fails leaves nothing that could be taken for a root.
     let broken = report.failures.iter().any(|failure| !matches!(failure.source, ActionError::Source(_)));
     let mut all = Vec::new();
@@ -165,9 +176,9 @@ fn tarballs(writing: &Writing<'_>) -> Result<Vec<TarballRecord>, CliError> {
         for arch in &planned.arches {
             remove_earlier(project, arch, out)?;
             let written = if broken { Ok(Vec::new()) } else { write_tars(writing, arch, out) };
-            // Without these tarballs, or a pack of theirs, an earlier one is of nothing that is here.
-            if args.no_legal || written.as_ref().map_or(true, Vec::is_empty) {
-                invalidate(&folder_of(arch, out))?;
+            // Without tarballs an earlier pack is of nothing that is here.
+            if written.as_ref().map_or(true, Vec::is_empty) {
+                discard(packing.global, arch, out)?;
             }
             all.extend(written?);
         }
@@ -202,13 +213,13 @@ fn remove_earlier(project: &Project, arch: &ArchName, out: &Path) -> Result<(), 
 fn write_tars(writing: &Writing<'_>, arch: &ArchName, out: &Path) -> Result<Vec<TarballRecord>, CliError> {
     let Writing { args, packing, signer, report } = writing;
     let Packing { global, project, store, planned, .. } = packing;
-    // Of needs that nobody asked for only those are here that had to be looked at: the store's contents must not show.
-    let is_wanted = |unit: &Unit| !planned.named || planned.plan.goals().contains(unit);
-    let tree_of = |package: &PackageName| {
-        let unit = Unit { package: package.clone(), machine: Machine::Target(arch.clone()) };
-        report.outcomes.get(&unit).filter(|_| is_wanted(&unit)).map(|(outcome, _)| outcome.tree)
+    let tree_of = |unit: &Unit| report.outcomes.get(unit).map(|(outcome, _)| outcome.tree);
+    let Some(mut packed) = packed(project, store, planned, arch, tree_of)? else {
+        if project.none_ships(planned) {
+            global.say("note: no tarballs: nothing of what was asked for has files of its own in the root");
+        }
+        return Ok(Vec::new());
     };
-    let Some(mut packed) = packed(project, store, arch, tree_of)? else { return Ok(Vec::new()) };
     // The list of checksums stays the last.
     let about = About::new(project, planned, arch, store, &report.machines)?;
     let contents = about.contents(&packed.root, &packed.files)?;
@@ -236,9 +247,12 @@ fn write_tars(writing: &Writing<'_>, arch: &ArchName, out: &Path) -> Result<Vec<
         let io = |source| CliError::Io { what: format!("write `{}`", note.display()), source };
         let names: Vec<&str> = packed.missing.iter().map(PackageName::as_str).collect();
         fs::write(&note, names.join("\n") + "\n").map_err(io)?;
-        packed.warn_if_incomplete(arch, if planned.named { "not asked for" } else { "not built" });
+        packed.say_what_is_missing(global, arch);
+        global.say(&format!("{}  written", note.display()));
     }
-    if !args.no_legal {
+    if args.no_legal {
+        packing.skip(&contents, out)?;
+    } else {
         packing.write(&contents, out)?.say_in_passing(global);
     }
     let records = packed.root.tarballs.iter().filter_map(|tarball| {
@@ -275,7 +289,7 @@ fn summary(planned: &Planned, report: &Report, saved: f64, started: Instant) -> 
     let idle = all.saturating_sub(report.outcomes.len() + failed + blocked);
     format!(
         "{all} units: {built} built, {cached} from the store, {cut_off} cut off, {idle} not needed, {failed} failed, \
-         {blocked} blocked; {wall:.1} s, {cpu:.0} CPU s of builds, {saved:.0} saved"
+         {blocked} blocked; {wall:.1} s, {cpu:.0} CPU s of builds, {saved:.0} CPU s saved"
     )
 }
 

@@ -78,6 +78,12 @@ pub(super) fn collect(
     Ok(Collected { archives: Lock::new(archives).archives.into_iter().map(with_path).collect(), missing })
 }
 
+/// What an archive is called where it lies beside others: as those call it who have it, or by what it is a source of.
+pub(super) fn archive_file(urls: &[String], package: &str, version: &str, source: usize) -> String {
+    let best_first = web_address(urls).into_iter().chain(urls.iter().map(String::as_str));
+    file_name(best_first).unwrap_or_else(|| format!("{package}-{version}-{source}"))
+}
+
 fn locked(
     fetcher: &Fetcher,
     (name, version, source): (String, String, usize),
@@ -89,15 +95,12 @@ fn locked(
         SourceDigest::Sha512(_) => fetcher.sha256(path)?,
     };
     let metadata = fs::metadata(path).map_err(io_error("read", path))?;
-    let url = web_address(&archive.urls);
-    let file = file_name(url.into_iter().chain(archive.urls.iter().map(String::as_str)))
-        .unwrap_or_else(|| format!("{name}-{version}-{source}"));
     Ok(LockedArchive {
-        url: url.map(str::to_owned),
+        url: web_address(&archive.urls).map(str::to_owned),
+        file: archive_file(&archive.urls, &name, &version, source),
         name,
         version,
         source,
-        file,
         sha256,
         size: metadata.len(),
     })

@@ -34,7 +34,7 @@ fn print_document(
     let planned = project.plan(selection, &store)?;
     let machines = identities(Mode::Namespaces)?;
     for arch in &planned.arches {
-        let packed = from_store(&project, &store, &planned, arch)?;
+        let packed = from_store(global, &project, &store, &planned, arch)?;
         let about = About::new(&project, &planned, arch, &store, &machines)?;
         let contents = about.contents(&packed.root, &packed.files)?;
         // What is signed is the last, in an envelope with the document.

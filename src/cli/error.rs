@@ -17,7 +17,7 @@ use crate::check::{GoldenError, ParseVariationError, StageError, Variation};
 use crate::compare::ListError;
 use crate::digest::Sha256;
 use crate::execute::{ActionError, CompilerError, ExecuteError, Failure, MachineError, is_disk_full};
-use crate::fetch::{FetchError, UnpackError};
+use crate::fetch::{FetchError, UnpackError, hints};
 use crate::graph::GraphError;
 use crate::lint::LintError;
 use crate::name::{ArchName, PackageName, ParseNameError, Version};
@@ -63,8 +63,12 @@ pub(super) enum CliError {
         "nothing of the root for {arch} is in the cache: `k3sroot build --arch {arch}` first, with the same options"
     )]
     NothingPacked { arch: ArchName },
-    #[error("`--sign-key` has nothing to sign: with packages named, only `--out DIR` writes tarballs")]
-    NothingToSign,
+    #[error(
+        "nothing of what was asked for has files of its own in the root: name the program that it is in, which `k3sroot graph` shows"
+    )]
+    NotInRoot,
+    #[error("`{option}` changes nothing: with packages named, only `--out DIR` writes files")]
+    NothingWritten { option: &'static str },
     #[error("`{}` is no key that can be used here", path.display())]
     Key { path: PathBuf, source: DsseError },
     #[error("`{}` cannot be relied on", path.display())]
@@ -129,8 +133,20 @@ pub(super) enum CliError {
     NothingGolden,
     #[error("`{}` is not made from pinned sources alone: see `{}`", path.display(), note.display())]
     NotPinned { path: PathBuf, note: PathBuf },
+    #[error("`{}` is no folder: `--out` wants one, which is made if it is not there", path.display())]
+    OutNoFolder { path: PathBuf },
     #[error("a legal pack lacks sources, as its `manifest.md` says: it is not to be handed out")]
     LegalLacks,
+    #[error(
+        "with packages named, `--out DIR` says where their pack goes: that of the whole root may be in `dist`"
+    )]
+    LegalNowhere,
+    #[error(
+        "`{}` is another root than the one that the pack would be of: `k3sroot build --arch {arch}` makes both anew, and `--out` \
+         names another folder",
+        path.display()
+    )]
+    LegalOfAnother { path: PathBuf, arch: ArchName },
     #[error(transparent)]
     Legal(#[from] LegalError),
     #[error("the two builds are not the same")]
@@ -328,7 +344,7 @@ impl CliError {
                 let shown = snippet(path, text, span.clone(), message, help.as_deref(), colour);
                 format!("error: `{}` cannot be used\n{shown}", path.display())
             }
-            Self::Fetch(error) => tree(self, &[], None, &error.hints()),
+            Self::Fetch(error) => tree(self, &[], None, &hints(&[error])),
             Self::NoAnswer(error) => error.render(colour),
             Self::Different => String::new(),
             _ if is_disk_full(self) => tree(self, &[], None, &[NO_ROOM.to_owned()]),
@@ -347,6 +363,15 @@ pub(super) fn render_failure(failure: &Failure) -> String {
         _ => &[],
     };
     tree(failure, excerpt, failure.log.as_deref(), &failure.hints())
+}
+
+/// Sources that could not be had as people read it: each, and then once what can be done.
+pub(super) fn render_missing(errors: &[&FetchError]) -> String {
+    let mut text: String = errors.iter().map(|error| tree(*error, &[], None, &[])).collect();
+    for (index, hint) in hints(errors).iter().enumerate() {
+        let _ = writeln!(text, "{}hint: {hint}", if index == 0 { "\n" } else { "" });
+    }
+    text
 }
 
 /// `error: …`, its causes and what was last written as a tree, the log, the hints.

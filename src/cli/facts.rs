@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
+use super::args::Global;
 use super::doctor::os_release;
 use super::error::CliError;
 use super::packed::Document;
@@ -26,7 +27,13 @@ pub(super) fn file(arch: &ArchName) -> String {
 
 /// Writes it beside the statement; nothing where there is no statement.
 #[expect(clippy::disallowed_methods, reason = "these are the facts that the clock belongs to")]
-pub(super) fn write(arch: &ArchName, out: &Path, record: &Record, planned: &Planned) -> Result<(), CliError> {
+pub(super) fn write(
+    global: &Global,
+    arch: &ArchName,
+    out: &Path,
+    record: &Record,
+    planned: &Planned,
+) -> Result<(), CliError> {
     let name = Document::Provenance.file(arch);
     let statement = match fs::read(out.join(&name)) {
         Ok(statement) => statement,
@@ -51,7 +58,10 @@ pub(super) fn write(arch: &ArchName, out: &Path, record: &Record, planned: &Plan
         },
         "units": units.map(unit).collect::<Vec<_>>(),
     });
-    pack::write_files(out, &[Rendered::new(file(arch), format!("{value:#}\n").into_bytes())])?;
+    let written = pack::write_files(out, &[Rendered::new(file(arch), format!("{value:#}\n").into_bytes())])?;
+    for file in written {
+        global.say(&format!("{}  written", file.path.display()));
+    }
     Ok(())
 }
 

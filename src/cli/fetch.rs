@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use super::args::{Fetch, Global};
 use super::collect::{Wanted, all_wanted, collect, lacks};
-use super::error::CliError;
+use super::error::{CliError, render_missing};
+use super::place::refuse_other_than_folder;
 use super::project::{Project, open_store};
 use super::{print, print_json};
 use crate::fetch::LockedArchive;
@@ -44,6 +45,9 @@ pub(super) fn run(global: &Global, args: &Fetch) -> Result<(), CliError> {
     let project = Project::load(global)?;
     let store = open_store(global)?;
     let planned = project.plan(&args.selection, &store)?;
+    if let Some(folder) = &args.out {
+        refuse_other_than_folder(folder)?;
+    }
     if args.list {
         return list(&all_wanted(&planned), args.json);
     }
@@ -68,16 +72,16 @@ pub(super) fn run(global: &Global, args: &Fetch) -> Result<(), CliError> {
     let errors: Vec<_> = collected.missing.iter().map(|(_, error)| error).collect();
     let lacking = lacks(global, &args.selection, &args.sources.distfiles, &errors);
     let (missing, all) = (collected.missing.len(), collected.missing.len() + rows.len());
-    let mut names = Vec::new();
-    for (label, error) in collected.missing {
-        eprint!("{}", CliError::Fetch(error).render(super::colour(&std::io::stderr())));
-        names.push(label);
-    }
+    eprint!("{}", render_missing(&errors));
     for line in lacking {
         eprintln!("hint: {line}");
     }
     Err(match &args.out {
-        Some(folder) => CliError::NotCollected { folder: folder.clone(), missing: names, all },
+        Some(folder) => CliError::NotCollected {
+            folder: folder.clone(),
+            missing: collected.missing.into_iter().map(|(label, _)| label).collect(),
+            all,
+        },
         None => CliError::MissingSources { missing, all },
     })
 }

@@ -6,13 +6,15 @@ mod texts;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use super::args::{Global, Legal};
-use super::error::CliError;
+use super::args::{DIST, Global, Legal};
+use super::collect::archive_file;
+use super::error::{CliError, render_missing};
 use super::means;
 use super::packed::{About, from_store};
-use super::place::io_error;
+use super::place::{digest_of, io_error, refuse_other_than_folder};
 use super::printer::Printer;
 use super::project::{Planned, Project, existing_store};
 use crate::attest::{
@@ -21,19 +23,25 @@ use crate::attest::{
 };
 use crate::digest::SourceDigest;
 use crate::execute::{Event, Stop, identities};
-use crate::fetch::{self, FetchError, Fetcher, Named, Obtained, Want, file_name, names_apart};
-use crate::name::{ArchName, PackageName};
+use crate::fetch::{self, FetchError, Fetcher, Named, Obtained, Want, names_apart};
+use crate::name::{ArchName, PackageName, Version};
 use crate::recipe::Archive;
 use crate::sandbox::Mode;
 use crate::store::Store;
 
 use folder::Look;
-pub(super) use folder::invalidate;
 
 pub(super) fn run(global: &Global, args: &Legal) -> Result<(), CliError> {
     let project = Project::load(global)?;
     let store = existing_store(global)?;
     let planned = project.plan(&args.selection, &store)?;
+    // Who wants the pack of one package must not lose that of the root in `dist`.
+    let out = match &args.out {
+        Some(out) => out.as_path(),
+        None if planned.named => return Err(CliError::LegalNowhere),
+        None => Path::new(DIST),
+    };
+    refuse_other_than_folder(out)?;
     let fetcher = means::fetcher(&args.sources, &store)?;
     let stop = means::stop();
     let packing = Packing {
@@ -49,10 +57,11 @@ pub(super) fn run(global: &Global, args: &Legal) -> Result<(), CliError> {
     let machines = identities(Mode::Namespaces)?;
     let mut lacking = 0;
     for arch in &planned.arches {
-        let packed = from_store(&project, &store, &planned, arch)?;
+        let packed = from_store(global, &project, &store, &planned, arch)?;
         let about = About::new(&project, &planned, arch, &store, &machines)?;
         let contents = about.contents(&packed.root, &packed.files)?;
-        let done = packing.write(&contents, &args.out)?;
+        refuse_beside_others(&contents, out)?;
+        let done = packing.write(&contents, out)?;
         lacking += usize::from(done.lacks_sources());
         done.say(global);
     }
@@ -60,8 +69,34 @@ pub(super) fn run(global: &Global, args: &Legal) -> Result<(), CliError> {
 }
 
 /// Where the pack of an arch is.
-pub(super) fn folder_of(arch: &ArchName, out: &Path) -> PathBuf {
+fn folder_of(arch: &ArchName, out: &Path) -> PathBuf {
     out.join(format!("k3s-root-{arch}.legal"))
+}
+
+/// Refuses to put a pack where tarballs lie that it is not of.
+fn refuse_beside_others(contents: &Contents<'_>, out: &Path) -> Result<(), CliError> {
+    for tarball in &contents.tarballs {
+        let path = out.join(&tarball.file);
+        match digest_of(&path) {
+            Ok(found) if found == tarball.sha256 => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Ok(_) => return Err(CliError::LegalOfAnother { path, arch: contents.arch.clone() }),
+            Err(error) => return Err(io_error("read", &path)(error)),
+        }
+    }
+    Ok(())
+}
+
+/// Makes what there is no pack any more: it is of tarballs that are not there.
+pub(super) fn discard(global: &Global, arch: &ArchName, out: &Path) -> Result<(), CliError> {
+    let folder = folder_of(arch, out);
+    if folder::invalidate(&folder)? {
+        global.say(&format!(
+            "note: `{}` is without its manifest now: the root that it is of is not there any more",
+            folder.display()
+        ));
+    }
+    Ok(())
 }
 
 /// What packs are made with.
@@ -92,9 +127,7 @@ impl Done {
     /// Says what is missing, and where the pack is.
     fn say(self, global: &Global) {
         let shown = self.folder.display().to_string();
-        for error in self.errors {
-            eprint!("{}", CliError::Fetch(error).render(super::colour(&std::io::stderr())));
-        }
+        eprint!("{}", render_missing(&self.errors.iter().collect::<Vec<_>>()));
         for missing in &self.missing {
             eprintln!("warning: not in `{shown}`: {missing}");
         }
@@ -133,6 +166,7 @@ type Paths = BTreeMap<(PackageName, usize), PathBuf>;
 /// A source of a component that comes from one of several archives.
 struct Chosen<'a> {
     package: &'a PackageName,
+    version: &'a Version,
     /// Which of the package's sources that come from archives.
     source: usize,
     /// What is known to have been used, or the archives that would each do.
@@ -143,6 +177,14 @@ struct Chosen<'a> {
 }
 
 impl Packing<'_> {
+    /// Leaves an earlier pack alone if it is of this root.
+    pub(super) fn skip(&self, contents: &Contents<'_>, out: &Path) -> Result<(), CliError> {
+        if folder::is_of(&folder_of(contents.arch, out), contents) {
+            return Ok(());
+        }
+        discard(self.global, contents.arch, out)
+    }
+
     /// Writes the pack of a root below `out`, if it is not there.
     pub(super) fn write(&self, contents: &Contents<'_>, out: &Path) -> Result<Done, CliError> {
         let folder = folder_of(contents.arch, out);
@@ -178,7 +220,7 @@ impl Packing<'_> {
         if folder::has(&folder, &pack, look) {
             return Ok(done(pack, true, errors));
         }
-        let texts = texts::texts(&folder, &pack, &chosen, &paths)?;
+        let texts = texts::texts(&folder, &pack, &chosen, &paths, self.fetcher)?;
         let mut archives = BTreeMap::new();
         for ((package, source), archive) in used(&chosen).into_iter().filter(|(_, archive)| archive.is_here) {
             let path = paths[&(package, source)].clone();
@@ -206,7 +248,8 @@ impl Packing<'_> {
                 };
                 let is_kept = |archive: &&Archive| self.fetcher.keeps(&archive.digest);
                 let index = archives.iter().position(is_kept).unwrap_or(0);
-                chosen.push(Chosen { package, source, archives, index, is_here: true });
+                let version = &component.recipe.version;
+                chosen.push(Chosen { package, version, source, archives, index, is_here: true });
             }
         }
         chosen
@@ -215,8 +258,7 @@ impl Packing<'_> {
     /// Gets the archives; what cannot be had is marked so.
     fn obtain(&self, chosen: &mut [Chosen<'_>]) -> Result<(Paths, Vec<FetchError>), CliError> {
         let want = |one: &Chosen<'_>| {
-            let recipe = &self.project.recipes[one.package];
-            let label = format!("{} {}", one.package, recipe.version);
+            let label = format!("{} {}", one.package, one.version);
             let (before, from) = one.archives.split_at(one.index);
             let archive = |archive: &&Archive| fetch::Archive {
                 label: label.clone(),
@@ -264,9 +306,8 @@ fn is_concerned(component: &Component<'_>) -> bool {
 fn used(chosen: &[Chosen<'_>]) -> Used {
     let named = |one: &Chosen<'_>| {
         let archive = one.archives[one.index];
-        let urls = archive.web_address().into_iter().chain(archive.urls.iter().map(String::as_str));
         Named {
-            file: file_name(urls).unwrap_or_else(|| format!("{}-{}", one.package, one.source)),
+            file: archive_file(&archive.urls, one.package.as_str(), one.version.as_str(), one.source),
             package: one.package.to_string(),
             digest: archive.digest.hex(),
         }

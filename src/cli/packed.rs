@@ -5,14 +5,14 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::args::{SbomFormat, Signing};
+use super::args::{Global, SbomFormat, Signing};
 use super::error::CliError;
 use super::project::{Planned, Project};
 use crate::attest::dsse::{self, PrivateKey};
 use crate::attest::provenance::ANYBODY;
 use crate::attest::{Component, Contents, Given, MachineCompiler, cyclonedx, openvex, provenance, spdx};
 use crate::digest::{BlobDigest, CompilerDigest, SourceDigest, TreeDigest};
-use crate::name::{ArchName, PackageName, Unit};
+use crate::name::{ArchName, Machine, PackageName, Unit};
 use crate::pack::{self, PackageTree, Rendered, Root, TreeEntry};
 use crate::plan::policy::SOURCE_DATE_EPOCH;
 use crate::store::{Entry, Store};
@@ -21,30 +21,35 @@ use crate::store::{Entry, Store};
 pub(super) struct Packed {
     /// The members.
     pub(super) root: Root<Arc<[u8]>>,
-    /// Packages that are not there.
+    /// Packages of a whole root that are not there.
     pub(super) missing: BTreeSet<PackageName>,
+    /// Those of them that nobody asked for.
+    unasked: BTreeSet<PackageName>,
     /// The tarballs, and the list of their checksums.
     pub(super) files: Vec<Rendered>,
 }
 
-/// Packs the packages that have a tree; none if none has.
+/// Packs the packages that were asked for and have a tree; none if none has. Of needs that nobody asked for only those have one
+/// that had to be looked at: the store's contents must not show.
 pub(super) fn packed(
     project: &Project,
     store: &Store,
+    planned: &Planned,
     arch: &ArchName,
-    tree_of: impl Fn(&PackageName) -> Option<TreeDigest>,
+    tree_of: impl Fn(&Unit) -> Option<TreeDigest>,
 ) -> Result<Option<Packed>, CliError> {
-    let mut trees = BTreeMap::new();
-    let mut missing: BTreeSet<PackageName> = BTreeSet::new();
+    let (mut trees, mut missing, mut unasked) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
     for package in project.layout.packages() {
-        match tree_of(&package) {
-            Some(digest) => {
-                trees.insert(package, tree(store, &digest)?);
-            }
-            None => {
-                missing.insert(package);
-            }
+        let unit = Unit { package: package.clone(), machine: Machine::Target(arch.clone()) };
+        let is_asked_for = planned.is_asked_for(&unit);
+        if let Some(digest) = tree_of(&unit).filter(|_| is_asked_for) {
+            trees.insert(package, tree(store, &digest)?);
+            continue;
         }
+        if !is_asked_for {
+            unasked.insert(package.clone());
+        }
+        missing.insert(package);
     }
     if trees.is_empty() {
         return Ok(None);
@@ -55,7 +60,7 @@ pub(super) fn packed(
     let real_paths = [store.root().display().to_string()];
     pack::inspect_root(record, &root, &real_paths).map_err(CliError::Unsound)?;
     let files = pack::render_root(&root, arch, SOURCE_DATE_EPOCH.unsigned_abs())?;
-    Ok(Some(Packed { root, missing, files }))
+    Ok(Some(Packed { root, missing, unasked, files }))
 }
 
 /// A tree of the store as `pack` sees it.
@@ -71,24 +76,39 @@ fn tree(store: &Store, digest: &TreeDigest) -> Result<PackageTree<BlobDigest>, C
 
 /// Packs what the store has of the root for an arch; says what it has not.
 pub(super) fn from_store(
+    global: &Global,
     project: &Project,
     store: &Store,
     planned: &Planned,
     arch: &ArchName,
 ) -> Result<Packed, CliError> {
     let trees = planned.trees(store, arch)?;
-    let packed = packed(project, store, arch, |package| trees.get(package).copied().flatten())?
-        .ok_or_else(|| CliError::NothingPacked { arch: arch.clone() })?;
-    packed.warn_if_incomplete(arch, "not built");
+    let tree_of = |unit: &Unit| trees.get(&unit.package).copied().flatten();
+    let packed = packed(project, store, planned, arch, tree_of)?;
+    let packed = packed.ok_or_else(|| {
+        if project.none_ships(planned) {
+            CliError::NotInRoot
+        } else {
+            CliError::NothingPacked { arch: arch.clone() }
+        }
+    })?;
+    packed.say_what_is_missing(global, arch);
     Ok(packed)
 }
 
 impl Packed {
     /// Says which packages are not there, and why.
-    pub(super) fn warn_if_incomplete(&self, arch: &ArchName, why: &str) {
-        if !self.missing.is_empty() {
-            let names: Vec<&str> = self.missing.iter().map(PackageName::as_str).collect();
-            eprintln!("warning: the root for {arch} is not complete; {why}: {}", names.join(", "));
+    pub(super) fn say_what_is_missing(&self, global: &Global, arch: &ArchName) {
+        let names = |packages: &mut dyn Iterator<Item = &PackageName>| {
+            packages.map(PackageName::as_str).collect::<Vec<_>>().join(", ")
+        };
+        let not_built = names(&mut self.missing.difference(&self.unasked));
+        if !not_built.is_empty() {
+            eprintln!("warning: the root for {arch} is not complete; not built: {not_built}");
+        }
+        if !self.unasked.is_empty() {
+            let unasked = names(&mut self.unasked.iter());
+            global.say(&format!("note: not asked for, so not in the root for {arch}: {unasked}"));
         }
     }
 }
@@ -152,7 +172,8 @@ impl Signer {
                 .map_err(|source| CliError::Io { what: format!("read `{}`", path.display()), source })?;
             PrivateKey::from_pem(&text).map_err(|source| CliError::Key { path: path.clone(), source })
         };
-        Ok(Self { builder: args.builder_id.clone(), key: args.sign_key.as_ref().map(read).transpose()? })
+        let builder = args.builder_id.clone().unwrap_or_else(|| ANYBODY.to_owned());
+        Ok(Self { builder, key: args.sign_key.as_ref().map(read).transpose()? })
     }
 }
 

@@ -84,6 +84,14 @@ fn keep(made: tempfile::TempPath, to: &Path) -> io::Result<Option<Sha256>> {
     Ok(None)
 }
 
+/// Refuses a folder to write into that is something else: before there is work that would be lost.
+pub(super) fn refuse_other_than_folder(path: &Path) -> Result<(), CliError> {
+    match fs::metadata(path) {
+        Ok(there) if !there.is_dir() => Err(CliError::OutNoFolder { path: path.to_owned() }),
+        _ => Ok(()),
+    }
+}
+
 /// Removes a file, which need not be there.
 pub(super) fn remove_if_there(path: &Path) -> Result<(), CliError> {
     match fs::remove_file(path) {

@@ -41,6 +41,11 @@ pub(super) struct Planned {
 }
 
 impl Planned {
+    /// Whether a unit is more than what others need.
+    pub(super) fn is_asked_for(&self, unit: &Unit) -> bool {
+        !self.named || self.plan.goals().contains(unit)
+    }
+
     /// What the store has of each package for `arch`, whatever machine built it: what programs for the target are does
     /// not depend on that.
     pub(super) fn trees(
@@ -78,6 +83,12 @@ impl Planned {
 }
 
 impl Project {
+    /// Whether nothing of what was asked for has files in the root: it is libraries, or tools.
+    pub(super) fn none_ships(&self, planned: &Planned) -> bool {
+        let ships = self.layout.packages();
+        !planned.plan.goals().iter().any(|unit| ships.contains(&unit.package))
+    }
+
     /// Loads the checkout that the options or the current folder name.
     pub(super) fn load(global: &Global) -> Result<Self, CliError> {
         let folder = recipes_folder(global)?;

@@ -4,12 +4,12 @@ mod checkout;
 mod root;
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::args::{DistributionChoice, Global, PackageChoice, Rpm};
 use super::error::CliError;
-use super::place::{STAGED, io_error};
+use super::place::{io_error, refuse_other_than_folder};
 use super::project::Project;
 use super::{print, whole};
 use crate::digest::Sha256;
@@ -74,6 +74,7 @@ pub(super) fn run(global: &Global, args: &Rpm) -> Result<(), CliError> {
     if let Some(text) = args.overrides.first() {
         return Err(CliError::RpmOverride { text: text.clone() });
     }
+    refuse_other_than_folder(&args.out)?;
     let project = Project::load(global)?;
     let arches = project.arches(&args.arch)?;
     let distribution = match args.distribution {
@@ -136,22 +137,4 @@ fn k3s(global: &Global, spec: &Path, arches: &[ArchName]) -> Result<String, CliE
     };
     global.say("note: the patch leaves the release and the changelog of K3s's spec to its packager");
     Ok(of_spec + &of_signatures)
-}
-
-/// Writes a file in `folder` as `fill` fills it, whole or not at all.
-fn packed<T>(
-    folder: &Path,
-    name: &str,
-    fill: impl FnOnce(&File) -> Result<T, CliError>,
-) -> Result<PathBuf, CliError> {
-    use std::os::unix::fs::PermissionsExt as _;
-
-    let path = folder.join(name);
-    fs::create_dir_all(folder).map_err(io_error("make", folder))?;
-    let made =
-        tempfile::Builder::new().prefix(STAGED).tempfile_in(folder).map_err(io_error("write", &path))?;
-    fill(made.as_file())?;
-    made.as_file().set_permissions(fs::Permissions::from_mode(0o644)).map_err(io_error("write", &path))?;
-    made.persist(&path).map_err(|error| io_error("write", &path)(error.error))?;
-    Ok(path)
 }

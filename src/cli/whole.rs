@@ -1,6 +1,6 @@
 //! Files that k3sroot writes: each is there whole, or as it was before.
 
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -8,40 +8,56 @@ use std::path::Path;
 use tempfile::{NamedTempFile, PersistError};
 
 use super::error::CliError;
+use super::place::{STAGED, io_error};
 
 /// Writes a file of the checkout that is not there yet.
 pub(super) fn create(path: &Path, text: &str) -> Result<(), CliError> {
-    write(path, text.as_bytes(), None, |file| file.persist_noclobber(path))
+    write(path, None, |file| put(path, file, text.as_bytes()), |file| file.persist_noclobber(path))
 }
 
 /// Writes a file of the checkout in place of what is there; its mode stays.
 pub(super) fn replace(path: &Path, text: &str) -> Result<(), CliError> {
     let there = fs::metadata(path).ok().map(|there| there.permissions());
-    write(path, text.as_bytes(), there, |file| file.persist(path))
+    write(path, there, |file| put(path, file, text.as_bytes()), |file| file.persist(path))
 }
 
 /// Writes a file for others in place of what is there: they may read it, whatever the umask, and run it if it is a program.
 pub(super) fn publish(path: &Path, contents: &[u8], executable: bool) -> Result<(), CliError> {
     let mode = Permissions::from_mode(if executable { 0o755 } else { 0o644 });
-    write(path, contents, Some(mode), |file| file.persist(path))
+    write(path, Some(mode), |file| put(path, file, contents), |file| file.persist(path))
+}
+
+/// The same, as `fill` fills it.
+pub(super) fn publish_filled(
+    path: &Path,
+    fill: impl FnOnce(&File) -> Result<(), CliError>,
+) -> Result<(), CliError> {
+    write(path, None, fill, |file| file.persist(path))
+}
+
+fn put(path: &Path, mut file: &File, contents: &[u8]) -> Result<(), CliError> {
+    file.write_all(contents).map_err(io_error("write", path))
 }
 
 fn write(
     path: &Path,
-    contents: &[u8],
     mode: Option<Permissions>,
-    persist: impl FnOnce(NamedTempFile) -> Result<fs::File, PersistError>,
+    fill: impl FnOnce(&File) -> Result<(), CliError>,
+    persist: impl FnOnce(NamedTempFile) -> Result<File, PersistError>,
 ) -> Result<(), CliError> {
-    let written = || -> io::Result<()> {
-        let folder = path.parent().unwrap_or(Path::new("."));
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let begin = || {
         fs::create_dir_all(folder)?;
-        let mut file = tempfile::Builder::new().prefix(".k3sroot-").tempfile_in(folder)?;
-        file.write_all(contents)?;
-        file.as_file().set_permissions(mode.unwrap_or(Permissions::from_mode(0o644)))?;
-        persist(file)?;
+        tempfile::Builder::new().prefix(STAGED).tempfile_in(folder)
+    };
+    let staged = begin().map_err(io_error("write", path))?;
+    fill(staged.as_file())?;
+    let kept = || -> io::Result<()> {
+        staged.as_file().set_permissions(mode.unwrap_or(Permissions::from_mode(0o644)))?;
+        persist(staged)?;
         Ok(())
     };
-    written().map_err(|source| CliError::Io { what: format!("write `{}`", path.display()), source })
+    kept().map_err(io_error("write", path))
 }
 
 #[cfg(test)]

@@ -209,7 +209,7 @@ impl Failure {
             hints.push(full.clone());
         }
         match &self.source {
-            ActionError::Source(error) => hints.extend(error.hints()),
+            ActionError::Source(error) => hints.extend(crate::fetch::hints(&[error])),
             ActionError::Command { excerpt, ending, .. } => {
                 let text = excerpt.join("\n");
                 if text.contains("No space left on device") {

@@ -3,6 +3,7 @@
 //! ```text
 //! <cache>/sha256-<hex>             a verified archive, read-only
 //! <cache>/sha256-<hex>.damaged     what was found under that name and was something else
+//! <cache>/file-<hex>               a file out of an archive, by where it was
 //! <cache>/partial/sha256-<hex>     a download under way or interrupted; whoever writes it holds its flock
 //! <cache>/partial/new-<random>     a download of an archive whose digest nobody knows yet
 //! ```
@@ -148,6 +149,24 @@ impl Cache {
                 if fs::rename(&path, &aside).is_ok() { Kept::Damaged(aside) } else { Kept::Nothing }
             }
         }
+    }
+
+    /// A file that was kept under `name`; nobody has looked what it is.
+    pub(super) fn kept(&self, name: &str) -> Option<Vec<u8>> {
+        fs::read(self.folder.join(name)).ok()
+    }
+
+    /// Keeps a file that can be had otherwise, as far as that is possible.
+    pub(super) fn keep(&self, name: &str, contents: &[u8]) {
+        let keep = || -> io::Result<()> {
+            let mut file =
+                tempfile::Builder::new().prefix(UNKNOWN).tempfile_in(self.folder.join("partial"))?;
+            file.write_all(contents)?;
+            file.as_file().set_permissions(fs::Permissions::from_mode(0o444))?;
+            file.persist(self.folder.join(name))?;
+            Ok(())
+        };
+        let _ = keep();
     }
 
     /// A partial file for an archive that becomes known by what arrives; its digest will be of the kind of `like`.

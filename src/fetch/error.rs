@@ -57,44 +57,47 @@ pub enum FetchError {
     Client(#[source] reqwest::Error),
 }
 
-impl FetchError {
-    /// What the user can do about it, one remedy each.
-    pub fn hints(&self) -> Vec<String> {
-        let Self::Unobtainable { label, digests, attempts, offline } = self else { return Vec::new() };
-        let mut hints = Vec::new();
+/// What the user can do about sources that could not be had, one remedy each.
+pub fn hints(errors: &[&FetchError]) -> Vec<String> {
+    let mut hints: Vec<String> = Vec::new();
+    let mut add = |hint: String| {
+        if !hints.contains(&hint) {
+            hints.push(hint);
+        }
+    };
+    let mut archives = Vec::new();
+    for error in errors {
+        let FetchError::Unobtainable { label, digests, attempts, offline } = error else { continue };
         if *offline {
-            hints.push("without `--offline` the URLs above are tried".to_owned());
+            add("without `--offline` the URLs above are tried".to_owned());
         }
         for attempt in attempts {
             match attempt.problem {
                 UrlError::NoDebianMirror => {
-                    hints.push("`--debian-mirror URL` names a mirror of the Debian archive".to_owned());
+                    add("`--debian-mirror URL` names a mirror of the Debian archive".to_owned());
                 }
                 UrlError::NoPipIndex { .. } => {
-                    hints.push("`--pypi-index URL` names a Python package index".to_owned());
+                    add("`--pypi-index URL` names a Python package index".to_owned());
                 }
                 _ => {}
             }
         }
-        if digests.is_empty() {
-            return hints;
+        if !digests.is_empty() {
+            archives.push((label.split_whitespace().next().unwrap_or(label), digests));
         }
-        let digests: Vec<String> = digests.iter().map(|d| format!("{} {}", d.algorithm(), d.hex())).collect();
-        hints.push(format!(
-            "put the archive ({}) into a folder, under any name, and pass `--distfiles FOLDER`",
-            digests.join(" or ")
-        ));
-        let package = label.split_whitespace().next().unwrap_or(label);
-        hints.push(format!("`--override {package}=FOLDER` builds a local source tree instead"));
-        let mut seen = Vec::new();
-        hints.retain(|hint| {
-            !seen.contains(hint) && {
-                seen.push(hint.clone());
-                true
-            }
-        });
-        hints
     }
+    let (what, package) = match archives.as_slice() {
+        [] => return hints,
+        [(package, digests)] => {
+            let digests: Vec<String> =
+                digests.iter().map(|digest| format!("{} {}", digest.algorithm(), digest.hex())).collect();
+            (format!("the archive ({})", digests.join(" or ")), *package)
+        }
+        _ => ("the archives, whose digests `k3sroot fetch --list` prints,".to_owned(), "PACKAGE"),
+    };
+    add(format!("put {what} into a folder, under any name, and pass `--distfiles FOLDER`"));
+    add(format!("`--override {package}=FOLDER` builds a local source tree instead"));
+    hints
 }
 
 /// One URL that was tried and what came of it.

@@ -21,7 +21,7 @@ use crate::digest::{Sha256, SourceDigest};
 /// Several threads may use one, and several processes one folder.
 pub struct Fetcher {
     options: Options,
-    cache: Cache,
+    pub(super) cache: Cache,
     distfiles: Distfiles,
     locator: Locator,
     http: Http,

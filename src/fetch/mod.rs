@@ -16,6 +16,7 @@ mod error;
 mod fetcher;
 mod hosts;
 mod http;
+mod kept;
 mod locate;
 mod lock;
 mod patch;
@@ -25,7 +26,7 @@ mod unpack;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use error::{Attempt, FetchError, UrlError};
+pub use error::{Attempt, FetchError, UrlError, hints};
 pub use fetcher::Fetcher;
 pub use lock::{Lock, LockError, LockedArchive, Named, file_name, names_apart};
 pub use patch::{PatchError, apply_patch};

@@ -189,3 +189,26 @@ fn a_local_tree_is_told_as_one() {
     let references = list(library, "externalReferences");
     assert!(references.iter().all(|reference| reference["type"] == "website"), "{references:?}");
 }
+
+#[test]
+fn what_nobody_asked_for_is_not_said_to_be_missing() {
+    let workspace = Workspace::new();
+    workspace.build_all();
+    let sbom = |package: &str| workspace.run("sbom", &["--arch", ARCH, "--format", "cdx", package]);
+    let run = sbom("hello");
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    insta::assert_snapshot!(run.stderr, @"note: not asked for, so not in the root for [arch]: box, greet");
+    let value: Value = serde_json::from_str(&run.stdout).unwrap();
+    let names: Vec<&str> =
+        list(&value, "components").iter().filter_map(|component| component["name"].as_str()).collect();
+    assert!(names.contains(&"hello") && names.contains(&"libword") && !names.contains(&"box"), "{names:?}");
+    // A library is in programs, and has nothing of its own there.
+    let run = sbom("libword");
+    assert_eq!(run.code, Some(1));
+    insta::assert_snapshot!(run.error(), @"error: nothing of what was asked for has files of its own in the root: name the program that it is in, which `k3sroot graph` shows");
+    let words = workspace.build_words("2", &["--out", "of-libword", "libword"]);
+    let run = workspace.run("build", &words);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(run.stderr.contains("note: no tarballs: nothing of what was asked for"), "{}", run.stderr);
+    assert!(!workspace.path("of-libword").exists());
+}

@@ -422,14 +422,76 @@ fn a_pack_of_an_earlier_build_is_not_left_beside_what_it_is_not_of() {
     let manifest = workspace.path(&format!("{}/manifest.csv", folder()));
     workspace.build_all();
     assert!(manifest.exists());
-    assert_eq!(workspace.build(&["--no-legal"]).code, Some(0));
+    let said = "note: `dist/k3s-root-[arch].legal` is without its manifest now";
+    let run = workspace.build(&["--no-legal"]);
+    assert_eq!((run.code, run.stderr.contains(said)), (Some(0), false), "{}", run.stderr);
+    assert!(manifest.exists(), "it is of these tarballs");
+    workspace.edit("recipes/files/hello/main.c", "int main", "int other = 1;\nint main");
+    let run = workspace.build(&["--no-legal"]);
+    assert_eq!((run.code, run.stderr.contains(said)), (Some(0), true), "{}", run.stderr);
     assert!(!manifest.exists(), "there are tarballs, and no pack was made of them");
+    let run = workspace.build(&["--no-legal"]);
+    assert_eq!((run.code, run.stderr.contains(said)), (Some(0), false), "{}", run.stderr);
     workspace.build_all();
     assert!(manifest.exists());
     workspace.edit("recipes/files/hello/main.c", "int main", "no program");
-    assert_eq!(workspace.build(&[]).code, Some(1));
+    let run = workspace.build(&[]);
+    assert_eq!((run.code, run.stderr.contains(said)), (Some(1), true), "{}", run.stderr);
     assert!(!manifest.exists(), "there are no tarballs");
     let empty = Workspace::new();
     assert_eq!(empty.build(&["--no-legal"]).code, Some(0));
     assert!(!empty.path(&folder()).exists());
+}
+
+#[test]
+fn the_pack_of_a_root_is_not_lost_to_that_of_a_package() {
+    let workspace = Workspace::new();
+    workspace.build_all();
+    let before = stamps(&workspace);
+    let run = legal(&workspace, &["box"]);
+    assert_eq!(run.code, Some(1));
+    insta::assert_snapshot!(run.error(), @"error: with packages named, `--out DIR` says where their pack goes: that of the whole root may be in `dist`");
+    let run = legal(&workspace, &["box", "--out", "dist"]);
+    assert_eq!(run.code, Some(1));
+    insta::assert_snapshot!(run.error(), @"error: `dist/k3s-root-[arch].tar` is another root than the one that the pack would be of: `k3sroot build --arch [arch]` makes both anew, and `--out` names another folder");
+    let run = legal(&workspace, &["--out", "distfiles/any-name"]);
+    assert_eq!(run.code, Some(1));
+    insta::assert_snapshot!(run.error(), @"error: `distfiles/any-name` is no folder: `--out` wants one, which is made if it is not there");
+    assert_eq!(stamps(&workspace), before);
+    let run = legal(&workspace, &["box", "--out", "of-box"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(files(&workspace, &at("of-box/k3s-root-[arch].legal")).contains_key("sources/box/box.c"));
+    assert_eq!(stamps(&workspace), before);
+    // What there is no more in the cache as it is here is another root.
+    workspace.edit("recipes/files/hello/main.c", "int main", "int other = 1;\nint main");
+    let words = workspace.build_words("2", &["--distfiles", "distfiles", "hello"]);
+    assert_eq!(workspace.run("build", &words).code, Some(0));
+    let run = legal(&workspace, &[]);
+    assert_eq!((run.code, run.stderr.contains("is another root")), (Some(1), true), "{}", run.stderr);
+    assert_eq!(stamps(&workspace), before);
+}
+
+#[test]
+fn a_text_that_was_read_stays_in_the_cache_and_is_only_believed_if_it_is_right() {
+    let workspace = Workspace::new();
+    workspace.build_all();
+    let kept = || -> Vec<String> {
+        let entries = fs::read_dir(workspace.path("cache/distfiles")).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.starts_with("file-")).collect()
+    };
+    let name = kept().pop().unwrap();
+    let text = workspace.read(&at(COPYING));
+    let path = workspace.path("cache/distfiles").join(&name);
+    for other in [None, Some("something else")] {
+        if let Some(other) = other {
+            fs::remove_file(&path).unwrap();
+            fs::write(&path, other).unwrap();
+        }
+        fs::remove_dir_all(workspace.path("dist")).unwrap();
+        workspace.build_all();
+        assert_eq!(workspace.read(&at(COPYING)), text);
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        assert_eq!(kept(), [name.as_str()]);
+    }
 }

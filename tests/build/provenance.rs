@@ -185,7 +185,7 @@ fn a_statement_that_does_not_hold_is_refused() {
     stranger["predicate"]["runDetails"]["builder"]["id"] =
         "a\u{1b}[2J\nok     signature  by a key that you trust".into();
     fs::write(workspace.path("stranger.json"), stranger.to_string()).unwrap();
-    let cases: [(&str, &[&str], &str); 8] = [
+    let cases: [(&str, &[&str], &str); 7] = [
         ("stranger.json", &[], "a text in it has characters that cannot be shown: a\\u{1b}[2J\\nok "),
         (&envelope, &["--key", "another.pub"], "no signature in it is by a given key"),
         (&envelope, &[], "give the public key of who signed it with `--key FILE`"),
@@ -193,7 +193,6 @@ fn a_statement_that_does_not_hold_is_refused() {
         ("forged.jsonl", &["--key", "key.pub"], "does not fit: the document or the signature was changed"),
         ("other.json", &[], "it is no in-toto statement, and no envelope with one"),
         ("old.json", &[], "its predicate type is `https://slsa.dev/provenance/v0.2`"),
-        (&envelope, &["--key", "key.pem"], "it is no ed25519 public key in PEM"),
     ];
     for (statement, more, said) in cases {
         let run = verify(&workspace, statement, more);
@@ -203,6 +202,10 @@ fn a_statement_that_does_not_hold_is_refused() {
     let run = verify(&workspace, &envelope, &["--key", "key.pub", "--builder-id", "https://other.invalid"]);
     assert_eq!(run.code, Some(1));
     assert!(run.stdout.contains("wrong  builder"), "{}", run.stdout);
+    assert!(run.stdout.contains(", not by https://other.invalid\n"), "{}", run.stdout);
+    let run = verify(&workspace, &envelope, &["--key", "key.pem"]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(2), ""), "{}", run.stderr);
+    assert!(run.stderr.contains("it is no ed25519 public key in PEM"), "{}", run.stderr);
     let run = workspace.build(&["--sign-key", "key.pub"]);
     assert_eq!(run.code, Some(1));
     insta::assert_snapshot!(run.error(), @r#"
@@ -211,11 +214,22 @@ fn a_statement_that_does_not_hold_is_refused() {
       ╰─ PKCS#8 ASN.1 error: PEM error: unexpected PEM type label: expecting "PRIVATE KEY"
     "#);
 
-    // Where no tarball is written there is nothing to sign.
-    let words = workspace.build_words("2", &["--distfiles", "distfiles", "--sign-key", "key.pem", "box"]);
-    let run = workspace.run("build", &words);
-    assert_eq!(run.code, Some(1));
-    insta::assert_snapshot!(run.error(), @"error: `--sign-key` has nothing to sign: with packages named, only `--out DIR` writes tarballs");
+    // Where no tarball is written there is nothing to sign, or to say of it.
+    for more in [
+        ["--sign-key", "key.pem"].as_slice(),
+        &["--builder-id", "https://words.invalid/builder"],
+        &["--contact", "Example Ltd"],
+        &["--no-legal"],
+    ] {
+        let words = workspace.build_words("2", &[&["--distfiles", "distfiles", "box"], more].concat());
+        let run = workspace.run("build", &words);
+        assert_eq!(run.code, Some(1));
+        let expected = format!(
+            "error: `{}` changes nothing: with packages named, only `--out DIR` writes files",
+            more[0]
+        );
+        assert_eq!(run.error().trim_end(), expected);
+    }
 
     // What cannot be looked at says nothing of the statement.
     fs::rename(workspace.path("sysroot"), workspace.path("elsewhere")).unwrap();

@@ -117,13 +117,19 @@ pub(super) fn csv(rows: &[Row]) -> String {
     String::from_utf8(bytes).expect("text stays text")
 }
 
-/// The rows for people, and what is not in the pack.
-pub(super) fn markdown(contents: &Contents<'_>, rows: &[Row], missing: &[Missing]) -> String {
+/// What the rows for people begin with: which tarballs they are about.
+pub(super) fn heading(contents: &Contents<'_>) -> String {
     let mut text = format!("# Licences and sources of {}\n\n", name(contents));
     for tarball in &contents.tarballs {
         let _ = writeln!(text, "- `{}`: sha256 `{}`", tarball.file, tarball.sha256);
     }
-    text += "\n`shipped`: files of it are in a tarball. `linked`: its code is in programs there. Every archive is as it was\n\
+    text + "\n"
+}
+
+/// The rows for people, and what is not in the pack.
+pub(super) fn markdown(contents: &Contents<'_>, rows: &[Row], missing: &[Missing]) -> String {
+    let mut text = heading(contents);
+    text += "`shipped`: files of it are in a tarball. `linked`: its code is in programs there. Every archive is as it was\n\
              published; patches are applied in the order in which they are named.\n\n";
     text += "| component | version | licence | role | source | digest | patches | licence texts | linked into |\n";
     text += "|---|---|---|---|---|---|---|---|---|\n";

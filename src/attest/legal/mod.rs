@@ -193,6 +193,11 @@ pub fn legal_pack(given: PackGiven<'_>) -> Result<LegalPack, LegalError> {
     Ok(pack)
 }
 
+/// Whether a pack's `manifest.md` is about these tarballs.
+pub fn is_about(manifest: &str, contents: &Contents<'_>) -> bool {
+    manifest.starts_with(&manifest::heading(contents))
+}
+
 /// The components that a pack is about.
 fn concerned<'a>(
     contents: &'a Contents<'a>,

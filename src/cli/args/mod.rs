@@ -11,12 +11,14 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::quantity;
-use crate::attest::provenance::ANYBODY;
 pub(in crate::cli) use recipes::{Bump, Lint, New, Outdated};
 pub(in crate::cli) use roots::{
     Compare, CompareFormat, Cve, Diff, FailOn, Legal, Provenance, Sbom, SbomFormat, Verify, Vex,
 };
 pub(in crate::cli) use rpm::{DistributionChoice, PackageChoice, Rpm};
+
+/// Where the tarballs go if nobody says where.
+pub(in crate::cli) const DIST: &str = "dist";
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -194,7 +196,7 @@ pub(in crate::cli) struct Sources {
     k3sroot build --arch amd64\n  \
     k3sroot build --arch amd64 pigz busybox\n  \
     k3sroot build --arch amd64 --override libmnl=../libmnl\n\n\
-    A package whose source cannot be had is left out of the tarballs, named, and makes the exit status 1.\n\
+    A package whose source cannot be had is left out of the tarballs, named, and makes the exit status 1. \
     With packages named, tarballs are written only to a folder given with --out, and hold those packages alone.")]
 pub(in crate::cli) struct Build {
     #[command(flatten)]
@@ -223,9 +225,9 @@ pub(in crate::cli) struct Signing {
     /// Sign the statement of where the tarballs came from with this ed25519 key: PEM, PKCS #8, not encrypted.
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) sign_key: Option<PathBuf>,
-    /// Who builds: a URI that those who read the statement know.
-    #[arg(long, value_name = "URI", default_value = ANYBODY, value_parser = uri)]
-    pub(in crate::cli) builder_id: String,
+    /// Who builds: a URI that those who read the statement know [default: nobody in particular].
+    #[arg(long, value_name = "URI", value_parser = uri)]
+    pub(in crate::cli) builder_id: Option<String>,
 }
 
 /// A URI: a scheme and something of it, without blanks.
@@ -355,8 +357,8 @@ pub(in crate::cli) struct Plan {
     k3sroot why iptables\n  \
     k3sroot why gcc@build-amd64\n  \
     k3sroot why iptables --override libmnl=../libmnl\n\n\
-    What is planned is compared with what went into the unit's newest outcome in the cache. Needs\n\
-    that are not as they were are followed to the cause. Nothing is built. Give the options that the\n\
+    What is planned is compared with what went into the unit's newest outcome in the cache. Needs \
+    that are not as they were are followed to the cause. Nothing is built. Give the options that the \
     build will get: they count.")]
 pub(in crate::cli) struct Why {
     #[command(flatten)]
@@ -385,7 +387,7 @@ pub(in crate::cli) struct Log {
     k3sroot report\n  \
     k3sroot report --list\n  \
     k3sroot report --out last.html 2026-11-21T22-42-06.123Z\n\n\
-    The page is one file, which needs nothing but a browser: a timeline with the critical path, the graph,\n\
+    The page is one file, which needs nothing but a browser: a timeline with the critical path, the graph, \
     the units, why some failed, and what is in the tarballs.")]
 pub(in crate::cli) struct Report {
     /// A run that `--list` names [default: the last one].

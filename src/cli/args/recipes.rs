@@ -11,7 +11,7 @@ use crate::name::{PackageName, Version};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     k3sroot new pigz --url https://zlib.net/pigz/pigz-2.8.tar.gz --license Zlib\n\n\
-    The archive is downloaded and looked at: its digest, its licence texts, how it is built. What is written is\n\
+    The archive is downloaded and looked at: its digest, its licence texts, how it is built. What is written is \
     printed too. CONTRIBUTING.md says what comes next.")]
 pub(in crate::cli) struct New {
     /// What to call the package.
@@ -40,8 +40,8 @@ pub(in crate::cli) struct New {
 #[command(after_help = "Examples:\n  \
     k3sroot outdated\n  \
     k3sroot outdated --listing versions.txt\n\n\
-    Each recipe's own places are asked, in their order: the folder that the archive lies in, a git host's feed of\n\
-    releases, the pool of a Debian mirror, a package index. The first that names a version counts; where that is\n\
+    Each recipe's own places are asked, in their order: the folder that the archive lies in, a git host's feed of \
+    releases, the pool of a Debian mirror, a package index. The first that names a version counts; where that is \
     a folder for a series, the later of its and the next place's. `current in 2.84`: nobody knew of other series.\n\n\
     Exit status: 0 the latest version of each is known, 1 of some it is not.")]
 pub(in crate::cli) struct Outdated {
@@ -62,7 +62,7 @@ pub(in crate::cli) struct Outdated {
 #[command(after_help = "Examples:\n  \
     k3sroot bump pigz\n  \
     k3sroot bump pigz 2.9 --dry-run\n\n\
-    The new archives are downloaded, their digests written into the recipe, its licence texts compared and its patches\n\
+    The new archives are downloaded, their digests written into the recipe, its licence texts compared and its patches \
     tried. Compare the digests with what upstream publishes: nobody has vouched for them yet.\n\n\
     Exit status: 0 changed and nothing is left to do, 1 something is left to do or nothing could be changed.")]
 pub(in crate::cli) struct Bump {

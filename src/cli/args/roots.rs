@@ -83,8 +83,8 @@ pub(in crate::cli) struct Sbom {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     k3sroot vex --arch amd64 > k3s-root-amd64.openvex.json\n\n\
-    It is OpenVEX 0.2.0, made from the `[[cve]]` entries in the recipes of what is inside; scanners that read it are silent\n\
-    about what is fixed or does not concern the root. It is of what the cache has; `k3sroot build` writes it beside the\n\
+    It is OpenVEX 0.2.0, made from the `[[cve]]` entries in the recipes of what is inside; scanners that read it are silent \
+    about what is fixed or does not concern the root. It is of what the cache has; `k3sroot build` writes it beside the \
     tarballs. Of what was built from a local tree it says `under_investigation`: recipes speak of pinned sources.")]
 pub(in crate::cli) struct Vex {
     #[command(flatten)]
@@ -96,10 +96,10 @@ pub(in crate::cli) struct Vex {
     k3sroot cve --db ~/nvd\n  \
     k3sroot cve --db ~/nvd --db ~/osv --arch all --fail-on high\n  \
     k3sroot cve --db ~/nvd --tools --json\n\n\
-    Nothing is downloaded, and nothing need be built. A folder holds files `*.json` or `*.json.gz`: NVD's feeds of JSON 2.0,\n\
-    what its interface returns, single records of it, or advisories of OSV. Components are known by the CPE and the purl\n\
-    in their recipes. A finding is explained if the recipe's `[[cve]]` entry says that it is fixed or not there; an entry\n\
-    `affected` says what to do, and the finding stays open unless `--accept-affected` is given. What has no known severity\n\
+    Nothing is downloaded, and nothing need be built. A folder holds files `*.json` or `*.json.gz`: NVD's feeds of JSON 2.0, \
+    what its interface returns, single records of it, or advisories of OSV. Components are known by the CPE and the purl \
+    in their recipes. A finding is explained if the recipe's `[[cve]]` entry says that it is fixed or not there; an entry \
+    `affected` says what to do, and the finding stays open unless `--accept-affected` is given. What has no known severity \
     counts as severe enough.\n\n\
     Exit status: 0 nothing open, 1 an open finding, 2 k3sroot could not look.")]
 pub(in crate::cli) struct Cve {
@@ -138,15 +138,15 @@ pub(in crate::cli) enum FailOn {
 #[command(after_help = "Examples:\n  \
     k3sroot legal --arch amd64\n  \
     k3sroot legal --arch amd64 --contact 'Example Ltd, 1 High Street, source@example.org' --out handout\n\n\
-    It is of what the cache has; `k3sroot build` writes the same beside the tarballs. A pack that is there already is\n\
+    It is of what the cache has; `k3sroot build` writes the same beside the tarballs. A pack that is there already is \
     left alone, and a contact in its OFFER.txt stays.\n\n\
     Exit status: 0 complete but for what is warned of, 1 sources are missing, 2 k3sroot could not write it.")]
 pub(in crate::cli) struct Legal {
     #[command(flatten)]
     pub(in crate::cli) selection: Selection,
-    /// Folder that gets a `k3s-root-<arch>.legal` for every arch.
-    #[arg(long, value_name = "DIR", default_value = "dist")]
-    pub(in crate::cli) out: PathBuf,
+    /// Folder that gets a `k3s-root-<arch>.legal` for every arch [default: dist; with packages named, there is none].
+    #[arg(long, value_name = "DIR")]
+    pub(in crate::cli) out: Option<PathBuf>,
     /// Who is to be asked for the sources, for the offer: name and address.
     #[arg(long, value_name = "TEXT")]
     pub(in crate::cli) contact: Option<String>,
@@ -159,6 +159,7 @@ pub(in crate::cli) enum SbomFormat {
     /// SPDX 2.3, as JSON.
     Spdx,
     /// CycloneDX 1.6, as JSON.
+    #[value(alias = "cdx")]
     Cyclonedx,
 }
 
@@ -166,7 +167,7 @@ pub(in crate::cli) enum SbomFormat {
 #[command(after_help = "Examples:\n  \
     k3sroot provenance --arch amd64\n  \
     k3sroot provenance --arch amd64 --sign-key key.pem > k3s-root-amd64.intoto.jsonl\n\n\
-    It is of what the cache has; `k3sroot build` writes the same beside the tarballs. `openssl genpkey -algorithm\n\
+    It is of what the cache has; `k3sroot build` writes the same beside the tarballs. `openssl genpkey -algorithm \
     ed25519` makes a key, and `openssl pkey -pubout` its public half for `k3sroot verify --provenance`.")]
 pub(in crate::cli) struct Provenance {
     #[command(flatten)]
@@ -179,8 +180,8 @@ pub(in crate::cli) struct Provenance {
 #[command(after_help = "Examples:\n  \
     k3sroot compare dist/k3s-root-amd64.tar /\n  \
     rpm -qa --root /mnt > list && k3sroot compare dist/k3s-root-amd64.tar list --format markdown\n\n\
-    A side is a root tarball, not compressed; a folder with a root or a whole system in it; what `rpm -qa` prints; or\n\
-    dpkg's status file. `to do` is for who wants what the left side has on the right one. Links lead to programs with\n\
+    A side is a root tarball, not compressed; a folder with a root or a whole system in it; what `rpm -qa` prints; or \
+    dpkg's status file. `to do` is for who wants what the left side has on the right one. Links lead to programs with \
     many names; versions are what a program's bytes tell, or its package's.")]
 pub(in crate::cli) struct Compare {
     /// What there is.

@@ -11,7 +11,7 @@ use super::{Sources, ToolchainChoice};
     k3sroot rpm --distribution emt --arch amd64 --out SPECS\n  \
     k3sroot rpm --distribution emt --k3s-spec SPECS/k3s/k3s.spec --out SPECS\n  \
     k3sroot rpm --distribution fedora --toolchain host --only k3s-root\n\n\
-    Two packages: `k3sroot`, the tool, and `k3s-root`, which is built with it from the archives beside its spec,\n\
+    Two packages: `k3sroot`, the tool, and `k3s-root`, which is built with it from the archives beside its spec, \
     without a network. The paths of all that was written are printed.\n\n\
     Exit status: 0 all is there, 1 an archive could not be had, which the spec lists all the same.")]
 pub(in crate::cli) struct Rpm {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::super::error::CliError;
 use super::super::place::{Placed, READ_ONLY, STAGED, digest_of, io_error, place, remove_if_there};
 use super::super::whole::publish;
-use crate::attest::{LegalPack, MANIFEST};
+use crate::attest::{Contents, LegalPack, MANIFEST, is_about};
 use crate::digest::{Sha256, Sha512, SourceDigest};
 
 /// Every file but the manifest's, with its size and digest.
@@ -82,12 +82,20 @@ fn has_text(path: &Path, line: &Listed, pack: &LegalPack) -> bool {
             .is_ok_and(|there| there.len() as u64 == line.bytes && Some(Sha256::of(&there)) == wanted)
 }
 
-/// Makes a pack's folder one that cannot be taken for a pack: its programs are no more, or not there yet.
-pub(in crate::cli) fn invalidate(folder: &Path) -> Result<(), CliError> {
-    for name in MANIFEST.iter().rev().filter(|name| **name != crate::attest::OFFER) {
-        remove_if_there(&folder.join(name))?;
-    }
-    Ok(())
+/// Whether a whole pack is in `folder`, of these tarballs.
+pub(super) fn is_of(folder: &Path, contents: &Contents<'_>) -> bool {
+    let [_, for_people, last] = MANIFEST.map(|name| folder.join(name));
+    last.exists() && fs::read_to_string(for_people).is_ok_and(|text| is_about(&text, contents))
+}
+
+/// Makes a pack's folder one that cannot be taken for a pack: its programs are no more, or not there yet. Returns whether it
+/// was one.
+pub(super) fn invalidate(folder: &Path) -> Result<bool, CliError> {
+    let [_, for_people, last] = MANIFEST.map(|name| folder.join(name));
+    let was_whole = last.exists();
+    remove_if_there(&last)?;
+    remove_if_there(&for_people)?;
+    Ok(was_whole)
 }
 
 /// The licence text that an earlier pack has at `path`, if it is the right one.

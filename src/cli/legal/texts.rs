@@ -1,6 +1,6 @@
 //! The licence texts of a pack, out of the archives.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use rayon::prelude::*;
@@ -8,11 +8,11 @@ use rayon::prelude::*;
 use super::super::error::CliError;
 use super::{Chosen, Paths, folder};
 use crate::attest::{LegalError, LegalPack, LicenseText};
-use crate::digest::Sha256;
-use crate::fetch::read_files;
+use crate::digest::{Sha256, SourceDigest};
+use crate::fetch::Fetcher;
 
 /// Licence texts by the archive that they are in, and the archive within that.
-type ByArchive<'a> = BTreeMap<(&'a Path, Option<&'a str>), Vec<(&'a String, &'a LicenseText)>>;
+type ByArchive<'a> = BTreeMap<(&'a Path, SourceDigest, Option<&'a str>), Vec<(&'a String, &'a LicenseText)>>;
 
 /// The licence texts of a pack: those of an earlier one that are right, and what archives have, each of which is read once.
 pub(super) fn texts(
@@ -20,6 +20,7 @@ pub(super) fn texts(
     pack: &LegalPack,
     chosen: &[Chosen<'_>],
     paths: &Paths,
+    fetcher: &Fetcher,
 ) -> Result<BTreeMap<String, Vec<u8>>, CliError> {
     let mut texts = BTreeMap::new();
     let mut by_archive = ByArchive::new();
@@ -28,14 +29,17 @@ pub(super) fn texts(
             texts.insert(path.clone(), contents);
             continue;
         }
-        let one = chosen.iter().find(|one| *one.package == license.package && one.source == license.source);
-        let nested = one.and_then(|one| one.archives[one.index].nested.as_deref());
-        let archive = &paths[&(license.package.clone(), license.source)];
-        by_archive.entry((archive, nested)).or_default().push((path, license));
+        let is_its = |one: &&Chosen<'_>| *one.package == license.package && one.source == license.source;
+        for one in chosen.iter().filter(is_its) {
+            let archive = one.archives[one.index];
+            let file = &paths[&(license.package.clone(), license.source)];
+            let key = (file.as_path(), archive.digest, archive.nested.as_deref());
+            by_archive.entry(key).or_default().push((path, license));
+        }
     }
     let found: Vec<Vec<(String, Vec<u8>)>> = by_archive
         .into_par_iter()
-        .map(|((archive, nested), wanted)| read(archive, nested, &wanted))
+        .map(|((file, digest, nested), texts)| read(fetcher, (file, &digest), nested, &texts))
         .collect::<Result<_, _>>()?;
     texts.extend(found.into_iter().flatten());
     Ok(texts)
@@ -43,13 +47,15 @@ pub(super) fn texts(
 
 /// Licence texts that are in one archive, each of which is what its recipe says.
 fn read(
-    archive: &Path,
+    fetcher: &Fetcher,
+    archive: (&Path, &SourceDigest),
     nested: Option<&str>,
-    wanted: &[(&String, &LicenseText)],
+    texts: &[(&String, &LicenseText)],
 ) -> Result<Vec<(String, Vec<u8>)>, CliError> {
-    let names: BTreeSet<&str> = wanted.iter().map(|(_, license)| license.path.as_str()).collect();
-    let found = read_files(archive, nested, &names)
-        .map_err(|source| CliError::Unpack { path: archive.to_owned(), source })?;
+    let wanted = texts.iter().map(|(_, license)| (license.path.as_str(), license.sha256)).collect();
+    let found = fetcher
+        .files_of(archive, nested, &wanted)
+        .map_err(|source| CliError::Unpack { path: archive.0.to_owned(), source })?;
     let take = |(path, license): &(&String, &LicenseText)| {
         let contents = found.get(&license.path);
         match contents.filter(|contents| Sha256::of(contents) == license.sha256) {
@@ -62,5 +68,5 @@ fn read(
             })),
         }
     };
-    wanted.iter().map(take).collect()
+    texts.iter().map(take).collect()
 }

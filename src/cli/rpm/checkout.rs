@@ -11,11 +11,12 @@ use std::process::{Command, Output};
 use flate2::read::GzDecoder;
 use walkdir::{DirEntry, WalkDir};
 
-use super::{VERSION, Written, homepage, packed};
+use super::{VERSION, Written, homepage};
 use crate::cli::args::{Global, Rpm};
 use crate::cli::error::CliError;
 use crate::cli::place::{digest_of, io_error};
 use crate::cli::project::recipes_folder;
+use crate::cli::whole;
 use crate::rpm::{
     Crates, Distribution, SourceTar, TOOL, TREE, ToolFacts, cargo_config, cargo_config_file, gzip_of,
     tool_spec, tree_file, vendor_file,
@@ -84,7 +85,8 @@ pub(super) fn write(
     });
     let files = tree(global, root)?;
     let top = format!("{TOOL}-{VERSION}");
-    let tree = packed(&folder, &tree_file(VERSION), |out| {
+    let tree = folder.join(tree_file(VERSION));
+    whole::publish_filled(&tree, |out| {
         let all = files.iter().map(|file| (file.clone(), root.join(file)));
         pack(&top, all, out)
     })?;
@@ -130,7 +132,9 @@ fn vendored(root: &Path, args: &Rpm, folder: &Path) -> Result<PathBuf, CliError>
     run(root, "cargo", &words)?;
     let files = walk(&crates, Path::new(""))?;
     let all = files.into_iter().map(|path| (path.clone(), crates.join(path)));
-    packed(folder, &vendor_file(VERSION), |out| pack("vendor", all, out))
+    let packed = folder.join(vendor_file(VERSION));
+    whole::publish_filled(&packed, |out| pack("vendor", all, out))?;
+    Ok(packed)
 }
 
 /// Takes crates that were packed before.
@@ -142,9 +146,12 @@ fn given_crates(given: &Path, folder: &Path) -> Result<PathBuf, CliError> {
     if !is_vendor {
         return Err(CliError::NoVendor { path: given.to_owned() });
     }
-    packed(folder, &vendor_file(VERSION), |mut out| {
-        io::copy(&mut open()?, &mut out).map_err(io_error("copy", given))
-    })
+    let packed = folder.join(vendor_file(VERSION));
+    whole::publish_filled(&packed, |mut out| {
+        io::copy(&mut open()?, &mut out).map_err(io_error("copy", given))?;
+        Ok(())
+    })?;
+    Ok(packed)
 }
 
 /// The files that the checkout is made of, in order.

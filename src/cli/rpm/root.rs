@@ -6,14 +6,14 @@ use std::path::PathBuf;
 use super::{VERSION, Written, homepage};
 use crate::attest::{LIBGCC, Role};
 use crate::cli::args::{Compiler, Global, Rpm, Selection, ToolchainChoice};
-use crate::cli::collect::{Collected, Wanted, all_wanted, collect};
+use crate::cli::collect::{Collected, Wanted, all_wanted, archive_file, collect};
 use crate::cli::doctor::borrowed;
 use crate::cli::error::CliError;
 use crate::cli::packed::{DOCUMENTS, Document, components};
 use crate::cli::place::{Placed, place};
 use crate::cli::project::{Planned, Project, open_store, recipes_folder};
 use crate::digest::SourceDigest;
-use crate::fetch::{Archive, LockedArchive, Named, file_name, names_apart};
+use crate::fetch::{Archive, LockedArchive, Named, names_apart};
 use crate::name::ArchName;
 use crate::recipe::web_address;
 use crate::rpm::{
@@ -86,7 +86,7 @@ pub(super) fn write(
             (SourceDigest::Sha512(_), _) => {}
         }
         if found.path.is_none() {
-            missing.insert((found.file.as_str(), format!("{}  {}", found.digest.hex(), dest.display())));
+            missing.insert((found.file.as_str(), format!("{}  {}", found.digest, dest.display())));
         }
     }
     written.registers(args, distribution, ROOT, &sources, registrations(project, &planned, &archives)?)?;
@@ -140,11 +140,9 @@ fn all_archives(planned: &Planned, collected: Collected) -> Vec<Found> {
             // One that a list of signatures can have, if there is any.
             let is_signed = |archive: &&Archive| matches!(archive.digest, SourceDigest::Sha256(_));
             let Some(archive) = archives.iter().find(is_signed).or(archives.first()) else { continue };
-            let url = web_address(&archive.urls);
             all.push(Found {
-                file: file_name(url.into_iter().chain(archive.urls.iter().map(String::as_str)))
-                    .unwrap_or_else(|| format!("{package}-{version}-{source}")),
-                url: url.map(str::to_owned),
+                file: archive_file(&archive.urls, &package, &version, source),
+                url: web_address(&archive.urls).map(str::to_owned),
                 package: package.clone(),
                 version: version.clone(),
                 source,

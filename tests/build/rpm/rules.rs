@@ -190,7 +190,7 @@ fn an_archive_that_cannot_be_had_is_listed_and_named() {
     note: without `--homepage` the specs have no `URL`, and the packages themselves are not registered, only what is in them
     note: the changelogs say `License verified`: whoever takes the specs over says so
     error: these archives could not be had; put each where it belongs, or nobody can build from the spec that lists it
-      [digest]  SPECS/k3s-root/libword-1.2.tar.gz
+      sha256:[digest]  SPECS/k3s-root/libword-1.2.tar.gz
     ");
     let spec = workspace.read("SPECS/k3s-root/k3s-root.spec");
     assert_eq!(values(&spec, "Source"), ["https://words.invalid/libword-1.2.tar.gz"]);
@@ -206,7 +206,7 @@ fn an_archive_that_cannot_be_had_is_listed_and_named() {
     insta::assert_snapshot!(said.replace(&"0".repeat(128), "[sha512]"), @r"
     warning: no signature of `libword-1.2.tar.gz`: the recipe of libword has its SHA-512 digest alone, and a list of signatures wants the SHA-256 of its bytes: where it can be had, or with `--distfiles FOLDER`, `k3sroot rpm` adds it
     error: these archives could not be had; put each where it belongs, or nobody can build from the spec that lists it
-      [sha512]  SPECS/k3s-root/libword-1.2.tar.gz
+      sha512:[sha512]  SPECS/k3s-root/libword-1.2.tar.gz
     ");
     let spec = workspace.read("SPECS/k3s-root/k3s-root.spec");
     assert_eq!(values(&spec, "Source"), ["https://words.invalid/libword-1.2.tar.gz"]);
