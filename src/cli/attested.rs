@@ -58,7 +58,11 @@ pub(super) fn run(global: &Global, args: &Verify, path: &Path) -> Result<(), Cli
     if let Some(wanted) = &args.attested.builder_id {
         let holds = *wanted == statement.builder;
         let other = if holds { String::new() } else { format!(", not by {wanted}") };
-        checks.push(Check::new("builder", holds, format!("built by {}{other}", statement.builder)));
+        let said = format!("built by {}{other}", statement.builder);
+        checks.push(match &statement.signed_by {
+            None if holds => Check::note("builder", format!("{said}, as anybody can have written")),
+            _ => Check::new("builder", holds, said),
+        });
     }
     for tar in &args.tars {
         checks.push(tarball(&statement, tar)?);

@@ -35,7 +35,6 @@ pub(super) fn run(global: &Global, args: &Build) -> Result<(), CliError> {
             ("--sign-key", args.signing.sign_key.is_some()),
             ("--builder-id", args.signing.builder_id.is_some()),
             ("--contact", args.contact.is_some()),
-            ("--no-legal", args.no_legal),
         ];
         if let Some((option, _)) = given.into_iter().find(|(_, is_given)| *is_given) {
             return Err(CliError::NothingWritten { option });
@@ -173,10 +172,17 @@ fn tarballs(writing: &Writing<'_>) -> Result<Vec<TarballRecord>, CliError> {
     let broken = report.failures.iter().any(|failure| !matches!(failure.source, ActionError::Source(_)));
     let mut all = Vec::new();
     if let Some(out) = out_folder(args, planned) {
+        // What lies there is replaced, and there is nothing to replace it with.
+        if project.none_ships(planned) {
+            packing
+                .global
+                .say("note: no tarballs: nothing of what was asked for has files of its own in the root");
+            return Ok(all);
+        }
         for arch in &planned.arches {
             remove_earlier(project, arch, out)?;
             let written = if broken { Ok(Vec::new()) } else { write_tars(writing, arch, out) };
-            // Without tarballs an earlier pack is of nothing that is here.
+            // An earlier pack is not of what is there now.
             if written.as_ref().map_or(true, Vec::is_empty) {
                 discard(packing.global, arch, out)?;
             }
@@ -214,12 +220,7 @@ fn write_tars(writing: &Writing<'_>, arch: &ArchName, out: &Path) -> Result<Vec<
     let Writing { args, packing, signer, report } = writing;
     let Packing { global, project, store, planned, .. } = packing;
     let tree_of = |unit: &Unit| report.outcomes.get(unit).map(|(outcome, _)| outcome.tree);
-    let Some(mut packed) = packed(project, store, planned, arch, tree_of)? else {
-        if project.none_ships(planned) {
-            global.say("note: no tarballs: nothing of what was asked for has files of its own in the root");
-        }
-        return Ok(Vec::new());
-    };
+    let Some(mut packed) = packed(project, store, planned, arch, tree_of)? else { return Ok(Vec::new()) };
     // The list of checksums stays the last.
     let about = About::new(project, planned, arch, store, &report.machines)?;
     let contents = about.contents(&packed.root, &packed.files)?;

@@ -53,6 +53,8 @@ pub(super) enum CliError {
     OverrideTwice { package: PackageName },
     #[error("`--override` wants a folder, which `{}` is not", path.display())]
     OverrideFolder { path: PathBuf },
+    #[error("`--distfiles` wants a folder, which `{}` is not", path.display())]
+    DistfilesFolder { path: PathBuf },
     #[error("`{}` has `[build.arch]` options for an arch that is not known", path.display())]
     RecipeArch { path: PathBuf, source: ArchError },
     #[error(transparent)]
@@ -60,11 +62,12 @@ pub(super) enum CliError {
     #[error("there is no cache in `{}`: build something first, or say with `--cache` where it is", path.display())]
     NothingCached { path: PathBuf },
     #[error(
-        "nothing of the root for {arch} is in the cache: `k3sroot build --arch {arch}` first, with the same options"
+        "nothing of what was asked for is in the cache for {arch} as the recipes are now: `k3sroot build --arch {arch}` first, with the \
+         same options"
     )]
     NothingPacked { arch: ArchName },
     #[error(
-        "nothing of what was asked for has files of its own in the root: name the program that it is in, which `k3sroot graph` shows"
+        "nothing of what was asked for has files of its own in the root: name the package whose programs it is in, which `k3sroot graph` shows"
     )]
     NotInRoot,
     #[error("`{option}` changes nothing: with packages named, only `--out DIR` writes files")]
@@ -131,7 +134,7 @@ pub(super) enum CliError {
         "nothing could be compared: build with `--toolchain source` first, or write golden digests with `--update`"
     )]
     NothingGolden,
-    #[error("`{}` is not made from pinned sources alone: see `{}`", path.display(), note.display())]
+    #[error("`{}` is not the whole root from pinned sources: see `{}`", path.display(), note.display())]
     NotPinned { path: PathBuf, note: PathBuf },
     #[error("`{}` is no folder: `--out` wants one, which is made if it is not there", path.display())]
     OutNoFolder { path: PathBuf },
@@ -142,11 +145,11 @@ pub(super) enum CliError {
     )]
     LegalNowhere,
     #[error(
-        "`{}` is another root than the one that the pack would be of: `k3sroot build --arch {arch}` makes both anew, and `--out` \
-         names another folder",
+        "`{}` is of another root than the one that the pack would be of: `--out` names another folder for it, and \
+         `k3sroot build` with the same `--out` writes that root and its pack in its place",
         path.display()
     )]
-    LegalOfAnother { path: PathBuf, arch: ArchName },
+    LegalOfAnother { path: PathBuf },
     #[error(transparent)]
     Legal(#[from] LegalError),
     #[error("the two builds are not the same")]

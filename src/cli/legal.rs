@@ -73,26 +73,31 @@ fn folder_of(arch: &ArchName, out: &Path) -> PathBuf {
     out.join(format!("k3s-root-{arch}.legal"))
 }
 
-/// Refuses to put a pack where tarballs lie that it is not of.
+/// Refuses to put a pack where tarballs lie that it is not of, or in place of one whose tarballs are elsewhere.
 fn refuse_beside_others(contents: &Contents<'_>, out: &Path) -> Result<(), CliError> {
+    let mut all_are_there = true;
     for tarball in &contents.tarballs {
         let path = out.join(&tarball.file);
         match digest_of(&path) {
             Ok(found) if found == tarball.sha256 => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Ok(_) => return Err(CliError::LegalOfAnother { path, arch: contents.arch.clone() }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => all_are_there = false,
+            Ok(_) => return Err(CliError::LegalOfAnother { path }),
             Err(error) => return Err(io_error("read", &path)(error)),
         }
+    }
+    let pack = folder_of(contents.arch, out);
+    if !all_are_there && folder::is_whole(&pack) && !folder::is_of(&pack, contents) {
+        return Err(CliError::LegalOfAnother { path: pack });
     }
     Ok(())
 }
 
-/// Makes what there is no pack any more: it is of tarballs that are not there.
+/// Takes away what makes an earlier pack one: it is not of what is there now.
 pub(super) fn discard(global: &Global, arch: &ArchName, out: &Path) -> Result<(), CliError> {
     let folder = folder_of(arch, out);
     if folder::invalidate(&folder)? {
         global.say(&format!(
-            "note: `{}` is without its manifest now: the root that it is of is not there any more",
+            "note: `{}` is without its manifest now, and no pack: the next build of the root writes it anew",
             folder.display()
         ));
     }

@@ -16,6 +16,9 @@ const NOT_APART: &str = "note: without namespaces builds can read and change wha
 
 /// The fetcher that the options describe.
 pub(super) fn fetcher(sources: &Sources, store: &Store) -> Result<Fetcher, CliError> {
+    if let Some(path) = sources.distfiles.iter().find(|path| !path.is_dir()) {
+        return Err(CliError::DistfilesFolder { path: path.clone() });
+    }
     let options = fetch::Options {
         distfiles: sources.distfiles.clone(),
         offline: sources.offline,

@@ -29,8 +29,8 @@ pub(super) struct Packed {
     pub(super) files: Vec<Rendered>,
 }
 
-/// Packs the packages that were asked for and have a tree; none if none has. Of needs that nobody asked for only those have one
-/// that had to be looked at: the store's contents must not show.
+/// Packs the packages that were asked for and have a tree; none if none has. Whether a need that nobody asked for has a tree depends
+/// on what is in the store, and must not show.
 pub(super) fn packed(
     project: &Project,
     store: &Store,

@@ -87,8 +87,10 @@ fn keep(made: tempfile::TempPath, to: &Path) -> io::Result<Option<Sha256>> {
 /// Refuses a folder to write into that is something else: before there is work that would be lost.
 pub(super) fn refuse_other_than_folder(path: &Path) -> Result<(), CliError> {
     match fs::metadata(path) {
-        Ok(there) if !there.is_dir() => Err(CliError::OutNoFolder { path: path.to_owned() }),
-        _ => Ok(()),
+        Ok(there) if there.is_dir() => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() != io::ErrorKind::NotADirectory => Err(io_error("look at", path)(error)),
+        _ => Err(CliError::OutNoFolder { path: path.to_owned() }),
     }
 }
 

@@ -23,7 +23,8 @@ const NAMED: usize = 8;
 #[derive(Serialize)]
 struct Verified {
     file: PathBuf,
-    sound: bool,
+    /// Nobody knows if it cannot be read.
+    sound: Option<bool>,
     /// Why there is no report.
     error: Option<String>,
     report: Option<Report>,
@@ -41,7 +42,7 @@ pub(super) fn run(global: &Global, args: &Verify) -> Result<(), CliError> {
     if let Some(error) = unread {
         return Err(CliError::NoAnswer(Box::new(error)));
     }
-    match verified.iter().filter(|one| !one.sound).count() {
+    match verified.iter().filter(|one| one.sound == Some(false)).count() {
         0 => Ok(()),
         wrong => Err(CliError::NotSound { wrong, all: verified.len() }),
     }
@@ -60,7 +61,7 @@ fn look(global: &Global, args: &Verify) -> Result<(Vec<Verified>, Option<CliErro
                 let error = Some(format!("cannot be read: {source}"));
                 let what = format!("read `{}`", path.display());
                 unread.get_or_insert(CliError::Io { what, source });
-                Verified { file: path.clone(), sound: false, error, report: None }
+                Verified { file: path.clone(), sound: None, error, report: None }
             }
         });
     }
@@ -70,14 +71,17 @@ fn look(global: &Global, args: &Verify) -> Result<(Vec<Verified>, Option<CliErro
 impl Verified {
     fn new(file: PathBuf, outcome: Result<Report, VerifyError>) -> Self {
         match outcome {
-            Ok(report) => Self { file, sound: report.is_sound(), error: None, report: Some(report) },
-            Err(error) => Self { file, sound: false, error: Some(error.to_string()), report: None },
+            Ok(report) => Self { file, sound: Some(report.is_sound()), error: None, report: Some(report) },
+            Err(error) => Self { file, sound: Some(false), error: Some(error.to_string()), report: None },
         }
     }
 
     fn text(&self, paint: Paint) -> String {
-        let verdict =
-            if self.sound { paint.word(Tone::Good, "sound") } else { paint.word(Tone::Bad, "not sound") };
+        let verdict = match self.sound {
+            Some(true) => paint.word(Tone::Good, "sound"),
+            Some(false) => paint.word(Tone::Bad, "not sound"),
+            None => paint.word(Tone::Odd, "not looked at"),
+        };
         let mut text = format!("{}: {verdict}\n", self.file.display());
         if let Some(error) = &self.error {
             let _ = writeln!(text, "  {error}");

@@ -27,7 +27,7 @@ pub(super) fn publish(path: &Path, contents: &[u8], executable: bool) -> Result<
     write(path, Some(mode), |file| put(path, file, contents), |file| file.persist(path))
 }
 
-/// The same, as `fill` fills it.
+/// Writes a file for others in place of what is there, as `fill` fills it.
 pub(super) fn publish_filled(
     path: &Path,
     fill: impl FnOnce(&File) -> Result<(), CliError>,

@@ -5,7 +5,7 @@
 //! <cache>/sha256-<hex>.damaged     what was found under that name and was something else
 //! <cache>/file-<hex>               a file out of an archive, by where it was
 //! <cache>/partial/sha256-<hex>     a download under way or interrupted; whoever writes it holds its flock
-//! <cache>/partial/new-<random>     a download of an archive whose digest nobody knows yet
+//! <cache>/partial/new-<random>     what is being written and has no name yet; the same holds
 //! ```
 //! A partial file becomes an archive by fsync and rename, so an archive under its own name is complete, and several
 //! k3sroot at once wait for each other's download instead of repeating it. Contents are verified again once a process.
@@ -151,22 +151,21 @@ impl Cache {
         }
     }
 
-    /// A file that was kept under `name`; nobody has looked what it is.
-    pub(super) fn kept(&self, name: &str) -> Option<Vec<u8>> {
+    /// The file `name` that somebody wrote; nobody has looked what it is.
+    pub(super) fn read_file(&self, name: &str) -> Option<Vec<u8>> {
         fs::read(self.folder.join(name)).ok()
     }
 
-    /// Keeps a file that can be had otherwise, as far as that is possible.
-    pub(super) fn keep(&self, name: &str, contents: &[u8]) {
-        let keep = || -> io::Result<()> {
-            let mut file =
-                tempfile::Builder::new().prefix(UNKNOWN).tempfile_in(self.folder.join("partial"))?;
-            file.write_all(contents)?;
-            file.as_file().set_permissions(fs::Permissions::from_mode(0o444))?;
-            file.persist(self.folder.join(name))?;
-            Ok(())
+    /// Writes the file `name`, in place of what is there; it can be had otherwise, so an error is no harm.
+    pub(super) fn write_file(&self, name: &str, contents: &[u8]) {
+        let like = SourceDigest::Sha256(Sha256::of(contents));
+        let Ok(partial) = self.unknown(&like) else { return };
+        let written = || -> io::Result<()> {
+            (&*partial.file).write_all(contents)?;
+            partial.file.set_permissions(fs::Permissions::from_mode(0o444))?;
+            fs::rename(&partial.path, self.folder.join(name))
         };
-        let _ = keep();
+        let _ = written();
     }
 
     /// A partial file for an archive that becomes known by what arrives; its digest will be of the kind of `like`.

@@ -20,7 +20,8 @@ impl Fetcher {
             format!("file-{}", Sha256::of(origin.as_bytes()))
         };
         let kept = |(path, sha256): (&&str, &Sha256)| {
-            let contents = self.cache.kept(&name(path)).filter(|contents| Sha256::of(contents) == *sha256)?;
+            let contents =
+                self.cache.read_file(&name(path)).filter(|contents| Sha256::of(contents) == *sha256)?;
             Some(((*path).to_owned(), contents))
         };
         let mut files: BTreeMap<String, Vec<u8>> = wanted.iter().filter_map(kept).collect();
@@ -30,7 +31,7 @@ impl Fetcher {
             return Ok(files);
         }
         for (path, contents) in read_files(archive, nested, &others)? {
-            self.cache.keep(&name(&path), &contents);
+            self.cache.write_file(&name(&path), &contents);
             files.insert(path, contents);
         }
         Ok(files)

@@ -201,7 +201,7 @@ fn golden_digests_are_written_held_and_missed() {
     fs::write(workspace.path(&format!("dist/k3s-root-{ARCH}.overrides.txt")), "greet\n").unwrap();
     let run = golden(&["--update", &tar]);
     assert_eq!(run.code, Some(2));
-    assert!(run.stderr.contains("is not made from pinned sources alone"), "{}", run.stderr);
+    assert!(run.stderr.contains("is not the whole root from pinned sources"), "{}", run.stderr);
 }
 
 #[test]

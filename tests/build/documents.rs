@@ -154,7 +154,7 @@ fn documents_are_as_reproducible_as_the_tarballs() {
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     let run = empty.run("sbom", &["--arch", ARCH]);
     assert_eq!(run.code, Some(1));
-    insta::assert_snapshot!(run.stderr, @"error: nothing of the root for [arch] is in the cache: `k3sroot build --arch [arch]` first, with the same options");
+    insta::assert_snapshot!(run.stderr, @"error: nothing of what was asked for is in the cache for [arch] as the recipes are now: `k3sroot build --arch [arch]` first, with the same options");
 }
 
 #[test]
@@ -205,10 +205,14 @@ fn what_nobody_asked_for_is_not_said_to_be_missing() {
     // A library is in programs, and has nothing of its own there.
     let run = sbom("libword");
     assert_eq!(run.code, Some(1));
-    insta::assert_snapshot!(run.error(), @"error: nothing of what was asked for has files of its own in the root: name the program that it is in, which `k3sroot graph` shows");
+    insta::assert_snapshot!(run.error(), @"error: nothing of what was asked for has files of its own in the root: name the package whose programs it is in, which `k3sroot graph` shows");
     let words = workspace.build_words("2", &["--out", "of-libword", "libword"]);
     let run = workspace.run("build", &words);
-    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert_eq!((run.code, workspace.path("of-libword").exists()), (Some(0), false), "{}", run.stderr);
+    // What lies there stays.
+    let before = workspace.dist();
+    let run = workspace.build(&["libword"]);
+    assert_eq!(run.code, Some(0));
     assert!(run.stderr.contains("note: no tarballs: nothing of what was asked for"), "{}", run.stderr);
-    assert!(!workspace.path("of-libword").exists());
+    assert!(workspace.dist() == before);
 }

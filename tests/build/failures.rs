@@ -38,7 +38,7 @@ fn a_failed_build_shows_why_and_leaves_no_tarball() {
       log: cache/logs/hello@[arch].log
 
     hint: `k3sroot shell hello --arch [arch]` opens the sandbox at the failed phase
-    note: `dist/k3s-root-[arch].legal` is without its manifest now: the root that it is of is not there any more
+    note: `dist/k3s-root-[arch].legal` is without its manifest now, and no pack: the next build of the root writes it anew
     ");
     assert_eq!(
         workspace.dist_names(),

@@ -453,7 +453,16 @@ fn the_pack_of_a_root_is_not_lost_to_that_of_a_package() {
     insta::assert_snapshot!(run.error(), @"error: with packages named, `--out DIR` says where their pack goes: that of the whole root may be in `dist`");
     let run = legal(&workspace, &["box", "--out", "dist"]);
     assert_eq!(run.code, Some(1));
-    insta::assert_snapshot!(run.error(), @"error: `dist/k3s-root-[arch].tar` is another root than the one that the pack would be of: `k3sroot build --arch [arch]` makes both anew, and `--out` names another folder");
+    insta::assert_snapshot!(run.error(), @"error: `dist/k3s-root-[arch].tar` is of another root than the one that the pack would be of: `--out` names another folder for it, and `k3sroot build` with the same `--out` writes that root and its pack in its place");
+    for file in ["distfiles/any-name", "distfiles/any-name/below"] {
+        let run = legal(&workspace, &["--out", file]);
+        assert_eq!(run.code, Some(1));
+        assert!(
+            run.stderr.contains(&format!("error: `{file}` is no folder: `--out` wants one")),
+            "{}",
+            run.stderr
+        );
+    }
     let run = legal(&workspace, &["--out", "distfiles/any-name"]);
     assert_eq!(run.code, Some(1));
     insta::assert_snapshot!(run.error(), @"error: `distfiles/any-name` is no folder: `--out` wants one, which is made if it is not there");
@@ -461,13 +470,17 @@ fn the_pack_of_a_root_is_not_lost_to_that_of_a_package() {
     let run = legal(&workspace, &["box", "--out", "of-box"]);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     assert!(files(&workspace, &at("of-box/k3s-root-[arch].legal")).contains_key("sources/box/box.c"));
+    // Nor that of a package to another's, whose tarballs are elsewhere.
+    let run = legal(&workspace, &["greet", "--out", "of-box"]);
+    assert_eq!((run.code, run.stderr.contains("is of another root")), (Some(1), true), "{}", run.stderr);
+    assert!(files(&workspace, &at("of-box/k3s-root-[arch].legal")).contains_key("sources/box/box.c"));
     assert_eq!(stamps(&workspace), before);
-    // What there is no more in the cache as it is here is another root.
+    // The cache has another root by now than the one that lies here.
     workspace.edit("recipes/files/hello/main.c", "int main", "int other = 1;\nint main");
     let words = workspace.build_words("2", &["--distfiles", "distfiles", "hello"]);
     assert_eq!(workspace.run("build", &words).code, Some(0));
     let run = legal(&workspace, &[]);
-    assert_eq!((run.code, run.stderr.contains("is another root")), (Some(1), true), "{}", run.stderr);
+    assert_eq!((run.code, run.stderr.contains("is of another root")), (Some(1), true), "{}", run.stderr);
     assert_eq!(stamps(&workspace), before);
 }
 
@@ -483,15 +496,18 @@ fn a_text_that_was_read_stays_in_the_cache_and_is_only_believed_if_it_is_right()
     let name = kept().pop().unwrap();
     let text = workspace.read(&at(COPYING));
     let path = workspace.path("cache/distfiles").join(&name);
+    let inode = || fs::metadata(&path).unwrap().ino();
     for other in [None, Some("something else")] {
         if let Some(other) = other {
             fs::remove_file(&path).unwrap();
             fs::write(&path, other).unwrap();
         }
+        let before = inode();
         fs::remove_dir_all(workspace.path("dist")).unwrap();
         workspace.build_all();
         assert_eq!(workspace.read(&at(COPYING)), text);
         assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        assert_eq!(inode() == before, other.is_none(), "it is read from the archive only if it has to be");
         assert_eq!(kept(), [name.as_str()]);
     }
 }

@@ -219,7 +219,6 @@ fn a_statement_that_does_not_hold_is_refused() {
         ["--sign-key", "key.pem"].as_slice(),
         &["--builder-id", "https://words.invalid/builder"],
         &["--contact", "Example Ltd"],
-        &["--no-legal"],
     ] {
         let words = workspace.build_words("2", &[&["--distfiles", "distfiles", "box"], more].concat());
         let run = workspace.run("build", &words);

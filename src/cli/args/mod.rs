@@ -181,10 +181,10 @@ pub(in crate::cli) struct Sources {
     #[arg(long)]
     pub(in crate::cli) offline: bool,
     /// Debian mirror for `debian:` URLs [default: those that apt is set up with].
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = uri)]
     pub(in crate::cli) debian_mirror: Vec<String>,
     /// Package index for `pypi:` URLs [default: the one that pip is set up with].
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = uri)]
     pub(in crate::cli) pypi_index: Option<String>,
     /// Where a recipe lists several archives of the same code, take the last that can be had, not the first.
     #[arg(long)]
@@ -225,7 +225,7 @@ pub(in crate::cli) struct Signing {
     /// Sign the statement of where the tarballs came from with this ed25519 key: PEM, PKCS #8, not encrypted.
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) sign_key: Option<PathBuf>,
-    /// Who builds: a URI that those who read the statement know [default: nobody in particular].
+    /// Who builds: a URI that those who read the statement know [default: urn:k3sroot:builder:unnamed].
     #[arg(long, value_name = "URI", value_parser = uri)]
     pub(in crate::cli) builder_id: Option<String>,
 }

@@ -71,7 +71,7 @@ pub(in crate::cli) struct Diff {
 #[command(after_help = "Examples:\n  \
     k3sroot sbom --arch amd64 > k3s-root-amd64.spdx.json\n  \
     k3sroot sbom --arch arm64 --format cyclonedx\n\n\
-    It is of what the cache has; `k3sroot build` writes the same documents beside the tarballs.")]
+    It is of what the cache has; `k3sroot build` writes the same documents beside the tarballs. Of several arches one comes after the other.")]
 pub(in crate::cli) struct Sbom {
     #[command(flatten)]
     pub(in crate::cli) selection: Selection,
@@ -158,7 +158,7 @@ pub(in crate::cli) struct Legal {
 pub(in crate::cli) enum SbomFormat {
     /// SPDX 2.3, as JSON.
     Spdx,
-    /// CycloneDX 1.6, as JSON.
+    /// CycloneDX 1.6, as JSON; `cdx` will do.
     #[value(alias = "cdx")]
     Cyclonedx,
 }

@@ -82,17 +82,24 @@ fn has_text(path: &Path, line: &Listed, pack: &LegalPack) -> bool {
             .is_ok_and(|there| there.len() as u64 == line.bytes && Some(Sha256::of(&there)) == wanted)
 }
 
+/// Whether a whole pack is in `folder`.
+pub(super) fn is_whole(folder: &Path) -> bool {
+    let [_, _, last] = MANIFEST;
+    folder.join(last).exists()
+}
+
 /// Whether a whole pack is in `folder`, of these tarballs.
 pub(super) fn is_of(folder: &Path, contents: &Contents<'_>) -> bool {
-    let [_, for_people, last] = MANIFEST.map(|name| folder.join(name));
-    last.exists() && fs::read_to_string(for_people).is_ok_and(|text| is_about(&text, contents))
+    let [_, for_people, _] = MANIFEST;
+    let text = fs::read_to_string(folder.join(for_people));
+    is_whole(folder) && text.is_ok_and(|text| is_about(&text, contents))
 }
 
 /// Makes a pack's folder one that cannot be taken for a pack: its programs are no more, or not there yet. Returns whether it
 /// was one.
 pub(super) fn invalidate(folder: &Path) -> Result<bool, CliError> {
     let [_, for_people, last] = MANIFEST.map(|name| folder.join(name));
-    let was_whole = last.exists();
+    let was_whole = is_whole(folder);
     remove_if_there(&last)?;
     remove_if_there(&for_people)?;
     Ok(was_whole)

@@ -30,12 +30,11 @@ pub(super) fn texts(
             continue;
         }
         let is_its = |one: &&Chosen<'_>| *one.package == license.package && one.source == license.source;
-        for one in chosen.iter().filter(is_its) {
-            let archive = one.archives[one.index];
-            let file = &paths[&(license.package.clone(), license.source)];
-            let key = (file.as_path(), archive.digest, archive.nested.as_deref());
-            by_archive.entry(key).or_default().push((path, license));
-        }
+        let one = chosen.iter().find(is_its).expect("a text is in an archive that was chosen");
+        let archive = one.archives[one.index];
+        let file = &paths[&(license.package.clone(), license.source)];
+        let key = (file.as_path(), archive.digest, archive.nested.as_deref());
+        by_archive.entry(key).or_default().push((path, license));
     }
     let found: Vec<Vec<(String, Vec<u8>)>> = by_archive
         .into_par_iter()
