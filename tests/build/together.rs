@@ -1,17 +1,30 @@
 //! Several k3sroots at once on one store: each piece of work is done by one of them, and gc waits until all are done.
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::scripts::{self, UNITS, assert_sound, build_words, insert, set, traces};
+use super::scripts::{self, UNITS, assert_sound, build_words, insert, set};
 use super::workspace::{ARCH, Count, USUAL, Workspace};
 
 const NOTHING: Count = Count { built: 0, cut_off: 0 };
 
 fn start(workspace: &Workspace, words: &[&str]) -> Child {
     workspace.command("build", words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Waits until the build of `last` says `ready`, and returns its log. That the process is there tells less: it may not have
+/// opened the store yet.
+fn until_ready(workspace: &Workspace) -> PathBuf {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let log = workspace.path(&format!("cache/logs/last@{ARCH}.log"));
+    while !fs::read_to_string(&log).is_ok_and(|log| log.contains("\nready\n")) {
+        assert!(Instant::now() < deadline, "the build does not start");
+        thread::sleep(Duration::from_millis(10));
+    }
+    log
 }
 
 /// Builds for each of `arches` at once, and holds what was built against `units`.
@@ -60,13 +73,9 @@ fn gc_leaves_a_store_alone_in_which_a_build_is_at_work() {
     workspace.build_all();
     let before = workspace.dist();
     set(&workspace, "ROUND", 1);
-    insert(&workspace, "last", "sleep 6");
+    insert(&workspace, "last", "echo ready; sleep 6");
     let child = start(&workspace, &[&build_words("auto")[..], &["--out", "dist"]].concat());
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while traces(&workspace).is_empty() {
-        assert!(Instant::now() < deadline, "the build does not start");
-        thread::sleep(Duration::from_millis(10));
-    }
+    until_ready(&workspace);
     let run = workspace.run("cache", &["gc", "--max-size", "0"]);
     assert_eq!(run.code, Some(2), "{}", run.stdout);
     insta::assert_snapshot!(run.stderr, @"error: the store `cache` is in use by another k3sroot: shrink it when that has finished");
@@ -86,12 +95,7 @@ fn whoever_opens_the_store_leaves_a_running_build_its_private_files() {
             "mine=${TMPDIR:-/tmp}/mine; echo ready; echo kept >$mine; sleep 2; cat $mine",
         );
         let child = start(&workspace, &[&build_words(sandbox)[..], &["--out", "dist"]].concat());
-        let deadline = Instant::now() + Duration::from_secs(20);
-        let log = workspace.path(&format!("cache/logs/last@{ARCH}.log"));
-        while !fs::read_to_string(&log).is_ok_and(|log| log.contains("\nready\n")) {
-            assert!(Instant::now() < deadline, "{sandbox}: the build does not start");
-            thread::sleep(Duration::from_millis(10));
-        }
+        let log = until_ready(&workspace);
         let other = workspace.run("plan", &["--arch", ARCH]);
         assert_eq!(other.code, Some(0), "{sandbox}: {}", other.stderr);
         let run = workspace.ended(child.wait_with_output().unwrap());
