@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::args::{Compiler, Global, Selection, ToolchainChoice, Verify};
 use super::error::CliError;
 use super::packed::About;
+use super::place::io_error;
 use super::project::{Project, open_store};
 use super::table::{Paint, Tone};
 use super::{colour, print, print_json};
@@ -88,8 +89,7 @@ pub(super) fn run(global: &Global, args: &Verify, path: &Path) -> Result<(), Cli
 }
 
 fn text(path: &Path) -> Result<String, CliError> {
-    fs::read_to_string(path)
-        .map_err(|source| CliError::Io { what: format!("read `{}`", path.display()), source })
+    fs::read_to_string(path).map_err(io_error("read", path))
 }
 
 fn key(path: &Path) -> Result<PublicKey, CliError> {
@@ -140,8 +140,7 @@ fn signature(statement: &Statement) -> Check {
 
 /// Whether the statement is about a tarball, whatever its file is called here.
 fn tarball(statement: &Statement, path: &Path) -> Result<Check, CliError> {
-    let bytes = fs::read(path)
-        .map_err(|source| CliError::Io { what: format!("read `{}`", path.display()), source })?;
+    let bytes = fs::read(path).map_err(io_error("read", path))?;
     let found = Sha256::of(&bytes).to_string();
     let shown = path.display();
     let subject = statement.subjects.iter().find(|(_, sha256)| **sha256 == found);

@@ -13,7 +13,7 @@ use super::facts;
 use super::legal::{Packing, discard};
 use super::means;
 use super::packed::{About, DOCUMENTS, Signer, documents, envelope_file, packed};
-use super::place::{refuse_other_than_folder, remove_if_there};
+use super::place::{io_error, refuse_other_than_folder, remove_if_there};
 use super::printer::Printer;
 use super::project::{Planned, Project, open_store};
 use crate::execute::{ActionError, Executor, How, Report};
@@ -227,8 +227,7 @@ fn write_tars(writing: &Writing<'_>, arch: &ArchName, out: &Path) -> Result<Vec<
     let documents = documents(&DOCUMENTS, &contents, signer);
     let last = packed.files.len().saturating_sub(1);
     packed.files.splice(last..last, documents);
-    fs::create_dir_all(out)
-        .map_err(|source| CliError::Io { what: format!("make `{}`", out.display()), source })?;
+    fs::create_dir_all(out).map_err(io_error("make", out))?;
     let written = pack::write_files(out, &packed.files)?;
     for file in &written {
         let (size, path) = (super::printer::bytes(file.size), file.path.display());
@@ -240,14 +239,12 @@ fn write_tars(writing: &Writing<'_>, arch: &ArchName, out: &Path) -> Result<Vec<
             format!("{package} {} {}\n", over.tree, over.path.display())
         };
         let text: String = planned.overrides.iter().map(line).collect();
-        fs::write(&note, text)
-            .map_err(|source| CliError::Io { what: format!("write `{}`", note.display()), source })?;
+        fs::write(&note, text).map_err(io_error("write", &note))?;
     }
     if !packed.missing.is_empty() {
         let note = missing_note(arch, out);
-        let io = |source| CliError::Io { what: format!("write `{}`", note.display()), source };
         let names: Vec<&str> = packed.missing.iter().map(PackageName::as_str).collect();
-        fs::write(&note, names.join("\n") + "\n").map_err(io)?;
+        fs::write(&note, names.join("\n") + "\n").map_err(io_error("write", &note))?;
         packed.say_what_is_missing(global, arch);
         global.say(&format!("{}  written", note.display()));
     }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::args::{Bump, Global};
 use super::error::CliError;
 use super::outdated::{Latest, latest};
+use super::place::io_error;
 use super::printer::Printer;
 use super::project::{Project, open_store};
 use super::{means, print, whole};
@@ -34,8 +35,7 @@ pub(super) fn run(global: &Global, args: &Bump) -> Result<(), CliError> {
     let events = |event: fetch::Event| printer.event(&Event::Fetch(&event));
     let work = Work { recipe, fetcher: &fetcher, stop: &stop, events: &events };
     let version = work.version(args)?;
-    let text = fs::read_to_string(&recipe.path)
-        .map_err(|source| CliError::Io { what: format!("read `{}`", recipe.path.display()), source })?;
+    let text = fs::read_to_string(&recipe.path).map_err(io_error("read", &recipe.path))?;
     let mut edit = Edit::new(&text)?;
     edit.version(&version)?;
     let mut open = Vec::new();

@@ -125,8 +125,8 @@ impl Collected {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     new.insert(&archive.file, (archive, path));
                 }
-                Err(source) if source.kind() != io::ErrorKind::InvalidInput => {
-                    return Err(CliError::Io { what: format!("read `{}`", dest.display()), source });
+                Err(error) if error.kind() != io::ErrorKind::InvalidInput => {
+                    return Err(io_error("read", &dest)(error));
                 }
                 Ok(_) | Err(_) => others.push(dest),
             }

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::args::Diff;
 use super::error::CliError;
+use super::place::io_error;
 use super::table::{Paint, Tone};
 use super::{colour, print, print_json};
 use crate::pack::{self, Archive, Change, Difference, Side, Sole};
@@ -34,9 +35,7 @@ pub(super) fn run(args: &Diff) -> Result<(), CliError> {
 }
 
 fn compare(args: &Diff) -> Result<Difference, CliError> {
-    let bytes = |path: &PathBuf| {
-        fs::read(path).map_err(|source| CliError::Io { what: format!("read `{}`", path.display()), source })
-    };
+    let bytes = |path: &PathBuf| fs::read(path).map_err(io_error("read", path));
     let (old, new) = (bytes(&args.old)?, bytes(&args.new)?);
     let archive = |path: &PathBuf, source| CliError::Archive { path: path.clone(), source };
     let old = Archive::read(&old).map_err(|error| archive(&args.old, error))?;

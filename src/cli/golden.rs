@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::args::{Compiler, Global, Selection, ToolchainChoice, Verify};
 use super::build::{missing_note, overrides_note};
 use super::error::CliError;
+use super::place::io_error;
 use super::project::{Project, open_store, recipes_folder};
 use super::table::{Paint, Tone, table};
 use super::{colour, print, print_json, whole};
@@ -152,8 +153,7 @@ fn tarballs(project: &Project, args: &Verify, arch: &ArchName) -> Result<Vec<(St
                 return Err(CliError::NotPinned { path: path.clone(), note });
             }
         }
-        let bytes = fs::read(path)
-            .map_err(|source| CliError::Io { what: format!("read `{}`", path.display()), source })?;
+        let bytes = fs::read(path).map_err(io_error("read", path))?;
         found.push((name, Sha256::of(&bytes)));
     }
     Ok(found)

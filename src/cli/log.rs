@@ -5,6 +5,7 @@ use std::io;
 
 use super::args::{Global, Log};
 use super::error::CliError;
+use super::place::io_error;
 use super::print;
 use super::project::{Project, existing_store};
 use crate::execute::log_path;
@@ -24,7 +25,7 @@ pub(super) fn run(global: &Global, args: &Log) -> Result<(), CliError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Err(CliError::NoLog { unit: unit.to_string() })
         }
-        Err(source) => Err(CliError::Io { what: format!("read `{}`", path.display()), source }),
+        Err(error) => Err(io_error("read", &path)(error)),
     }
 }
 

@@ -127,7 +127,7 @@ fn run(cli: &Cli) -> Result<(), CliError> {
         }
         Verb::Man(args) => std::fs::create_dir_all(&args.out)
             .and_then(|()| clap_mangen::generate_to(Cli::command(), &args.out))
-            .map_err(|source| CliError::Io { what: format!("write to `{}`", args.out.display()), source }),
+            .map_err(place::io_error("write to", &args.out)),
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::args::{Global, New};
 use super::error::CliError;
+use super::place::io_error;
 use super::printer::Printer;
 use super::project::{Project, open_store, recipes_folder};
 use super::{means, print, whole};
@@ -126,8 +127,7 @@ fn licenses(tree: &Path, names: &BTreeSet<String>) -> Result<BTreeMap<String, Sh
     {
         let path = tree.join(name);
         if path.is_file() {
-            let text = fs::read(&path)
-                .map_err(|source| CliError::Io { what: format!("read `{}`", path.display()), source })?;
+            let text = fs::read(&path).map_err(io_error("read", &path))?;
             found.insert(name.clone(), Sha256::of(&text));
         }
     }

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::args::{Global, Outdated};
 use super::error::CliError;
+use super::place::io_error;
 use super::project::{Project, open_store};
 use super::table::{Paint, Tone, table};
 use super::{colour, means, print, print_json};
@@ -78,8 +79,7 @@ fn wanted<'a>(project: &'a Project, packages: &[PackageName]) -> Result<Vec<&'a 
 /// What a file of lines `package version` says.
 fn by_file(recipes: &[&Recipe], all: bool, path: &Path) -> Result<Vec<Listed>, CliError> {
     let shown = path.display();
-    let text = fs::read_to_string(path)
-        .map_err(|source| CliError::Io { what: format!("read `{shown}`"), source })?;
+    let text = fs::read_to_string(path).map_err(io_error("read", path))?;
     let mut known: BTreeMap<PackageName, Version> = BTreeMap::new();
     for (number, line) in text.lines().enumerate() {
         let line = line.split('#').next().unwrap_or_default().trim();

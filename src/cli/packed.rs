@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::args::{Global, SbomFormat, Signing};
 use super::error::CliError;
+use super::place::io_error;
 use super::project::{Planned, Project};
 use crate::attest::dsse::{self, PrivateKey};
 use crate::attest::provenance::ANYBODY;
@@ -168,8 +169,7 @@ impl Signer {
     /// Reads the key, if there is one.
     pub(super) fn new(args: &Signing) -> Result<Self, CliError> {
         let read = |path: &PathBuf| -> Result<PrivateKey, CliError> {
-            let text = fs::read_to_string(path)
-                .map_err(|source| CliError::Io { what: format!("read `{}`", path.display()), source })?;
+            let text = fs::read_to_string(path).map_err(io_error("read", path))?;
             PrivateKey::from_pem(&text).map_err(|source| CliError::Key { path: path.clone(), source })
         };
         let builder = args.builder_id.clone().unwrap_or_else(|| ANYBODY.to_owned());

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::args::{Compiler, Global, Selection, ToolchainChoice};
 use super::error::CliError;
+use super::place::io_error;
 use crate::arch::Arches;
 use crate::digest::{Sha256, SourceDigest, TreeDigest};
 use crate::execute::{HostCompiler, identity, key};
@@ -95,8 +96,7 @@ impl Project {
         let recipes = recipe::load(&folder)?;
         let arches = load_arches(&folder)?;
         let path = folder.join("root.toml");
-        let text = std::fs::read_to_string(&path)
-            .map_err(|source| CliError::Io { what: format!("read `{}`", path.display()), source })?;
+        let text = std::fs::read_to_string(&path).map_err(io_error("read", &path))?;
         let layout = Layout::parse(&path, &text)?;
         for recipe in recipes.values() {
             for arch in recipe.build.arches() {

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::args::{Global, Verify};
 use super::error::CliError;
+use super::place::io_error;
 use super::printer::bytes;
 use super::project::arch_records;
 use super::table::{Column, Paint, Tone, table};
@@ -59,8 +60,7 @@ fn look(global: &Global, args: &Verify) -> Result<(Vec<Verified>, Option<CliErro
             Ok(contents) => Verified::new(path.clone(), pack::verify(&name, &contents, &arches, forced)),
             Err(source) => {
                 let error = Some(format!("cannot be read: {source}"));
-                let what = format!("read `{}`", path.display());
-                unread.get_or_insert(CliError::Io { what, source });
+                unread.get_or_insert_with(|| io_error("read", path)(source));
                 Verified { file: path.clone(), sound: None, error, report: None }
             }
         });

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use serde::Serialize;
 
 use super::super::error::CliError;
+use super::super::place::io_error;
 use super::super::table::{Paint, Tone};
 use super::work::Work;
 use crate::check::{Difference, What, first_difference};
@@ -169,7 +170,7 @@ pub(super) fn tarballs(work: &Work) -> Result<Vec<Tarball>, CliError> {
     let digest = |folder: &Path, name: &str| match fs::read(folder.join(name)) {
         Ok(bytes) => Ok(Some(Sha256::of(&bytes))),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(CliError::Io { what: format!("read `{}`", folder.join(name).display()), source }),
+        Err(error) => Err(io_error("read", &folder.join(name))(error)),
     };
     let compared = names.into_iter().map(|file| {
         let (first, second) = (digest(&folders[0], &file)?, digest(&folders[1], &file)?);
