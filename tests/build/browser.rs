@@ -37,14 +37,15 @@ fn text_of(id: &str, page: &Path, size: &str) -> Option<String> {
     Some(text.to_owned())
 }
 
-/// The page of the last run, with `exam` in it.
+/// The page of the last run, with `exam` in it, which begins when the page is there.
 fn examined(workspace: &Workspace, exam: &str) -> PathBuf {
     let run = workspace.run("report", &["--out", "page.html"]);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     let path = workspace.path("page.html");
     let page = workspace.read("page.html");
     assert!(page.contains("</body>"));
-    fs::write(&path, page.replace("</body>", &format!("<script>{exam}</script></body>"))).unwrap();
+    let script = format!("<script>addEventListener(\"load\", () => {{ {exam} }});</script></body>");
+    fs::write(&path, page.replace("</body>", &script)).unwrap();
     path
 }
 
