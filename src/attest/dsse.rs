@@ -41,11 +41,13 @@ struct Signed {
 #[derive(Debug, thiserror::Error)]
 pub enum DsseError {
     /// No private key that one can sign with.
-    #[error("it is no ed25519 private key in PEM (PKCS #8, not encrypted)")]
-    PrivateKey(#[source] ed25519_dalek::pkcs8::Error),
+    #[error(
+        "it is no ed25519 private key in PEM (PKCS #8, not encrypted), as `openssl genpkey -algorithm ed25519` makes them"
+    )]
+    PrivateKey,
     /// No public key.
-    #[error("it is no ed25519 public key in PEM")]
-    PublicKey(#[source] ed25519_dalek::pkcs8::spki::Error),
+    #[error("it is no ed25519 public key in PEM, as `openssl pkey -in key.pem -pubout` gives them")]
+    PublicKey,
     /// The payload or a signature is not base64.
     #[error("its {part} is not base64")]
     Base64 {
@@ -81,7 +83,8 @@ pub struct PublicKey {
 impl PrivateKey {
     /// Reads a key: PEM with a `PRIVATE KEY`.
     pub fn from_pem(text: &str) -> Result<Self, DsseError> {
-        SigningKey::from_pkcs8_pem(text).map(Self).map_err(DsseError::PrivateKey)
+        // What the library says of other keys names the kind that it wants as unknown.
+        SigningKey::from_pkcs8_pem(text).map(Self).map_err(|_| DsseError::PrivateKey)
     }
 
     /// Its other half.
@@ -103,7 +106,7 @@ impl PrivateKey {
 impl PublicKey {
     /// Reads a key: PEM with a `PUBLIC KEY`.
     pub fn from_pem(text: &str) -> Result<Self, DsseError> {
-        VerifyingKey::from_public_key_pem(text).map(Self::new).map_err(DsseError::PublicKey)
+        VerifyingKey::from_public_key_pem(text).map(Self::new).map_err(|_| DsseError::PublicKey)
     }
 
     fn new(key: VerifyingKey) -> Self {

@@ -17,7 +17,7 @@ use super::table::{Paint, Tone};
 use super::{colour, print, print_json};
 use crate::attest::dsse::PublicKey;
 use crate::attest::provenance::dependencies;
-use crate::attest::{Contents, Statement};
+use crate::attest::{Contents, Statement, StatementError};
 use crate::digest::Sha256;
 use crate::name::PackageName;
 
@@ -29,7 +29,9 @@ const NAMED: usize = 8;
 struct Judged {
     file: PathBuf,
     holds: bool,
-    builder: String,
+    /// Why nothing in it can be relied on.
+    error: Option<String>,
+    builder: Option<String>,
     signed_by: Option<String>,
     checks: Vec<Check>,
 }
@@ -53,8 +55,15 @@ pub(super) fn run(global: &Global, args: &Verify, path: &Path) -> Result<(), Cli
     let keys = args.attested.key.iter().map(|path| key(path)).collect::<Result<Vec<_>, _>>();
     // That a key cannot be used says nothing of the statement.
     let keys = keys.map_err(|error| CliError::NoAnswer(Box::new(error)))?;
-    let refused = |source| CliError::Statement { path: path.to_owned(), source };
-    let statement = Statement::read(&text(path)?, &keys).map_err(refused)?;
+    let statement = match Statement::read(&text(path)?, &keys) {
+        Ok(statement) => statement,
+        Err(source) => {
+            if args.json {
+                print_json(&Judged::refused(path, &source))?;
+            }
+            return Err(CliError::Statement { path: path.to_owned(), source });
+        }
+    };
     let mut checks = vec![signature(&statement)];
     if let Some(wanted) = &args.attested.builder_id {
         let holds = *wanted == statement.builder;
@@ -76,7 +85,8 @@ pub(super) fn run(global: &Global, args: &Verify, path: &Path) -> Result<(), Cli
     let judged = Judged {
         file: path.to_owned(),
         holds: wrong == 0,
-        builder: statement.builder.clone(),
+        error: None,
+        builder: Some(statement.builder.clone()),
         signed_by: statement.signed_by.clone(),
         checks,
     };
@@ -107,6 +117,18 @@ impl Check {
 }
 
 impl Judged {
+    fn refused(path: &Path, error: &StatementError) -> Self {
+        let error = Some(error.to_string());
+        Self {
+            file: path.to_owned(),
+            holds: false,
+            error,
+            builder: None,
+            signed_by: None,
+            checks: Vec::new(),
+        }
+    }
+
     fn text(&self, statement: &Statement, paint: Paint) -> String {
         let verdict =
             if self.holds { paint.word(Tone::Good, "holds") } else { paint.word(Tone::Bad, "does not hold") };

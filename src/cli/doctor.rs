@@ -78,8 +78,15 @@ pub(super) fn os_release() -> Option<String> {
 pub(super) fn run(global: &Global, args: &Doctor) -> Result<(), CliError> {
     let distribution = Distribution::of(&os_release().unwrap_or_default());
     let mut rows = examine(distribution, &cache_folder(global)?);
-    if args.compiler.toolchain == ToolchainChoice::Host {
-        rows.extend(compilers(distribution, &Project::load(global)?, args)?);
+    let host = args.compiler.toolchain == ToolchainChoice::Host;
+    // What needs no project works without one.
+    if host || !args.arch.is_empty() {
+        let project = Project::load(global)?;
+        let usual = ["amd64".to_owned()];
+        let arches = project.arches(if args.arch.is_empty() { &usual } else { &args.arch })?;
+        if host {
+            rows.extend(compilers(distribution, &project, args, &arches)?);
+        }
     }
     let diagnosis = Diagnosis::new(distribution, rows);
     if args.json {
@@ -164,7 +171,12 @@ fn examine(distribution: Distribution, cache: &Path) -> Vec<Row> {
 }
 
 /// The machine's compilers for `--toolchain host`. Debian and Fedora call the package of a cross compiler after it.
-fn compilers(distribution: Distribution, project: &Project, args: &Doctor) -> Result<Vec<Row>, CliError> {
+fn compilers(
+    distribution: Distribution,
+    project: &Project,
+    args: &Doctor,
+    arches: &[ArchName],
+) -> Result<Vec<Row>, CliError> {
     let named = !args.compiler.cross_prefix.is_empty();
     let look = |arch: &ArchName| -> Result<Row, CliError> {
         let alone = project.compilers(&args.compiler, std::slice::from_ref(arch));
@@ -183,7 +195,7 @@ fn compilers(distribution: Distribution, project: &Project, args: &Doctor) -> Re
         };
         Ok(Row { state, thing: format!("gcc for {arch}"), detail, package })
     };
-    project.arches(&args.arch)?.iter().map(look).collect()
+    arches.iter().map(look).collect()
 }
 
 /// The first executable file called `name` in `folders`.

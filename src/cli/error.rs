@@ -125,6 +125,8 @@ pub(super) enum CliError {
     /// Whatever kept a verb whose status 1 is an answer from answering.
     #[error(transparent)]
     NoAnswer(Box<CliError>),
+    #[error("`{}` would not be compared: golden digests are those of {}", path.display(), known.join(", "))]
+    NoGoldenName { path: PathBuf, known: Vec<String> },
     #[error(
         "{different} of the golden digests are not those that were built\n\
          if a change of this checkout means to change the bits, `--update` writes them anew; its commit says why"

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -112,6 +112,7 @@ fn look(global: &Global, args: &Verify) -> Result<Vec<Held>, CliError> {
         compiler: Compiler { toolchain: ToolchainChoice::Source, cross_prefix: Vec::new() },
     };
     let planned = project.plan(&selection, &store)?;
+    refuse_other_names(&project, args, &planned.arches)?;
     let mut held = Vec::new();
     for arch in &planned.arches {
         let path = Golden::path(&recipes, arch);
@@ -138,9 +139,24 @@ fn look(global: &Global, args: &Verify) -> Result<Vec<Held>, CliError> {
     Ok(held)
 }
 
+/// Golden digests go by names: a file with another would not be compared.
+fn refuse_other_names(project: &Project, args: &Verify, arches: &[ArchName]) -> Result<(), CliError> {
+    let known: Vec<String> = arches.iter().flat_map(|arch| tarball_names(project, arch)).collect();
+    let is_other =
+        |path: &&PathBuf| !path.file_name().is_some_and(|name| known.iter().any(|one| name == &**one));
+    match args.tars.iter().find(is_other) {
+        Some(path) => Err(CliError::NoGoldenName { path: path.clone(), known }),
+        None => Ok(()),
+    }
+}
+
+fn tarball_names(project: &Project, arch: &ArchName) -> impl Iterator<Item = String> {
+    project.layout.tarball_files(arch).into_iter().map(|(_, file)| file)
+}
+
 /// The digests of those tarballs that are for `arch`, by name. One that nobody else can build is refused.
 fn tarballs(project: &Project, args: &Verify, arch: &ArchName) -> Result<Vec<(String, Sha256)>, CliError> {
-    let names: Vec<String> = project.layout.tarball_files(arch).into_iter().map(|(_, file)| file).collect();
+    let names: Vec<String> = tarball_names(project, arch).collect();
     let mut found = Vec::new();
     for path in &args.tars {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();

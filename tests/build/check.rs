@@ -197,6 +197,13 @@ fn golden_digests_are_written_held_and_missed() {
     assert!(run.stdout.contains("3 same, 2 different"), "{}", run.stdout);
     assert!(run.stderr.contains("2 of the golden digests are not those that were built"), "{}", run.stderr);
 
+    // One under another name would go unnoticed.
+    let run = golden(&[&tar, "dist/mine.tar"]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(2), ""));
+    let said = "error: `dist/mine.tar` would not be compared: golden digests are those of \
+                k3s-root-[arch].tar, k3s-root-xtables-[arch].tar\n";
+    assert_eq!(run.stderr, said);
+
     // A tarball that nobody else can build has no golden digest.
     fs::write(workspace.path(&format!("dist/k3s-root-{ARCH}.overrides.txt")), "greet\n").unwrap();
     let run = golden(&["--update", &tar]);

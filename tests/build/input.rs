@@ -115,6 +115,12 @@ fn wrong_words_are_refused_with_advice() {
     let run = workspace.run("plan", &["--arch", "pdp11"]);
     assert_eq!(run.code, Some(1));
     insta::assert_snapshot!(run.stderr.replace("[arch]", ARCH), @"error: no arch is called `pdp11`; known are `amd64`, `arm`, `arm64`, `riscv64`");
+    let run = workspace.run("doctor", &["--arch", "pdp11"]);
+    assert_eq!(run.code, Some(1));
+    assert!(run.stderr.starts_with("error: no arch is called `pdp11`"), "{}", run.stderr);
+    let run = workspace.run("build", &["-j", "-1"]);
+    assert_eq!(run.code, Some(2));
+    insta::assert_snapshot!(run.stderr.lines().next().unwrap(), @"error: invalid value '-1' for '--jobs <N>': -1 is not in 1..=65535");
     let run = workspace.run("log", &["hello", "--arch", ARCH]);
     assert_eq!(run.code, Some(1));
     insta::assert_snapshot!(run.stderr, @"error: there is no log of `hello@[arch]`: it was not built here");

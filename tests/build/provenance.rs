@@ -198,6 +198,14 @@ fn a_statement_that_does_not_hold_is_refused() {
         let run = verify(&workspace, statement, more);
         assert_eq!(run.code, Some(1), "{statement} {more:?}: {}", run.stdout);
         assert!(run.stderr.contains(said), "{statement} {more:?}: {}", run.stderr);
+        assert_eq!(run.stdout, "");
+        let told = verify(&workspace, statement, &[more, &["--json"]].concat());
+        let judged: Value = serde_json::from_str(&told.stdout).unwrap();
+        assert_eq!((told.code, &judged["holds"]), (Some(1), &Value::Bool(false)));
+        assert!(
+            judged["error"].is_string() && run.stderr.contains(judged["error"].as_str().unwrap()),
+            "{judged}"
+        );
     }
     let run = verify(&workspace, &envelope, &["--key", "key.pub", "--builder-id", "https://other.invalid"]);
     assert_eq!(run.code, Some(1));
@@ -210,8 +218,7 @@ fn a_statement_that_does_not_hold_is_refused() {
     assert_eq!(run.code, Some(1));
     insta::assert_snapshot!(run.error(), @r#"
     error: `key.pub` is no key that can be used here
-      ├─ it is no ed25519 private key in PEM (PKCS #8, not encrypted)
-      ╰─ PKCS#8 ASN.1 error: PEM error: unexpected PEM type label: expecting "PRIVATE KEY"
+      ╰─ it is no ed25519 private key in PEM (PKCS #8, not encrypted), as `openssl genpkey -algorithm ed25519` makes them
     "#);
 
     // Where no tarball is written there is nothing to sign, or to say of it.

@@ -249,7 +249,7 @@ fn uri(text: &str) -> Result<String, String> {
 #[command(next_help_heading = "Running")]
 pub(in crate::cli) struct Running {
     /// Processes at once [default: the number of cores, or what there is memory for].
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(short, long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(1..))]
     pub(in crate::cli) jobs: Option<u16>,
     /// Hold processes back, one more each second, while the machine's load average is above this; one always goes on.
     #[arg(long, value_name = "LOAD", value_parser = quantity::load)]
@@ -466,7 +466,7 @@ pub(in crate::cli) struct Check {
     #[command(flatten)]
     pub(in crate::cli) sources: Sources,
     /// Processes at once [default: the number of cores, or what there is memory for].
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(short, long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(1..))]
     pub(in crate::cli) jobs: Option<u16>,
 }
 
@@ -501,8 +501,8 @@ pub(in crate::cli) enum CacheVerb {
     k3sroot doctor\n  \
     k3sroot doctor --toolchain host --arch all")]
 pub(in crate::cli) struct Doctor {
-    /// Arches whose compiler is looked for with `--toolchain host`, separated by commas, or `all`.
-    #[arg(long, value_name = "ARCH", value_delimiter = ',', default_value = "amd64")]
+    /// Arches whose compiler is looked for with `--toolchain host`, separated by commas, or `all` [default: amd64].
+    #[arg(long, value_name = "ARCH", value_delimiter = ',')]
     pub(in crate::cli) arch: Vec<String>,
     #[command(flatten)]
     pub(in crate::cli) compiler: Compiler,
