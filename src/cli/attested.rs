@@ -1,9 +1,11 @@
 //! `k3sroot verify --provenance`: whether a statement is about these tarballs, and who says so.
 
 use std::collections::BTreeSet;
+use std::error::Error;
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
+use std::iter;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -118,7 +120,8 @@ impl Check {
 
 impl Judged {
     fn refused(path: &Path, error: &StatementError) -> Self {
-        let error = Some(error.to_string());
+        let reasons = iter::successors(Some(error as &(dyn Error + 'static)), |error| (*error).source());
+        let error = Some(reasons.map(ToString::to_string).collect::<Vec<_>>().join(": "));
         Self {
             file: path.to_owned(),
             holds: false,

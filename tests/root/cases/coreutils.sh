@@ -1,10 +1,13 @@
 # packages: coreutils
 #> ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad  -
 #> 1.9 1.10
+#> 2 éwX
 #> sort (GNU coreutils) 9.
 printf 'abc' | sha256sum
 printf '1.10\n1.9\n' | sort -V | tr '\n' ' '
 echo
+# CVE-2026-56391: `é` has two bytes, and was measured again in place of `w`, so that X and Y were compared as well.
+printf '\303\251wX\n\303\251wY\n' | LC_ALL=C.UTF-8 uniq -c -w 2
 timeout 5 readlink -f . >where
 [ "$(stat -c %s where)" -gt 1 ]
 mktemp -d ./XXXXXX >made
