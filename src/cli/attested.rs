@@ -1,7 +1,6 @@
 //! `k3sroot verify --provenance`: whether a statement is about these tarballs, and who says so.
 
 use std::collections::BTreeSet;
-use std::error::Error;
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
@@ -11,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::args::{Compiler, Global, Selection, ToolchainChoice, Verify};
-use super::error::CliError;
+use super::error::{CliError, causes};
 use super::packed::About;
 use super::place::io_error;
 use super::project::{Project, open_store};
@@ -120,12 +119,11 @@ impl Check {
 
 impl Judged {
     fn refused(path: &Path, error: &StatementError) -> Self {
-        let reasons = iter::successors(Some(error as &(dyn Error + 'static)), |error| (*error).source());
-        let error = Some(reasons.map(ToString::to_string).collect::<Vec<_>>().join(": "));
+        let reasons = iter::once(error.to_string()).chain(causes(error).map(ToString::to_string));
         Self {
             file: path.to_owned(),
             holds: false,
-            error,
+            error: Some(reasons.collect::<Vec<_>>().join(": ")),
             builder: None,
             signed_by: None,
             checks: Vec::new(),

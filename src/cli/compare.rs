@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::args::{Compare, CompareFormat, Global};
 use super::error::CliError;
+use super::place::io_error;
 use super::project::Project;
 use super::table::{Paint, Tone, table};
 use super::{colour, print, print_json};
@@ -61,11 +62,10 @@ fn owners(project: &Project) -> BTreeMap<String, String> {
 
 /// Reads a side, whatever it is.
 fn read(path: &Path, owners: &BTreeMap<String, String>) -> Result<Side, CliError> {
-    let io = |source| CliError::Io { what: format!("read `{}`", path.display()), source };
     if path.is_dir() {
-        return folder(path).map_err(io);
+        return folder(path).map_err(io_error("read", path));
     }
-    let bytes = fs::read(path).map_err(io)?;
+    let bytes = fs::read(path).map_err(io_error("read", path))?;
     let listed = |source| CliError::List { path: path.to_owned(), source };
     match std::str::from_utf8(&bytes) {
         Ok(text) if text.starts_with("Package:") => {

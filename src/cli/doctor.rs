@@ -15,7 +15,7 @@ use std::process::{Command, Stdio};
 use nix::sys::statvfs::statvfs;
 use serde::Serialize;
 
-use super::args::{Doctor, Global, ToolchainChoice};
+use super::args::{Compiler, Doctor, Global, ToolchainChoice};
 use super::error::CliError;
 use super::printer::bytes;
 use super::project::{Project, cache_folder};
@@ -78,14 +78,12 @@ pub(super) fn os_release() -> Option<String> {
 pub(super) fn run(global: &Global, args: &Doctor) -> Result<(), CliError> {
     let distribution = Distribution::of(&os_release().unwrap_or_default());
     let mut rows = examine(distribution, &cache_folder(global)?);
-    let host = args.compiler.toolchain == ToolchainChoice::Host;
     // What needs no project works without one.
-    if host || !args.arch.is_empty() {
+    if !args.arch.is_empty() {
         let project = Project::load(global)?;
-        let usual = ["amd64".to_owned()];
-        let arches = project.arches(if args.arch.is_empty() { &usual } else { &args.arch })?;
-        if host {
-            rows.extend(compilers(distribution, &project, args, &arches)?);
+        let arches = project.arches(&args.arch)?;
+        if args.compiler.toolchain == ToolchainChoice::Host {
+            rows.extend(compilers(distribution, &project, &args.compiler, &arches)?);
         }
     }
     let diagnosis = Diagnosis::new(distribution, rows);
@@ -174,12 +172,12 @@ fn examine(distribution: Distribution, cache: &Path) -> Vec<Row> {
 fn compilers(
     distribution: Distribution,
     project: &Project,
-    args: &Doctor,
+    args: &Compiler,
     arches: &[ArchName],
 ) -> Result<Vec<Row>, CliError> {
-    let named = !args.compiler.cross_prefix.is_empty();
+    let named = !args.cross_prefix.is_empty();
     let look = |arch: &ArchName| -> Result<Row, CliError> {
-        let alone = project.compilers(&args.compiler, std::slice::from_ref(arch));
+        let alone = project.compilers(args, std::slice::from_ref(arch));
         let record = project.arches.get(arch)?;
         let usual = match distribution {
             Distribution::Debian => record.cross_gcc.first(),

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt::Write as _;
+use std::iter;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -379,19 +380,22 @@ pub(super) fn render_missing(errors: &[&FetchError]) -> String {
     text
 }
 
+/// What caused an error, what caused that, and so on.
+pub(super) fn causes<'a>(error: &'a (dyn Error + 'a)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    iter::successors(error.source(), |cause| (*cause).source())
+}
+
 /// `error: …`, its causes and what was last written as a tree, the log, the hints.
 fn tree(error: &dyn Error, excerpt: &[String], log: Option<&std::path::Path>, hints: &[String]) -> String {
     // Errors quote what others wrote.
     let plain = |error: &dyn Error| shown(&error.to_string(), &['\n', '\t']);
     let mut text = format!("error: {}\n", plain(error));
     let mut items: Vec<String> = Vec::new();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let item = plain(error);
+    for cause in causes(error) {
+        let item = plain(cause);
         if items.last() != Some(&item) {
             items.push(item);
         }
-        cause = error.source();
     }
     items.extend_from_slice(excerpt);
     for (index, item) in items.iter().enumerate() {

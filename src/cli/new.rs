@@ -111,10 +111,9 @@ fn homepage(url: &str) -> Option<String> {
 
 /// The names at the top of a tree.
 fn files(tree: &Path) -> Result<BTreeSet<String>, CliError> {
-    let failed = |source| CliError::Io { what: format!("list `{}`", tree.display()), source };
     let mut names = BTreeSet::new();
-    for entry in fs::read_dir(tree).map_err(failed)? {
-        names.insert(entry.map_err(failed)?.file_name().to_string_lossy().into_owned());
+    for entry in fs::read_dir(tree).map_err(io_error("list", tree))? {
+        names.insert(entry.map_err(io_error("list", tree))?.file_name().to_string_lossy().into_owned());
     }
     Ok(names)
 }

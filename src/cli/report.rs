@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::args::{Global, Report};
 use super::error::CliError;
+use super::place::io_error;
 use super::printer::seconds;
 use super::project::existing_store;
 use super::table::{Paint, Tone, table};
@@ -27,12 +28,11 @@ pub(super) fn run(global: &Global, args: &Report) -> Result<(), CliError> {
     if args.json {
         return print_json(&record);
     }
-    let io = |what: &str| format!("{what} `{}`", args.out.display());
-    let page = page(&record).map_err(|error| CliError::Io { what: io("make"), source: error.into() })?;
+    let page = page(&record).map_err(|error| io_error("make", &args.out)(error.into()))?;
     if args.out.as_os_str() == "-" {
         return print(&page);
     }
-    fs::write(&args.out, page).map_err(|source| CliError::Io { what: io("write"), source })?;
+    fs::write(&args.out, page).map_err(io_error("write", &args.out))?;
     print(&format!("{}\n", args.out.display()))
 }
 

@@ -502,7 +502,7 @@ pub(in crate::cli) enum CacheVerb {
     k3sroot doctor --toolchain host --arch all")]
 pub(in crate::cli) struct Doctor {
     /// Arches whose compiler is looked for with `--toolchain host`, separated by commas, or `all` [default: amd64].
-    #[arg(long, value_name = "ARCH", value_delimiter = ',')]
+    #[arg(long, value_name = "ARCH", value_delimiter = ',', default_value_if("toolchain", "host", "amd64"))]
     pub(in crate::cli) arch: Vec<String>,
     #[command(flatten)]
     pub(in crate::cli) compiler: Compiler,

@@ -19,6 +19,7 @@ use walkdir::WalkDir;
 use super::super::args::{Check, Global, ToolchainChoice};
 use super::super::error::CliError;
 use super::super::means;
+use super::super::place::io_error;
 use super::super::printer::Printer;
 use super::super::project::{Planned, recipes_folder, variable};
 use crate::check::{Conditions, Shuffle, Variation};
@@ -76,7 +77,7 @@ impl Work {
                     fs::set_permissions(folder.path(), Permissions::from_mode(0o755))?;
                     Ok(Folder::Given(folder))
                 };
-                make().map_err(io_error(format!("make a folder in `{}`", base.display())))?
+                make().map_err(io_error("make a folder in", base))?
             }
         };
         let text = |name| variable(name).map(|value| value.to_string_lossy().into_owned());
@@ -140,7 +141,7 @@ impl Work {
             Folder::InCache { folder, kept } => {
                 let moved = fs::create_dir_all(kept.parent().unwrap_or(kept))
                     .and_then(|()| fs::rename(folder.path(), &kept));
-                moved.map_err(io_error(format!("keep both builds in `{}`", kept.display())))?;
+                moved.map_err(io_error("keep both builds in", kept))?;
                 Ok(kept.clone())
             }
         }
@@ -161,9 +162,9 @@ impl Work {
             fs::copy("/proc/self/exe", self.program())?;
             fs::set_permissions(self.program(), Permissions::from_mode(0o755))
         };
-        copied().map_err(io_error("copy k3sroot's own program".to_owned()))?;
+        copied().map_err(|source| CliError::Io { what: "copy k3sroot's own program".to_owned(), source })?;
         for folder in ["distfiles", "overrides", "stage"].map(|name| self.path().join(name)) {
-            fs::create_dir(&folder).map_err(io_error(format!("make `{}`", folder.display())))?;
+            fs::create_dir(&folder).map_err(io_error("make", &folder))?;
         }
         let recipes = recipes_folder(global)?;
         let above = recipes.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -174,8 +175,7 @@ impl Work {
             (above.join("patches"), "patches"),
         ] {
             if from.is_dir() {
-                copy_readable(&from, &checkout.join(to))
-                    .map_err(io_error(format!("copy `{}`", from.display())))?;
+                copy_readable(&from, &checkout.join(to)).map_err(io_error("copy", &from))?;
             }
         }
         for (package, over) in &planned.overrides {
@@ -231,7 +231,7 @@ impl Work {
             let dest = self.path().join("distfiles").join(index.to_string());
             let copied =
                 fs::copy(file, &dest).and_then(|_| fs::set_permissions(&dest, Permissions::from_mode(0o644)));
-            copied.map_err(io_error(format!("copy `{}`", file.display())))?;
+            copied.map_err(io_error("copy", file))?;
         }
         Ok(has_choice)
     }
@@ -251,7 +251,7 @@ impl Work {
         let cache = self.backing(side).join("cache");
         let made = [cache.clone(), self.running(side), self.scratch(side)];
         for folder in made {
-            fs::create_dir_all(&folder).map_err(io_error(format!("make `{}`", folder.display())))?;
+            fs::create_dir_all(&folder).map_err(io_error("make", &folder))?;
         }
         Ok(cache)
     }
@@ -274,7 +274,8 @@ impl Work {
             }
             Ok(())
         };
-        given().map_err(io_error("hand a folder over to another user".to_owned()))
+        given()
+            .map_err(|source| CliError::Io { what: "hand a folder over to another user".to_owned(), source })
     }
 
     /// The conditions of a side.
@@ -330,7 +331,7 @@ impl Work {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         });
-        moved.map_err(io_error(format!("move `{}`", left.display())))?;
+        moved.map_err(io_error("move", &left))?;
         Ok(dest.join("cache"))
     }
 
@@ -339,17 +340,13 @@ impl Work {
         for folder in [self.running(side), self.backing(side), self.scratch(side)] {
             match fs::remove_dir_all(&folder) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(io_error(format!("remove `{}`", folder.display()))(error));
+                    return Err(io_error("remove", &folder)(error));
                 }
                 _ => {}
             }
         }
         Ok(())
     }
-}
-
-fn io_error(what: String) -> impl FnOnce(io::Error) -> CliError {
-    move |source| CliError::Io { what, source }
 }
 
 /// Copies a folder so that anybody can read it.
