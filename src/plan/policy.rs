@@ -61,6 +61,8 @@ const TARGET_LDFLAGS: &[&str] = &[
 const TOOL_CFLAGS: &[&str] = &["-O1", "-g0", "-pipe"];
 /// Compilers since gcc 15 take C to be C23, which older sources are not.
 const TOOL_C_STANDARD: &[&str] = &["-std=gnu17"];
+/// Compilers since gcc 16 take C++ to be C++20, which older sources are not.
+const TOOL_CXX_STANDARD: &[&str] = &["-std=gnu++17"];
 const TOOL_LDFLAGS: &[&str] = &["-s"];
 
 /// What is not kept of what a unit installs, when its recipe does not say what is.
@@ -176,7 +178,7 @@ pub fn environment(
         set("CC", "gcc".to_owned());
         set("CXX", "g++".to_owned());
         set("CFLAGS", join(&[TOOL_CFLAGS, TOOL_C_STANDARD].concat(), &[cflags]));
-        set("CXXFLAGS", join(TOOL_CFLAGS, &[cflags]));
+        set("CXXFLAGS", join(&[TOOL_CFLAGS, TOOL_CXX_STANDARD].concat(), &[cflags]));
         set("CPPFLAGS", join(include, &[cppflags]));
         set("LDFLAGS", join(&[TOOL_LDFLAGS, lib].concat(), &[ldflags]));
     }
