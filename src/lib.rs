@@ -9,6 +9,7 @@
 //! [`check`] does it all twice under different conditions, and compares; [`report`] shows what a run did.
 
 pub mod arch;
+pub mod beneath;
 pub mod digest;
 pub mod name;
 

@@ -172,7 +172,9 @@ fn there_is_no_network() {
          except OSError as error:\n  print('refused')",
         listener.local_addr().unwrap().port()
     );
-    assert_eq!(Run::argv(Mode::None, &["python3", "-c", &connect]).log(), "connected\n");
+    if Sandbox::fences().calls {
+        assert_eq!(Run::argv(Mode::None, &["python3", "-c", &connect]).log(), "refused\n");
+    }
     assert_eq!(Run::argv(Mode::Namespaces, &["python3", "-c", &connect]).log(), "refused\n");
     let interfaces =
         Run::sh(Mode::Namespaces, "tail -n +3 /proc/net/dev | cut -d: -f1; cat /proc/net/route").log();
@@ -180,6 +182,98 @@ fn there_is_no_network() {
     assert_eq!(interfaces.first(), Some(&"lo"));
     // Of the routing table only its heading, if that.
     assert!(!interfaces.iter().any(|word| word.starts_with("00000000")), "{interfaces:?}");
+}
+
+/// Makes system calls by their numbers on x86-64, and prints the error of each.
+const CALLS: &str = r"
+import ctypes, errno, os
+libc = ctypes.CDLL(None, use_errno=True)
+calls = {
+    'add_key': (248, b'user', b'k3sroot', b'x', 1, -4), 'keyctl': (250, 0, -3, 0), 'request_key': (249, b'user', b'a', None, 0),
+    'bpf': (321, 0, None, 0), 'io_uring_setup': (425, 1, None), 'userfaultfd': (323, 0), 'clone3': (435, None, 0),
+    'perf_event_open': (298, None, 0, -1, -1, 0), 'unshare user': (272, 0x10000000), 'clone user': (56, 0x10000000, 0, 0, 0, 0),
+    'setns': (308, 0, 0), 'mount': (165, b'none', b'/tmp', b'tmpfs', 0, None), 'fsopen': (430, b'tmpfs', 0),
+    'ptrace attach': (101, 16, os.getppid(), 0, 0), 'process_vm_readv': (310, os.getppid(), None, 0, None, 0, 0),
+    'vsock': (41, 40, 1, 0), 'kernel cryptography': (41, 38, 5, 0), 'x32 keyctl': (250 | 0x40000000, 0, -3, 0),
+}
+for name, call in calls.items():
+    result = libc.syscall(*call)
+    print(name, errno.errorcode[ctypes.get_errno()] if result == -1 else 'done')
+    if name == 'clone user' and result == 0: os._exit(0)
+";
+
+#[test]
+fn calls_that_no_build_makes_are_refused() {
+    if !cfg!(target_arch = "x86_64") || !Sandbox::fences().calls {
+        return skipped("the filter of system calls", "this machine has none, or is of another arch");
+    }
+    for mode in modes() {
+        let log = Run::argv(mode, &["python3", "-c", CALLS]).log();
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(log, @r"
+            add_key ENOSYS
+            keyctl ENOSYS
+            request_key ENOSYS
+            bpf ENOSYS
+            io_uring_setup ENOSYS
+            userfaultfd ENOSYS
+            clone3 ENOSYS
+            perf_event_open EPERM
+            unshare user EPERM
+            clone user EPERM
+            setns EPERM
+            mount EPERM
+            fsopen EPERM
+            ptrace attach EPERM
+            process_vm_readv EPERM
+            vsock EAFNOSUPPORT
+            kernel cryptography EAFNOSUPPORT
+            x32 keyctl ENOSYS
+            ");
+        }
+    }
+}
+
+#[test]
+fn the_callers_keys_are_not_there() {
+    // A session of this thread alone, which what it starts inherits.
+    let Ok(mut session) = keyutils::Keyring::join_anonymous_session() else {
+        return skipped("keyrings", "this kernel has none, or does not give them here");
+    };
+    let mark = mark();
+    session.add_key::<keyutils::keytypes::User, _, _>(mark.as_str(), "secret".as_bytes()).unwrap();
+    let plain = std::process::Command::new("cat").arg("/proc/keys").output().unwrap();
+    assert!(String::from_utf8_lossy(&plain.stdout).contains(&mark), "the test sees its own key");
+    for mode in modes() {
+        assert!(!Run::argv(mode, &["cat", "/proc/keys"]).log().contains(&mark), "{mode:?}");
+    }
+}
+
+#[test]
+fn without_namespaces_other_folders_and_processes_are_fenced_off() {
+    if !Sandbox::fences().files {
+        return skipped("fences of files", "this kernel has no Landlock");
+    }
+    let [other, input, output] = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    fs::write(other.path().join("secret"), "secret").unwrap();
+    fs::write(input.path().join("file"), "declared\n").unwrap();
+    let other = other.path().display();
+    let script = format!(
+        "cat {other}/secret; ls {other}; touch {other}/new /usr/new /etc/new; ls /root /home /var /dev; \
+         rm /in/file; touch /in/new; kill -0 $PPID; kill -0 {}; : >/dev/null; \
+         cat /in/file; touch /out/new; cat /usr/bin/env >/tmp/copy && chmod +x /tmp/copy && /tmp/copy echo ran",
+        std::process::id()
+    );
+    let (result, log) = Run::sh(Mode::None, &script)
+        .mount(input.path(), "/in", Access::ReadOnly)
+        .mount(output.path(), "/out", Access::ReadWrite)
+        .output();
+    assert!(result.unwrap().success(), "{log}");
+    assert!(log.ends_with("declared\nran\n"), "{log}");
+    assert_eq!(log.lines().filter(|line| line.contains("ermission denied") || line.contains("not permitted")).count(), 13, "{log}");
+    assert!(!log.contains("secret\n"), "{log}");
+    assert!(output.path().join("new").exists());
+    assert_eq!(fs::read_dir(input.path()).unwrap().count(), 1);
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! `k3sroot build`: from recipes to tarballs.
 
-use std::collections::BTreeMap;
-use std::fs;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -13,12 +12,12 @@ use super::facts;
 use super::legal::{Packing, discard};
 use super::means;
 use super::packed::{About, DOCUMENTS, Signer, documents, envelope_file, packed};
-use super::place::{io_error, refuse_other_than_folder, remove_if_there};
+use super::place::{refuse_other_than_folder, remove_if_there};
 use super::printer::Printer;
 use super::project::{Planned, Project, open_store};
-use crate::execute::{ActionError, Executor, How, Report};
+use crate::execute::{ActionError, Executor, Failure, How, Report};
 use crate::name::{ArchName, PackageName, Unit};
-use crate::pack::{self, Content, Member};
+use crate::pack::{self, Content, Member, Rendered, Written};
 use crate::plan::Override;
 use crate::report::{Ending, MemberRecord, Recorder, TarballRecord};
 
@@ -168,8 +167,10 @@ struct Writing<'a> {
 fn tarballs(writing: &Writing<'_>) -> Result<Vec<TarballRecord>, CliError> {
     let Writing { args, packing, report, .. } = writing;
     let Packing { project, planned, .. } = packing;
-    // A missing source leaves a package out; anything else that fails leaves nothing that could be taken for a root.
-    let broken = report.failures.iter().any(|failure| !matches!(failure.source, ActionError::Source(_)));
+    // A root without a package is for those who ask for it; one without what failed to build is for nobody.
+    let unreachable = |failure: &Failure| matches!(failure.source, ActionError::Source(_));
+    let unreachable_alone = report.failures.iter().all(unreachable);
+    let writes = report.failures.is_empty() || args.partial && unreachable_alone;
     let mut all = Vec::new();
     if let Some(out) = out_folder(args, planned) {
         // What lies there is replaced, and there is nothing to replace it with.
@@ -180,13 +181,14 @@ fn tarballs(writing: &Writing<'_>) -> Result<Vec<TarballRecord>, CliError> {
             return Ok(all);
         }
         for arch in &planned.arches {
-            remove_earlier(project, arch, out)?;
-            let written = if broken { Ok(Vec::new()) } else { write_tars(writing, arch, out) };
-            // An earlier pack is not of what is there now.
-            if written.as_ref().map_or(true, Vec::is_empty) {
-                discard(packing.global, arch, out)?;
+            if writes {
+                all.extend(write_tars(writing, arch, out)?);
+            } else {
+                say_what_stays(packing, arch, out);
             }
-            all.extend(written?);
+        }
+        if !writes && unreachable_alone {
+            eprintln!("hint: `--partial` writes tarballs without the packages whose sources are unreachable");
         }
     }
     Ok(all)
@@ -194,23 +196,52 @@ fn tarballs(writing: &Writing<'_>) -> Result<Vec<TarballRecord>, CliError> {
 
 /// The list of what is not in the tarballs.
 pub(super) fn missing_note(arch: &ArchName, out: &Path) -> PathBuf {
-    out.join(format!("k3s-root-{arch}.missing.txt"))
+    out.join(missing_file(arch))
 }
 
 /// The list of what was built from local trees, which makes tarballs that nobody else can build.
 pub(super) fn overrides_note(arch: &ArchName, out: &Path) -> PathBuf {
-    out.join(format!("k3s-root-{arch}.overrides.txt"))
+    out.join(overrides_file(arch))
 }
 
-/// Removes what an earlier build left in `out`, lest it be taken for this one's.
-fn remove_earlier(project: &Project, arch: &ArchName, out: &Path) -> Result<(), CliError> {
-    let tarballs = project.layout.tarball_files(arch).into_iter().map(|(_, file)| file);
+fn missing_file(arch: &ArchName) -> String {
+    format!("k3s-root-{arch}.missing.txt")
+}
+
+fn overrides_file(arch: &ArchName) -> String {
+    format!("k3s-root-{arch}.overrides.txt")
+}
+
+/// The two lists, as far as they have a line.
+fn notes(planned: &Planned, missing: &BTreeSet<PackageName>, arch: &ArchName) -> Vec<Rendered> {
+    let over = |(package, over): (&PackageName, &Override)| {
+        format!("{package} {} {}\n", over.tree, over.path.display())
+    };
+    let overrides: String = planned.overrides.iter().map(over).collect();
+    let missing: String = missing.iter().map(|package| format!("{package}\n")).collect();
+    [(overrides_file(arch), overrides), (missing_file(arch), missing)]
+        .into_iter()
+        .filter(|(_, text)| !text.is_empty())
+        .map(|(name, text)| Rendered::new(name, text.into_bytes()))
+        .collect()
+}
+
+/// Says that the tarballs of an earlier build are still there, after a build that wrote none.
+fn say_what_stays(packing: &Packing<'_>, arch: &ArchName, out: &Path) {
+    let files = packing.project.layout.tarball_files(arch).into_iter().map(|(_, file)| out.join(file));
+    for path in files.filter(|path| path.exists()) {
+        packing.global.say(&format!("note: `{}` is unchanged: it is from an earlier build", path.display()));
+    }
+}
+
+/// Removes what an earlier build left in `out` and this one does not have, lest it be taken for this one's.
+fn remove_others(arch: &ArchName, out: &Path, written: &[Written]) -> Result<(), CliError> {
     let documents = DOCUMENTS.map(|kind| kind.file(arch)).into_iter();
-    let documents = documents.chain([envelope_file(arch), facts::file(arch)]);
-    let files = tarballs.chain([project.layout.checksums_file(arch)]).chain(documents);
-    let files = files.map(|file| out.join(file));
+    let files = documents.chain([envelope_file(arch), facts::file(arch)]).map(|file| out.join(file));
     for path in files.chain([missing_note(arch, out), overrides_note(arch, out)]) {
-        remove_if_there(&path)?;
+        if written.iter().all(|file| file.path != path) {
+            remove_if_there(&path)?;
+        }
     }
     Ok(())
 }
@@ -226,32 +257,27 @@ fn write_tars(writing: &Writing<'_>, arch: &ArchName, out: &Path) -> Result<Vec<
     let contents = about.contents(&packed.root, &packed.files)?;
     let documents = documents(&DOCUMENTS, &contents, signer);
     let last = packed.files.len().saturating_sub(1);
-    packed.files.splice(last..last, documents);
-    fs::create_dir_all(out).map_err(io_error("make", out))?;
+    packed.files.splice(last..last, documents.into_iter().chain(notes(planned, &packed.missing, arch)));
     let written = pack::write_files(out, &packed.files)?;
+    remove_others(arch, out, &written)?;
     for file in &written {
         let (size, path) = (super::printer::bytes(file.size), file.path.display());
         global.say(&format!("{}  {size}  {path}", file.sha256));
     }
-    if !planned.overrides.is_empty() {
-        let note = overrides_note(arch, out);
-        let line = |(package, over): (&PackageName, &Override)| {
-            format!("{package} {} {}\n", over.tree, over.path.display())
-        };
-        let text: String = planned.overrides.iter().map(line).collect();
-        fs::write(&note, text).map_err(io_error("write", &note))?;
-    }
     if !packed.missing.is_empty() {
-        let note = missing_note(arch, out);
-        let names: Vec<&str> = packed.missing.iter().map(PackageName::as_str).collect();
-        fs::write(&note, names.join("\n") + "\n").map_err(io_error("write", &note))?;
         packed.say_what_is_missing(global, arch);
-        global.say(&format!("{}  written", note.display()));
     }
     if args.no_legal {
         packing.skip(&contents, out)?;
     } else {
-        packing.write(&contents, out)?.say_in_passing(global);
+        match packing.write(&contents, out) {
+            Ok(done) => done.say_in_passing(global),
+            Err(error) => {
+                // An earlier pack is not of what is there now.
+                discard(global, arch, out)?;
+                return Err(error);
+            }
+        }
     }
     let records = packed.root.tarballs.iter().filter_map(|tarball| {
         let file = tarball.file_name(arch);

@@ -1,6 +1,5 @@
 //! `k3sroot bump`: another version of a package: its archives, licence texts and patches.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::args::{Bump, Global};
@@ -10,6 +9,7 @@ use super::place::io_error;
 use super::printer::Printer;
 use super::project::{Project, open_store};
 use super::{means, print, whole};
+use crate::beneath;
 use crate::digest::{Sha256, SourceDigest};
 use crate::execute::{Event, Stop};
 use crate::fetch::{self, Attempt, FetchError, Fetcher, Obtained, UnpackSpec, apply_patch, unpack};
@@ -35,7 +35,7 @@ pub(super) fn run(global: &Global, args: &Bump) -> Result<(), CliError> {
     let events = |event: fetch::Event| printer.event(&Event::Fetch(&event));
     let work = Work { recipe, fetcher: &fetcher, stop: &stop, events: &events };
     let version = work.version(args)?;
-    let text = fs::read_to_string(&recipe.path).map_err(io_error("read", &recipe.path))?;
+    let text = beneath::read_plain_to_string(&recipe.path).map_err(io_error("read", &recipe.path))?;
     let mut edit = Edit::new(&text)?;
     edit.version(&version)?;
     let mut open = Vec::new();
@@ -241,7 +241,7 @@ fn licenses(
     open: &mut Vec<String>,
 ) -> Result<(), CliError> {
     for (file, digest) in &recipe.license.files {
-        let Ok(text) = fs::read(tree.join(file)) else {
+        let Ok(text) = beneath::read(tree, file) else {
             open.push(format!("the licence text `{file}` is not in the new version: name the one that is"));
             continue;
         };
@@ -254,7 +254,7 @@ fn licenses(
         open.push(format!(
             "the licence text `{file}` has changed: read it, and whether `spdx` still says what it does"
         ));
-        match old.and_then(|old| fs::read(old.join(file)).ok()) {
+        match old.and_then(|old| beneath::read(old, file).ok()) {
             Some(before) => {
                 let (before, text) = (String::from_utf8_lossy(&before), String::from_utf8_lossy(&text));
                 said.push(format!("licence text {file}:\n{}", diffy::create_patch(&before, &text)));

@@ -10,6 +10,7 @@ use super::place::io_error;
 use super::printer::Printer;
 use super::project::{Project, open_store, recipes_folder};
 use super::{means, print, whole};
+use crate::beneath;
 use crate::digest::{Sha256, SourceDigest};
 use crate::execute::Event;
 use crate::fetch::{UnpackSpec, unpack};
@@ -124,9 +125,8 @@ fn licenses(tree: &Path, names: &BTreeSet<String>) -> Result<BTreeMap<String, Sh
     for name in
         names.iter().filter(|name| LICENSES.iter().any(|begin| name.to_ascii_uppercase().starts_with(begin)))
     {
-        let path = tree.join(name);
-        if path.is_file() {
-            let text = fs::read(&path).map_err(io_error("read", &path))?;
+        // What is not a plain file of the tree is no text of its licence.
+        if let Ok(text) = beneath::read(tree, name) {
             found.insert(name.clone(), Sha256::of(&text));
         }
     }

@@ -10,6 +10,7 @@ use super::args::{Compiler, Global, Selection, ToolchainChoice};
 use super::error::CliError;
 use super::place::io_error;
 use crate::arch::Arches;
+use crate::beneath;
 use crate::digest::{Sha256, SourceDigest, TreeDigest};
 use crate::execute::{HostCompiler, identity, key};
 use crate::graph::{self, CompilerFrom, Graph};
@@ -96,7 +97,7 @@ impl Project {
         let recipes = recipe::load(&folder)?;
         let arches = load_arches(&folder)?;
         let path = folder.join("root.toml");
-        let text = std::fs::read_to_string(&path).map_err(io_error("read", &path))?;
+        let text = beneath::read_plain_to_string(&path).map_err(io_error("read", &path))?;
         let layout = Layout::parse(&path, &text)?;
         for recipe in recipes.values() {
             for arch in recipe.build.arches() {

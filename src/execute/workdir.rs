@@ -11,6 +11,7 @@ use nix::sys::time::TimeSpec;
 
 use super::borrowed::Borrowed;
 use super::{ActionError, Kept};
+use crate::beneath;
 use crate::digest::Sha256;
 use crate::fetch::{self, Obtained, UnpackSpec};
 use crate::name::Unit;
@@ -220,7 +221,7 @@ fn place<'a>(
 
 fn check_license(action: &Action, src: &Path) -> Result<(), ActionError> {
     for (path, expected) in action.license() {
-        let computed = fs::read(src.join(path)).ok().map(|text| Sha256::of(&text));
+        let computed = beneath::read(src, path).ok().map(|text| Sha256::of(&text));
         if computed != Some(*expected) {
             return Err(ActionError::License { path: path.clone(), expected: *expected, computed });
         }

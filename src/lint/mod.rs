@@ -10,11 +10,11 @@ mod tests;
 mod text;
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use crate::beneath;
 use crate::name::PackageName;
 use crate::recipe::Recipes;
 
@@ -58,7 +58,7 @@ pub fn lint(
     let mut findings = Vec::new();
     let mut locals = BTreeSet::new();
     for recipe in recipes.values() {
-        let text = fs::read_to_string(&recipe.path)
+        let text = beneath::read_plain_to_string(&recipe.path)
             .map_err(|source| LintError { path: recipe.path.clone(), source })?;
         let file = text::File::new(&recipe.path, &text);
         locals.extend(file.locals().map(str::to_owned));

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::validate::{Beside, parse};
 use super::{LocalFile, RecipeError, Recipes};
+use crate::beneath;
 
 /// `root.toml` lies among the recipes and is not one: it is the layout of the tarballs.
 const LAYOUT: &str = "root.toml";
@@ -26,7 +27,7 @@ pub fn load(folder: &Path) -> Result<Recipes, RecipeError> {
     paths.sort();
     for path in paths {
         let text =
-            fs::read_to_string(&path).map_err(|source| RecipeError::Read { path: path.clone(), source })?;
+            beneath::read_plain_to_string(&path).map_err(|source| RecipeError::Read { path: path.clone(), source })?;
         let recipe = parse(&path, &text, &disk)?;
         recipes.insert(recipe.name.clone(), recipe);
     }
@@ -43,7 +44,7 @@ struct Disk {
 
 impl Beside for Disk {
     fn patch(&self, package: &str, name: &str) -> io::Result<String> {
-        fs::read_to_string(self.patches.join(package).join(name))
+        beneath::read_to_string(&self.patches.join(package), name)
     }
 
     fn local(&self, name: &str) -> io::Result<BTreeMap<String, LocalFile>> {
@@ -57,7 +58,7 @@ impl Beside for Disk {
             let path = entry.path().strip_prefix(&root).map_err(io::Error::other)?;
             let path = path.to_str().ok_or_else(|| io::Error::other("a file name is not UTF-8"))?;
             let executable = entry.metadata().map_err(io::Error::other)?.permissions().mode() & 0o100 != 0;
-            files.insert(path.to_owned(), LocalFile { contents: fs::read(entry.path())?, executable });
+            files.insert(path.to_owned(), LocalFile { contents: beneath::read(&root, path)?, executable });
         }
         Ok(files)
     }

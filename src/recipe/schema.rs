@@ -39,7 +39,7 @@ pub(super) struct RawRecipe {
 pub(super) struct RawLicense {
     pub(super) spdx: String,
     #[serde(default)]
-    pub(super) files: BTreeMap<String, Sha256>,
+    pub(super) files: BTreeMap<Spanned<String>, Sha256>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -36,6 +36,7 @@ pub fn parse(path: &Path, text: &str, beside: &dyn Beside) -> Result<Recipe, Rec
         let help = format!("rename the file to `{name}.toml` or correct `name`");
         return Err(place.error(raw.name.span(), "the name is not the file's", Some(help)));
     }
+    raw.license.files.keys().try_for_each(|name| place.inside(name))?;
     let expand = |text: &str| text.replace("{version}", raw.version.as_str());
     let sources = raw
         .source
@@ -56,7 +57,7 @@ pub fn parse(path: &Path, text: &str, beside: &dyn Beside) -> Result<Recipe, Rec
     Ok(Recipe {
         path: path.to_owned(),
         sha256: Sha256::of(text.as_bytes()),
-        license: License { spdx: raw.license.spdx, files: raw.license.files },
+        license: License { spdx: raw.license.spdx, files: raw.license.files.into_iter().map(|(name, digest)| (name.into_inner(), digest)).collect() },
         identity: Identity { cpe: raw.identity.cpe, purl: raw.identity.purl },
         cves: place.cves(&raw.cve, &sources)?,
         sources,

@@ -17,6 +17,7 @@ use rustix::process::WaitOptions;
 use rustix::thread::{CapabilitySet, CapabilitySets, remove_capability_from_bounding_set, set_capabilities};
 
 use super::helper::{exited, parent_in, pid_of, reap};
+use super::fence;
 use super::launch;
 use super::root;
 use super::spec::{During, Report, Spec, Step};
@@ -85,6 +86,7 @@ pub(super) fn run(spec: &Spec, supervisor: i32) -> Step<Report> {
     if spec.argv.is_empty() {
         return exited(super::Status::Code(0));
     }
+    fence::close(spec)?;
     let mut command = launch::command(spec)?;
     let child = command.spawn().map_err(|error| launch::not_started(spec, &error))?;
     loop {

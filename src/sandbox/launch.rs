@@ -14,6 +14,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::stat::{Mode as FileMode, umask};
 use nix::unistd::{Pid, chdir, getppid, setpgid};
 
+use super::fence;
 use super::spec::{During, Report, Spec, Step, errno};
 
 /// Limits that builds can see, in so far as the machine's hard limits leave room. The stack is 8 MiB everywhere because
@@ -86,7 +87,9 @@ pub(super) fn become_command(spec: &Spec, supervisor: i32) -> Step<Option<Report
     }
     chdir(spec.cwd.as_str()).during(|| format!("enter `{}`", spec.cwd))?;
     settle(spec)?;
-    Err(not_started(spec, &command(spec)?.exec()))
+    let mut command = command(spec)?;
+    fence::close(spec)?;
+    Err(not_started(spec, &command.exec()))
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@
 
 mod cancel;
 mod error;
+mod fence;
 mod helper;
 mod inside;
 mod launch;
@@ -50,6 +51,7 @@ use tempfile::TempDir;
 
 pub use self::cancel::Cancel;
 pub use self::error::SandboxError;
+pub use self::fence::Fences;
 pub use self::helper::helper_main;
 pub use self::mounts::{Access, GuestPath, GuestPathError, Mount};
 pub use self::shims::Shim;
@@ -154,6 +156,11 @@ impl Sandbox {
     /// what can be done.
     pub fn probe(helper: &Path) -> Result<(), SandboxError> {
         probe::probe(&Self::new(Mode::Namespaces, helper.to_owned()))
+    }
+
+    /// What the kernel refuses commands here beyond namespaces, or in place of them.
+    pub fn fences() -> Fences {
+        Fences::here()
     }
 
     /// Runs a command to its end. When this returns, whatever the result, none of its processes is left.

@@ -196,7 +196,8 @@ pub(in crate::cli) struct Sources {
     k3sroot build --arch amd64\n  \
     k3sroot build --arch amd64 pigz busybox\n  \
     k3sroot build --arch amd64 --override libmnl=../libmnl\n\n\
-    A package whose source cannot be had is left out of the tarballs, named, and makes the exit status 1. \
+    If a source is unreachable, nothing is written: what an earlier build wrote stays as it is. With --partial, \
+    tarballs without that package take its place, and the exit status is 1. \
     With packages named, tarballs are written only to a folder given with --out, and hold those packages alone.")]
 pub(in crate::cli) struct Build {
     #[command(flatten)]
@@ -204,6 +205,9 @@ pub(in crate::cli) struct Build {
     /// Folder for the tarballs [default: dist; with packages named, no tarball is written without this].
     #[arg(long, value_name = "DIR")]
     pub(in crate::cli) out: Option<PathBuf>,
+    /// Write tarballs even if packages are missing from them because a source is unreachable.
+    #[arg(long)]
+    pub(in crate::cli) partial: bool,
     /// Write no legal pack beside the tarballs.
     #[arg(long, conflicts_with = "contact")]
     pub(in crate::cli) no_legal: bool,

@@ -1,0 +1,281 @@
+//! What the kernel refuses a command beyond its namespaces, or in place of them: keyrings, system calls that builds do
+//! not make, and, where there are no namespaces, files that are none of the command's.
+//!
+//! Each holds where the kernel has it and is left out where it has not; [`super::Sandbox::fences`] tells.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::{Path, PathBuf};
+
+use keyutils::Keyring;
+use landlock::{
+    ABI, Access as _, AccessFs, AccessNet, Ruleset, RulesetAttr as _, RulesetCreated, RulesetCreatedAttr as _,
+    RulesetError, Scope, path_beneath_rules,
+};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, TargetArch,
+};
+
+use super::spec::{During, Spec, Step};
+use super::{Access, Mode};
+
+/// Calls that look as if the kernel did not have them: programs then do without. `clone3` because a filter cannot see
+/// whether it asks for namespaces; the C library falls back to `clone`.
+const ABSENT: [i64; 9] = [
+    libc::SYS_add_key,
+    libc::SYS_bpf,
+    libc::SYS_clone3,
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_uring_register,
+    libc::SYS_io_uring_setup,
+    libc::SYS_keyctl,
+    libc::SYS_request_key,
+    libc::SYS_userfaultfd,
+];
+
+/// Calls that are not permitted: other namespaces, mounts, other processes' insides, the machine's own state.
+const FORBIDDEN: [i64; 35] = [
+    libc::SYS_acct,
+    libc::SYS_adjtimex,
+    libc::SYS_clock_adjtime,
+    libc::SYS_clock_settime,
+    libc::SYS_delete_module,
+    libc::SYS_fanotify_init,
+    libc::SYS_finit_module,
+    libc::SYS_fsconfig,
+    libc::SYS_fsmount,
+    libc::SYS_fsopen,
+    libc::SYS_fspick,
+    libc::SYS_init_module,
+    libc::SYS_kcmp,
+    libc::SYS_kexec_load,
+    libc::SYS_mount,
+    libc::SYS_mount_setattr,
+    libc::SYS_move_mount,
+    libc::SYS_open_by_handle_at,
+    libc::SYS_open_tree,
+    libc::SYS_perf_event_open,
+    libc::SYS_pidfd_getfd,
+    libc::SYS_pivot_root,
+    libc::SYS_process_madvise,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_quotactl,
+    libc::SYS_reboot,
+    libc::SYS_setns,
+    libc::SYS_settimeofday,
+    libc::SYS_swapoff,
+    libc::SYS_swapon,
+    libc::SYS_syslog,
+    libc::SYS_umount2,
+    libc::SYS_unshare,
+    libc::SYS_vhangup,
+];
+
+/// Flags of `clone` that ask for a namespace.
+const NAMESPACES: [libc::c_int; 8] = [
+    libc::CLONE_NEWCGROUP,
+    libc::CLONE_NEWIPC,
+    libc::CLONE_NEWNET,
+    libc::CLONE_NEWNS,
+    libc::CLONE_NEWPID,
+    0x80, // CLONE_NEWTIME, linux/sched.h
+    libc::CLONE_NEWUSER,
+    libc::CLONE_NEWUTS,
+];
+
+/// Requests of `ptrace` that reach a process which did not ask for it.
+const ATTACH: [libc::c_uint; 2] = [libc::PTRACE_ATTACH, libc::PTRACE_SEIZE];
+
+/// Families of sockets that a network namespace covers. Others (vsock, the kernel's cryptography, Bluetooth) reach the
+/// machine, or code of the kernel's that no build needs.
+const FAMILIES: [libc::c_int; 4] = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
+
+/// The bit that makes a number one of x86-64's 32-bit variants of the same call.
+const X32: i64 = 0x4000_0000;
+
+/// Folders below `/` where people, services and devices keep what is theirs: without namespaces they are closed, except
+/// for what is declared. Everything else there is the system's.
+const PRIVATE: [&str; 9] = ["dev", "home", "media", "mnt", "root", "run", "srv", "tmp", "var"];
+
+/// What of `/dev` is everybody's.
+const NODES: [&str; 9] = ["null", "zero", "full", "random", "urandom", "tty", "pts", "ptmx", "shm"];
+
+/// Which fences hold here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fences {
+    /// System calls are filtered (seccomp).
+    pub calls: bool,
+    /// Without namespaces, files are fenced off (Landlock).
+    pub files: bool,
+}
+
+impl Fences {
+    /// Asks the kernel; changes nothing.
+    pub(super) fn here() -> Self {
+        let arch = TargetArch::try_from(std::env::consts::ARCH).is_ok();
+        let calls = arch && Path::new("/proc/sys/kernel/seccomp/actions_avail").exists();
+        // Without Landlock, what is made is only the wish.
+        let files = ruleset().is_ok_and(|created| Option::<OwnedFd>::from(created).is_some());
+        Self { calls, files }
+    }
+}
+
+/// Puts this process behind all fences that the kernel has. It may start the command afterwards, and do little else.
+pub(super) fn close(spec: &Spec) -> Step<()> {
+    // Where the kernel has no keyrings there is none to leave.
+    let _ = Keyring::join_anonymous_session();
+    if spec.mode == Mode::None {
+        files(spec)?;
+    }
+    calls(spec.mode)
+}
+
+/// Everything that is forbidden unless a rule allows it, as far as this kernel can forbid it: files, TCP, signals to
+/// others, and the machine's abstract sockets.
+fn ruleset() -> Result<RulesetCreated, RulesetError> {
+    Ruleset::default()
+        .handle_access(AccessFs::from_all(ABI::V5))?
+        .handle_access(AccessNet::from_all(ABI::V4))?
+        .scope(Scope::from_all(ABI::V6))?
+        .create()
+}
+
+/// Leaves this process the system's folders to read, and its own to write.
+fn files(spec: &Spec) -> Step<()> {
+    let (mut readable, mut writable) = (system()?, Vec::new());
+    let mut pipes: Vec<PathBuf> = NODES.iter().map(|name| Path::new("/dev").join(name)).collect();
+    for mount in &spec.mounts {
+        match mount.access {
+            Access::ReadWrite => writable.push(mount.host.clone()),
+            Access::ReadOnly => {
+                readable.push(mount.host.clone());
+                readable.extend(homes(&mount.host.join("bin")));
+                pipes.extend(entries(&mount.host).filter(|path| is_pipe(path)));
+            }
+        }
+    }
+    writable.extend(spec.scratch.clone());
+    let (read, all) = (AccessFs::from_read(ABI::V5), AccessFs::from_all(ABI::V5));
+    let node = read | AccessFs::WriteFile | AccessFs::IoctlDev;
+    let enforce = || {
+        ruleset()?
+            .add_rules(path_beneath_rules(readable, read))?
+            .add_rules(path_beneath_rules(writable, all))?
+            .add_rules(path_beneath_rules(pipes, node))?
+            .restrict_self()
+    };
+    enforce().map_err(io::Error::other).during(|| "close other folders".into())?;
+    Ok(())
+}
+
+/// What of the machine everybody may read.
+fn system() -> Step<Vec<PathBuf>> {
+    let root = fs::read_dir("/").during(|| "list `/`".into())?;
+    let is_private = |name: &str| PRIVATE.contains(&name);
+    let names = root.flatten().filter(|entry| !entry.file_name().to_str().is_some_and(is_private));
+    Ok(names.map(|entry| entry.path()).collect())
+}
+
+/// Where the programs that links in `bin` lead to are installed: a compiler in somebody's home finds its parts there.
+fn homes(bin: &Path) -> Vec<PathBuf> {
+    let links = entries(bin).filter(|path| path.is_symlink()).filter_map(|path| path.canonicalize().ok());
+    let mut homes: Vec<PathBuf> =
+        links.filter_map(|program| Some(program.parent()?.parent()?.to_owned())).collect();
+    homes.sort();
+    homes.dedup();
+    // All of the machine is nobody's installation.
+    homes.retain(|home| home.parent().is_some());
+    homes
+}
+
+fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path())
+}
+
+fn is_pipe(path: &Path) -> bool {
+    path.symlink_metadata().is_ok_and(|found| found.file_type().is_fifo())
+}
+
+/// Filters the system calls of this process and of all that it starts.
+fn calls(mode: Mode) -> Step<()> {
+    let Ok(arch) = TargetArch::try_from(std::env::consts::ARCH) else { return Ok(()) };
+    let filters = [
+        (libc::ENOSYS, every(&ABSENT)),
+        (libc::EPERM, forbidden()),
+        (libc::EAFNOSUPPORT, sockets(mode)),
+    ];
+    for (errno, rules) in filters {
+        let program = || -> Result<BpfProgram, seccompiler::BackendError> {
+            let action = SeccompAction::Errno(u32::try_from(errno).unwrap_or_default());
+            SeccompFilter::new(rules?, SeccompAction::Allow, action, arch)?.try_into()
+        };
+        let program = program().map_err(io::Error::other).during(|| "write a filter of system calls".into())?;
+        match seccompiler::apply_filter(&program) {
+            Ok(()) => {}
+            // A kernel without seccomp.
+            Err(seccompiler::Error::Prctl(error) | seccompiler::Error::Seccomp(error))
+                if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS)) =>
+            {
+                return Ok(());
+            }
+            Err(error) => {
+                return Err(io::Error::other(error)).during(|| "filter system calls".into());
+            }
+        }
+    }
+    Ok(())
+}
+
+type Rules = BTreeMap<i64, Vec<SeccompRule>>;
+type Made<T> = Result<T, seccompiler::BackendError>;
+
+/// The numbers of a call: on x86-64 it has two.
+fn numbers(call: i64) -> impl Iterator<Item = i64> {
+    std::iter::once(call).chain(cfg!(target_arch = "x86_64").then_some(call | X32))
+}
+
+/// These calls, whatever their arguments.
+fn every(calls: &[i64]) -> Made<Rules> {
+    Ok(calls.iter().copied().flat_map(numbers).map(|call| (call, Vec::new())).collect())
+}
+
+fn forbidden() -> Made<Rules> {
+    let mut rules = every(&FORBIDDEN)?;
+    let flag = |flag: &libc::c_int| {
+        let bit = u64::try_from(*flag).unwrap_or_default();
+        rule(&[(0, SeccompCmpOp::MaskedEq(bit), bit)])
+    };
+    let request = |request: &libc::c_uint| rule(&[(0, SeccompCmpOp::Eq, u64::from(*request))]);
+    let clone: Vec<_> = NAMESPACES.iter().map(flag).collect::<Made<_>>()?;
+    let ptrace: Vec<_> = ATTACH.iter().map(request).collect::<Made<_>>()?;
+    rules.extend(numbers(libc::SYS_clone).map(|call| (call, clone.clone())));
+    rules.extend(numbers(libc::SYS_ptrace).map(|call| (call, ptrace.clone())));
+    Ok(rules)
+}
+
+/// Sockets of families beyond [`FAMILIES`]; without a network namespace, all. Pairs of sockets lead nowhere, and stay.
+fn sockets(mode: Mode) -> Made<Rules> {
+    let conditions: Vec<_> = match mode {
+        Mode::None => Vec::new(),
+        Mode::Namespaces => {
+            let others = |family: &libc::c_int| {
+                (0, SeccompCmpOp::Ne, u64::try_from(*family).unwrap_or_default())
+            };
+            let conditions: Vec<_> = FAMILIES.iter().map(others).collect();
+            vec![rule(&conditions)?]
+        }
+    };
+    Ok(numbers(libc::SYS_socket).map(|call| (call, conditions.clone())).collect())
+}
+
+/// A rule that holds if all of these do: argument, comparison, value. Flags and families are 32 bits wide.
+fn rule(conditions: &[(u8, SeccompCmpOp, u64)]) -> Made<SeccompRule> {
+    let condition = |(argument, operator, value): &(u8, SeccompCmpOp, u64)| {
+        SeccompCondition::new(*argument, SeccompCmpArgLen::Dword, operator.clone(), *value)
+    };
+    SeccompRule::new(conditions.iter().map(condition).collect::<Made<_>>()?)
+}
