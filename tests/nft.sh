@@ -50,7 +50,7 @@ cp -L usr/sbin/nft "$work/done/program"
 find lib usr/lib -name '*.so.*' ! -type d -exec cp -L {} "$work/done/lib" \; 2>>"$work/log" || true
 cat >"$work/done/nft" <<'END'
 #!/bin/sh
-here=$(dirname "$0")
+here=${0%/*}
 exec "$here/loader" --library-path "$here/lib" "$here/program" "$@"
 END
 chmod 755 "$work/done/nft"
