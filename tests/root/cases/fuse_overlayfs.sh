@@ -24,12 +24,13 @@ mkdir merged/d
 umount merged
 
 # A new folder has nothing of the one that was moved away from there.
-mkdir lower/moved
-touch lower/moved/file
+mkdir -p lower/one/two/moved
+touch lower/one/two/moved/file
 fuse-overlayfs -o lowerdir=lower,upperdir=upper,workdir=work merged 2>errors
-mv merged/moved merged/away
-mkdir merged/moved
-[ "$(ls merged/moved merged/away | tr '\n' ' ')" = 'merged/away: file  merged/moved: ' ] || fail "mv, mkdir: $(ls merged/*)"
+mv merged/one/two/moved merged/one/two/away
+mkdir merged/one/two/moved
+[ -z "$(ls merged/one/two/moved)" ] || fail "a new folder has $(ls merged/one/two/moved)"
+cp merged/one/two/away/file merged/one/two/moved
 umount merged
 [ ! -s errors ] || fail "said: $(cat errors)"
 
