@@ -39,7 +39,8 @@ cases! {
     blkid busybox conntrack coreutils disk ebtables ethtool findutils fuse_overlayfs ip ip_tuntap ipset
     iptables_apply iptables_detect_empty iptables_detect_forced iptables_detect_forced_nft iptables_detect_hint
     iptables_detect_legacy iptables_detect_nft iptables_legacy iptables_legacy6 iptables_nft iptables_nft6
-    iptables_set_legacy iptables_set_nft losetup modprobe mount nft nsenter pigz relro slirp4netns slirp4netns_urgent
+    iptables_no_sh iptables_only_nft_forced iptables_only_nft_forced_nft iptables_only_nft_found
+    iptables_only_nft_node iptables_set_legacy iptables_set_nft losetup modprobe mount nft nsenter pigz relro slirp4netns slirp4netns_urgent
     translate versions xtables_other
 }
 
