@@ -36,7 +36,8 @@ macro_rules! cases {
 
 // A case that cannot run in a place says there why it is skipped.
 cases! {
-    blkid busybox conntrack coreutils disk ebtables ethtool findutils fuse_overlayfs ip ip_tuntap ipset iptables_apply
+    blkid busybox busybox_shell busybox_text conntrack coreutils disk ebtables ethtool findutils fuse_overlayfs ip
+    ip_tuntap ipset iptables_apply
     iptables_detect_empty iptables_detect_forced iptables_detect_forced_nft iptables_detect_hint
     iptables_detect_legacy iptables_detect_nft iptables_legacy iptables_legacy6 iptables_nft iptables_nft6
     iptables_set_legacy iptables_set_nft losetup messages modprobe mount nft nsenter pigz protocols regex relro
