@@ -4,7 +4,8 @@
 //! where the case cannot run, and why. `# kernel: nft` boots Debian's kernel without the legacy tables for it. `# needs:`
 //! lists files that have to be there, and `root` for what the root of a user namespace may not do. `# beside:` names a
 //! script of `tests` that gets another program for the arch, which the case finds in `$beside`. `# variants:` makes
-//! several cases of one script, which finds its own in `$variant`. Each `#>` line is part of a line that the script prints, in this order, and begins and ends where a
+//! several cases of one script, which finds its own in `$variant`. Each `#>` line is part of a line that the script
+//! prints, in this order, and begins and ends where a
 //! word or a number does. The script fails if any of its commands does.
 
 use std::fs;
