@@ -38,7 +38,7 @@ lint: docs ## Check formatting, recipes and links in the documentation, run clip
 	$(K3SROOT) lint
 	shellcheck $(SCRIPTS)
 	@for case in $(CASES); do \
-	  { echo "export strict='' variant=''"; cat tests/root/prelude.sh $$case; } | shellcheck -s sh -S warning - || \
+	  { echo "export strict='' variant='' beside=''"; cat tests/root/prelude.sh $$case; } | shellcheck -s sh -S warning - || \
 	  { echo "that is tests/root/prelude.sh and $$case"; exit 1; }; done
 
 suite: ## Run every test that needs no downloads: minutes

@@ -98,10 +98,7 @@ fn boot(root: &Root) -> Result<Report, String> {
 
 /// The folder of Debian's kernel, or why there is none.
 fn kernel(arch: &str) -> Result<PathBuf, String> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kernel.sh");
-    let output = Command::new("sh").arg(script).arg(arch).output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
-    if output.status.success() { Ok(text(&output.stdout).into()) } else { Err(text(&output.stderr)) }
+    case::printed_by("kernel.sh", arch).map(PathBuf::from)
 }
 
 /// The machine that qemu is to be; if it does not start, the next.

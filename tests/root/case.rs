@@ -2,12 +2,14 @@
 //!
 //! `# packages:` has to be in the root; `# packages when booted:` beside them there. `# not user: REASON` says
 //! where the case cannot run, and why. `# needs:` lists files that have to be there, and `root` for what the root
-//! of a user namespace may not do. `# variants:` makes several cases of one script, which finds its own in
+//! of a user namespace may not do. `# beside:` names a script of `tests` that gets another program for the arch, which
+//! the case finds in `$beside`. `# variants:` makes several cases of one script, which finds its own in
 //! `$variant`. Each `#>` line is part of a line that the script prints, in this order, and begins and ends where a
 //! word or a number does. The script fails if any of its commands does.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::rootfs::Root;
 use crate::skipped::skipped;
@@ -45,6 +47,8 @@ pub(crate) struct Case {
     /// Why it cannot run in these ways.
     not: Vec<(Way, String)>,
     needs: Vec<String>,
+    /// The script that gets another program, if the case is to have one.
+    beside: Option<String>,
     expected: Vec<String>,
     script: String,
 }
@@ -93,6 +97,7 @@ impl Case {
             packages_when_booted: words("packages when booted"),
             not: not.clone(),
             needs: words("needs"),
+            beside: words("beside").pop(),
             expected: script.lines().filter_map(|line| line.strip_prefix("#> ")).map(str::to_owned).collect(),
             script: script.clone(),
         };
@@ -107,6 +112,12 @@ impl Case {
     /// The files that have to be there.
     pub(crate) fn files(&self) -> impl Iterator<Item = &str> {
         self.needs.iter().map(String::as_str).filter(|need| need.starts_with('/'))
+    }
+
+    /// Another program that the case wants beside ours, or why there is none.
+    pub(crate) fn beside(&self, arch: &str) -> Result<String, String> {
+        let Some(script) = &self.beside else { return Ok(String::new()) };
+        printed_by(script, arch)
     }
 
     /// Whether it can run this way with this root; says so if not.
@@ -163,6 +174,14 @@ impl Case {
             );
         }
     }
+}
+
+/// What a script of `tests` prints for the arch, or what it says of why it cannot.
+pub(crate) fn printed_by(script: &str, arch: &str) -> Result<String, String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(script);
+    let output = Command::new("sh").arg(path).arg(arch).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
 }
 
 /// Whether a line has `expected` in it, and not as a part of a longer word or number: `1` is not in `10`.
