@@ -1,10 +1,11 @@
 //! Cases: scripts that make a program do its work, with what is to be known of them in comments at their head.
 //!
 //! `# packages:` has to be in the root; `# packages when booted:` beside them there. `# not user: REASON` says
-//! where the case cannot run, and why. `# needs:` lists files that have to be there, and `root` for what the root
-//! of a user namespace may not do. `# beside:` names a script of `tests` that gets another program for the arch, which
-//! the case finds in `$beside`. `# variants:` makes several cases of one script, which finds its own in
-//! `$variant`. Each `#>` line is part of a line that the script prints, in this order, and begins and ends where a
+//! where the case cannot run, and why. `# kernel: nft` boots Debian's kernel without the legacy tables for it. `# needs:`
+//! lists files that have to be there, and `root` for what the root of a user namespace may not do. `# beside:` names a
+//! script of `tests` that gets another program for the arch, which the case finds in `$beside`. `# variants:` makes
+//! several cases of one script, which finds its own in `$variant`. Each `#>` line is part of a line that the script
+//! prints, in this order, and begins and ends where a
 //! word or a number does. The script fails if any of its commands does.
 
 use std::fs;
@@ -38,12 +39,22 @@ impl Way {
     }
 }
 
+/// What is booted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kernel {
+    /// Debian's, with all its modules.
+    Whole,
+    /// Debian's, without the tables of legacy iptables, as a kernel since 6.17 may be.
+    Nft,
+}
+
 pub(crate) struct Case {
     /// The script's file name, and the variant: `iptables_nft`.
     pub(crate) name: String,
     variant: String,
     packages: Vec<String>,
     packages_when_booted: Vec<String>,
+    pub(crate) kernel: Kernel,
     /// Why it cannot run in these ways.
     not: Vec<(Way, String)>,
     needs: Vec<String>,
@@ -95,6 +106,11 @@ impl Case {
             variant,
             packages: words("packages"),
             packages_when_booted: words("packages when booted"),
+            kernel: match words("kernel").join(" ").as_str() {
+                "" => Kernel::Whole,
+                "nft" => Kernel::Nft,
+                other => panic!("{file}: no kernel is called `{other}`"),
+            },
             not: not.clone(),
             needs: words("needs"),
             beside: words("beside").pop(),
@@ -145,10 +161,11 @@ impl Case {
     }
 
     pub(crate) fn title(&self, root: &Root, way: Way) -> String {
-        let way = match way {
-            Way::Native => "on this machine",
-            Way::User => "under qemu-user",
-            Way::Booted => "on Debian's kernel",
+        let way = match (way, self.kernel) {
+            (Way::Native, _) => "on this machine",
+            (Way::User, _) => "under qemu-user",
+            (Way::Booted, Kernel::Whole) => "on Debian's kernel",
+            (Way::Booted, Kernel::Nft) => "on Debian's kernel without ip_tables",
         };
         format!("{} for {} {way}", self.name, root.arch())
     }
