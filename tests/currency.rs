@@ -20,9 +20,8 @@ fn recipes() -> Recipes {
 
 /// What is wrong with how the recipes stand to what is known.
 fn faults(recipes: &Recipes, known: &BTreeMap<PackageName, Newest>) -> Vec<String> {
-    let elsewhere = |recipe: &Recipe| {
-        recipe.sources.iter().any(|source| matches!(source.origin, Origin::Archives(_)))
-    };
+    let elsewhere =
+        |recipe: &Recipe| recipe.sources.iter().any(|source| matches!(source.origin, Origin::Archives(_)));
     let one = |(package, recipe): (&PackageName, &Recipe)| {
         let Some(Newest { version: newest, .. }) = known.get(package) else {
             return Some(format!("{package} is not in tests/newest.toml"));
