@@ -30,7 +30,7 @@ root: ## Build the tarballs for ARCH (amd64) into dist; TOOLCHAIN=host: with thi
 test: setup lint suite test-root test-other-roots ## Run everything that CI runs
 
 quick: ## Run the tests that need nothing but Rust: seconds
-	$(CARGO) test $(PROFILE) --lib --test layers
+	$(CARGO) test $(PROFILE) --lib --test currency --test layers
 
 lint: docs ## Check formatting, recipes and links in the documentation, run clippy and shellcheck
 	$(CARGO) fmt --check
