@@ -228,7 +228,12 @@ fn shown(listed: &[Listed], paint: Paint) -> String {
         listed.iter().filter_map(|listed| Some((&listed.package, listed.held.as_ref()?))).enumerate()
     {
         let head = if at == 0 { "\nheld back, as their recipes say:\n" } else { "" };
-        let _ = writeln!(text, "{head}  {package}, from {}: {}", held.newest, held.because.trim());
+        let _ = writeln!(
+            text,
+            "{head}  {package}, from {}: {}",
+            held.newest,
+            super::table::shown(held.because.trim(), &[])
+        );
     }
     text
 }
