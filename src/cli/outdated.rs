@@ -204,17 +204,15 @@ fn shown(listed: &[Listed], paint: Paint) -> String {
             // Of what came after the version that it is held back from, the reason says nothing.
             let held = held.as_ref().map(|held| &held.newest);
             let held = held.filter(|held| latest.as_ref().is_some_and(|latest| !newer(latest, held)));
-            let (word, tone) = match latest {
-                Some(_) if held.is_some() => {
-                    (format!("{}, held", held.map_or("", Version::as_str)), Tone::Plain)
-                }
-                Some(latest) if *outdated == Some(true) => (latest.to_string(), Tone::Odd),
-                Some(latest) if latest == version => match series {
+            let (word, tone) = match (latest, held) {
+                (Some(_), Some(newest)) => (format!("{newest}, held"), Tone::Plain),
+                (Some(latest), None) if *outdated == Some(true) => (latest.to_string(), Tone::Odd),
+                (Some(latest), None) if latest == version => match series {
                     Some(series) => (format!("current in {series}"), Tone::Plain),
                     None => ("current".to_owned(), Tone::Good),
                 },
-                Some(latest) => (format!("{latest}, older"), Tone::Plain),
-                None => ("unknown".to_owned(), Tone::Plain),
+                (Some(latest), None) => (format!("{latest}, older"), Tone::Plain),
+                (None, _) => ("unknown".to_owned(), Tone::Plain),
             };
             vec![
                 (package.to_string(), Tone::Plain),
@@ -230,7 +228,12 @@ fn shown(listed: &[Listed], paint: Paint) -> String {
         listed.iter().filter_map(|listed| Some((&listed.package, listed.held.as_ref()?))).enumerate()
     {
         let head = if at == 0 { "\nheld back, as their recipes say:\n" } else { "" };
-        let _ = writeln!(text, "{head}  {package}, from {}: {}", held.newest, held.because.trim());
+        let _ = writeln!(
+            text,
+            "{head}  {package}, from {}: {}",
+            held.newest,
+            super::table::shown(held.because.trim(), &[])
+        );
     }
     text
 }
