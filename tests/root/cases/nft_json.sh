@@ -9,6 +9,7 @@
 #> [80, {"jump": {"target": "service-ABC"}}]
 #> {"elem": {"val": "10.42.0.9", "expires":
 #> meta mark set meta mark & 0x000000ff | meta skuid
+#> typeof jhash
 #> end
 needs 'tables for nft' nft add table ip kube-proxy
 cat >rules <<'END'
@@ -46,6 +47,8 @@ nft delete element ip kube-proxy service-ips '{ 10.43.0.1 . tcp . 443 comment "d
 if nft get element ip kube-proxy service-ips '{ 10.43.0.1 . tcp . 443 }' 2>said; then fail 'it is still there'; fi
 nft add rule ip kube-proxy service-ABC meta mark set meta mark '&' 0xff '|' meta skuid
 nft list chain ip kube-proxy service-ABC
+nft add set ip kube-proxy hashes '{ typeof jhash ip saddr mod 16 ; elements = { 1, 2 } ; }'
+nft list set ip kube-proxy hashes
 nft -j list ruleset >json
 grep -F '"skuid"' json
 echo end
