@@ -4,10 +4,11 @@
 #> -P INPUT ACCEPT
 #> xtables-nft-multi
 needs 'nft tables' iptables-nft -S
-mkdir jail jail/proc jail/sys
+mkdir jail jail/dev jail/proc
 cp -a "$(dirname "$(command -v busybox)")" jail/bin
 # Nor the link of that name that the root has.
 rm -f jail/bin/sh
+busybox mount -o rbind /dev jail/dev
 busybox mount -t proc proc jail/proc
 IPTABLES_MODE=nft chroot jail /bin/busybox sh /bin/aux/iptables -S
 readlink jail/bin/aux/iptables
