@@ -1,15 +1,16 @@
 # shellcheck shell=sh
-# For scripts that get packages of Debian's, by `. apt.sh`: from whatever mirror this machine's apt uses, verified as apt
-# verifies packages, by way of an apt state of its own, so that the machine's is left alone. What goes wrong is said by
-# the script's `fail`.
+# For scripts that get packages of Debian's, by `. apt.sh`: from whatever mirror this machine's apt uses, verified as
+# apt verifies packages, by way of an apt state of its own, so that the machine's is left alone. What goes wrong is
+# said by the script's `fail`.
 
-# apt_state FOLDER ARCH SUITE: makes that state in FOLDER, with an index of SUITE for ARCH, which is Debian's name of it.
+# apt_state FOLDER ARCH SUITE: makes that state in FOLDER, with an index of SUITE for ARCH, which is Debian's name.
 apt_state() {
     work=$1 debian=$2 suite=$3
     for program in apt-get apt-cache dpkg-deb tar; do
         command -v "$program" >/dev/null || fail "this machine has no $program"
     done
-    targets=$(apt-get indextargets --no-release-info --format "\$(REPO_URI)" 'Created-By: Packages' 'Component: main') ||
+    targets=$(apt-get indextargets --no-release-info --format "\$(REPO_URI)" \
+        'Created-By: Packages' 'Component: main') ||
         fail "apt-get does not say what mirrors it is set up with"
     mirrors=$(echo "$targets" | grep '/debian/*$' | sort -u)
     [ "$mirrors" ] || fail "apt is not set up with a mirror of Debian"

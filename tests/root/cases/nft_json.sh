@@ -1,7 +1,7 @@
-# What kube-proxy asks for: the elements of its sets and maps as JSON, as they were added; and rules that old nft died of.
+# What kube-proxy asks for: the elements of its sets and maps as JSON, as they were added; and what older nft died of.
 # packages: nftables busybox
 # not user: qemu-user does not translate what netfilter's programs ask of the kernel
-#> {"elem": {"val": {"concat": ["10.43.0.1", "tcp", 443]}, "comment": "default/kubernetes:https"}}, {"goto": {"target": "service-ABC"}}
+#> {"elem": {"val": {"concat": ["10.43.0.1", "tcp", 443]}, "comment": "default/k:https"}}, {"goto": {"target": "service-ABC"}}
 #> {"concat": ["10.43.0.10", "udp", 53]}, {"goto": {"target": "service-DEF"}}
 #> {"concat": ["10.43.0.1", "tcp", 80]}, {"drop": null}
 #> {"elem": {"val": "10.43.0.1", "comment": "x"}}
@@ -21,7 +21,7 @@ add map ip kube-proxy service-nodeports { type inet_service : verdict ; }
 add set ip kube-proxy cluster-ips { type ipv4_addr ; }
 add set ip kube-proxy hairpin-connections { type ipv4_addr . ipv4_addr . inet_proto . inet_service ; }
 add set ip kube-proxy affinity-ABC { type ipv4_addr ; flags dynamic,timeout ; timeout 10800s ; }
-add element ip kube-proxy service-ips { 10.43.0.1 . tcp . 443 comment "default/kubernetes:https" : goto service-ABC }
+add element ip kube-proxy service-ips { 10.43.0.1 . tcp . 443 comment "default/k:https" : goto service-ABC }
 add element ip kube-proxy service-ips { 10.43.0.10 . udp . 53 : goto service-DEF }
 add element ip kube-proxy no-endpoint-services { 10.43.0.1 . tcp . 80 : drop }
 add element ip kube-proxy service-nodeports { 80 : jump service-ABC }
@@ -43,7 +43,8 @@ elements set hairpin-connections
 elements map service-nodeports
 elements set affinity-ABC
 # What is said of an element takes that element away.
-nft delete element ip kube-proxy service-ips '{ 10.43.0.1 . tcp . 443 comment "default/kubernetes:https" : goto service-ABC }'
+element='10.43.0.1 . tcp . 443 comment "default/k:https" : goto service-ABC'
+nft delete element ip kube-proxy service-ips "{ $element }"
 if nft get element ip kube-proxy service-ips '{ 10.43.0.1 . tcp . 443 }' 2>said; then fail 'it is still there'; fi
 nft add rule ip kube-proxy service-ABC meta mark set meta mark '&' 0xff '|' meta skuid
 nft list chain ip kube-proxy service-ABC

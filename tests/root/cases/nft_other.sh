@@ -1,5 +1,5 @@
-# Our nft reads what Debian's newest wrote, and that reads what ours wrote: as text and as JSON, listed whole and by kind,
-# and read back in. A node may have either.
+# Our nft reads what Debian's newest wrote, and that reads what ours wrote: as text and as JSON, listed whole and by
+# kind, and read back in. A node may have either.
 # packages: nftables busybox coreutils
 # beside: nft.sh
 # not user: qemu-user does not translate what netfilter's programs ask of the kernel
@@ -17,18 +17,18 @@ esac
 # pieces: what a listing has in it, in an order that does not depend on the version; metainfo is of the version.
 pieces() {
     sed 's/{"metainfo": {[^}]*}}//; s/"expires": [0-9]*/"expires": N/g; s/expires [0-9dhms]*/expires N/g' |
-        tr ',{}[]' '\n\n\n\n\n' | sed 's/^[[:space:]]*//; s/[[:space:]]*$//' | grep . | sort
+        tr ',{}[]' '\n\n\n\n\n' | sed 's/^[[:space:]]*//; s/[[:space:]]*$//; /^$/d' | sort
 }
 
 # listed PROGRAM: all that it says of what is there.
 listed() {
-    for json in '' -j; do
-        for what in ruleset sets maps flowtables counters 'ct helpers'; do
-            # shellcheck disable=SC2086 # perhaps no word, perhaps two
-            "$1" $json list $what || echo "status $?: $json list $what"
-        done
+    for what in ruleset sets maps flowtables counters; do
+        "$1" list "$what" || echo "status $?: list $what"
     done
-    for flags in -as -nn -t; do
+    for what in ruleset sets maps; do
+        "$1" -j list "$what" || echo "status $?: -j list $what"
+    done
+    for flags in -as -nn; do
         "$1" "$flags" list ruleset || echo "status $?: $flags list ruleset"
     done
 }
@@ -135,7 +135,7 @@ table ip t {
     map m {
         type ipv4_addr . inet_proto . inet_service : verdict
         comment "services"
-        elements = { 10.43.0.1 . tcp . 443 comment "default/kubernetes:https" : goto svc, 10.43.0.10 . udp . 53 : goto svc }
+        elements = { 10.43.0.1 . tcp . 443 comment "default/k:https" : goto svc, 10.43.0.10 . udp . 53 : goto svc }
     }
     chain svc {
         numgen random mod 2 vmap { 0 : goto ep1, 1 : goto ep2 }
