@@ -31,6 +31,7 @@ is '2147483648 -3000000000 1000000000000000000' awk 'BEGIN { printf "%d %d %i\n"
 is '100000000 40000000000 4294967296' awk 'BEGIN { printf "%x %o %u\n", 4294967296, 4294967296, 4294967296 }'
 is 'ffffffffffffffff 340282366920938463463374607431768211456' awk 'BEGIN { printf "%x %d\n", -1, 340282366920938463463374607431768211456 }'
 is '   42|42   |3.14|   007' awk 'BEGIN { printf "%*d|%-*d|%.*f|%6.3d\n", 5, 42, 5, 42, 2, 3.14159, 7 }'
+is '%W5' awk 'BEGIN { printf "%W%d\n", 5 }'
 is '5 6 50%' awk 'BEGIN { printf "%ld %lld 50%%\n", 5, 6 }'
 
 # CVE-2026-38752: recursion ran into the end of the stack. What ends is no error.
