@@ -74,7 +74,7 @@ test-other-roots: ## Build the roots of the other arches with this machine's cro
 digests: ## Write tests/digests.txt anew, after a change that is meant to change digests
 	K3SROOT_UPDATE_DIGESTS=1 $(CARGO) test $(PROFILE) --test digests
 
-bench: ## Measure builds of the root, from an empty store to nothing to do; BENCH='--toolchain host' spares an hour
+bench: ## Measure builds of the root (BENCH='--toolchain host' spares an hour), or its programs (BENCH=node)
 	$(CARGO) bench --profile release --locked --bench bench -- $(BENCH)
 
 # What it finds beyond the corpus goes to `target/fuzz`, what breaks a promise to `fuzz/artifacts`.
