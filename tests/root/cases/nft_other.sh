@@ -223,7 +223,7 @@ table inet t {
 }
 END
 table <<'END'
-# not as JSON: upstream does not read a map to an interval
+# Only as text: upstream cannot read a map to an interval from JSON
 table ip t {
     map m {
         type ipv4_addr : ipv4_addr . inet_service
