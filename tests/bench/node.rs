@@ -37,33 +37,40 @@ struct Step {
     words: &'static [&'static str],
     /// The file that it reads.
     input: Option<&'static str>,
+    /// How often it is run, one after the other, and measured as a whole.
+    times: u32,
 }
 
 const fn quiet(words: &'static [&'static str], input: Option<&'static str>) -> Step {
-    Step { name: None, words, input }
+    Step { name: None, words, input, times: 1 }
 }
 
 const fn step(name: &'static str, words: &'static [&'static str], input: Option<&'static str>) -> Step {
-    Step { name: Some(name), words, input }
+    Step { name: Some(name), words, input, times: 1 }
+}
+
+const fn often(name: &'static str, words: &'static [&'static str]) -> Step {
+    Step { name: Some(name), words, input: None, times: 100 }
 }
 
 /// What is measured: programs take turns at each of these.
 const WORKLOADS: [&[Step]; 3] = [
     &[
         quiet(&["iptables-legacy-restore"], Some("empty")),
-        step("legacy, start", &["iptables-legacy", "-S"], None),
+        often("legacy -S x100", &["iptables-legacy", "-S"]),
         step("legacy restore", &["iptables-legacy-restore"], Some("rules")),
         step("legacy save", &["iptables-legacy-save", "-t", "nat"], None),
         quiet(&["iptables-legacy-restore"], Some("empty")),
     ],
     &[
         quiet(&["nft", "flush", "ruleset"], None),
-        step("nft mode, start", &["iptables-nft", "-S"], None),
+        often("nft mode -S x100", &["iptables-nft", "-S"]),
         step("nft mode restore", &["iptables-nft-restore"], Some("rules")),
         step("nft mode save", &["iptables-nft-save", "-t", "nat"], None),
         quiet(&["nft", "flush", "ruleset"], None),
     ],
     &[
+        quiet(&["nft", "flush", "ruleset"], None),
         step("nft set", &["nft", "-f", "-"], Some("set")),
         step("nft list", &["nft", "list", "ruleset"], None),
         quiet(&["nft", "flush", "ruleset"], None),
@@ -137,8 +144,16 @@ pub(crate) fn run(args: &Args, work: &Path) -> Result<()> {
 }
 
 impl Programs {
-    fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(self.folder.join(words[0]));
+    fn command(&self, words: &[&str], times: u32) -> Command {
+        let program = self.folder.join(words[0]);
+        let mut command = if times == 1 {
+            Command::new(program)
+        } else {
+            let mut shell = Command::new("sh");
+            shell.arg("-c").arg(format!("for i in $(seq {times}); do \"$@\" || exit; done"));
+            shell.arg("sh").arg(program);
+            shell
+        };
         command.args(&words[1..]).stdin(Stdio::null()).stdout(Stdio::null());
         if let Some(libraries) = &self.libraries {
             command.env("LD_LIBRARY_PATH", libraries).env("XTABLES_LIBDIR", libraries.join("xtables"));
@@ -147,7 +162,7 @@ impl Programs {
     }
 
     fn run(&self, work: &Path, step: &Step) -> Result<Figures> {
-        let mut command = self.command(step.words);
+        let mut command = self.command(step.words, step.times);
         command.env("XTABLES_LOCKFILE", work.join("lock")).stderr(File::create(work.join("errors"))?);
         if let Some(input) = step.input {
             command.stdin(File::open(work.join(input))?);
@@ -165,7 +180,7 @@ impl Programs {
 fn versions(programs: &Programs) -> Vec<String> {
     let mut all = Vec::new();
     for program in ["iptables-legacy", "nft"] {
-        let output = programs.command(&[program, "--version"]).stdout(Stdio::piped()).output();
+        let output = programs.command(&[program, "--version"], 1).stdout(Stdio::piped()).output();
         let text = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
         all.push(format!("{}: {}", programs.name, text.unwrap_or_else(|error| error.to_string())));
     }

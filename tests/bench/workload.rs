@@ -61,11 +61,13 @@ pub(crate) fn rules() -> String {
 
 /// A set of many addresses, for nft.
 pub(crate) fn set() -> String {
-    let mut text = "table ip node {\n  set s {\n    type ipv4_addr\n    elements = {\n".to_owned();
-    for element in 1..=ELEMENTS {
-        let _ = writeln!(text, "      10.{}.{}.{},", element >> 16, element >> 8 & 255, element & 255);
-    }
-    text + "    }\n  }\n}\n"
+    let elements: Vec<_> = (1..=ELEMENTS)
+        .map(|element| format!("10.{}.{}.{}", element >> 16, element >> 8 & 255, element & 255))
+        .collect();
+    format!(
+        "table ip node {{\nset s {{\ntype ipv4_addr\nelements = {{\n{}\n}}\n}}\n}}\n",
+        elements.join(",\n")
+    )
 }
 
 /// Sixteen letters and digits that look like those of a digest: chains come in no order.
