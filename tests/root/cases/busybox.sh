@@ -79,9 +79,9 @@ if tar -C links --overwrite -xf links.tar 2>said; then fail 'tar --overwrite wro
 escape=$(printf 'a\033[31mb')
 printf '#!%s sh\nread -r line\n' "$(command -v busybox)" >"$escape"
 chmod +x "$escape"
-mkfifo wait
-PATH=$PATH:. "$escape" <wait &
-exec 9>wait
+mkfifo held
+PATH=$PATH:. "$escape" <held &
+exec 9>held
 sleep 0.5
 ps >processes
 ps -o comm >names
