@@ -30,7 +30,7 @@ root: ## Build the tarballs for ARCH (amd64) into dist; TOOLCHAIN=host: with thi
 test: setup lint suite test-root test-other-roots ## Run everything that CI runs
 
 quick: ## Run the tests that need nothing but Rust: seconds
-	$(CARGO) test $(PROFILE) --lib --test layers
+	$(CARGO) test $(PROFILE) --lib --test currency --test layers
 
 lint: docs ## Check formatting, recipes and links in the documentation, run clippy and shellcheck
 	$(CARGO) fmt --check
@@ -38,7 +38,7 @@ lint: docs ## Check formatting, recipes and links in the documentation, run clip
 	$(K3SROOT) lint
 	shellcheck $(SCRIPTS)
 	@for case in $(CASES); do \
-	  { echo "export strict='' variant=''"; cat tests/root/prelude.sh $$case; } | shellcheck -s sh -S warning - || \
+	  { echo "export strict='' variant='' beside=''"; cat tests/root/prelude.sh $$case; } | shellcheck -s sh -S warning - || \
 	  { echo "that is tests/root/prelude.sh and $$case"; exit 1; }; done
 
 suite: ## Run every test that needs no downloads: minutes
@@ -74,7 +74,7 @@ test-other-roots: ## Build the roots of the other arches with this machine's cro
 digests: ## Write tests/digests.txt anew, after a change that is meant to change digests
 	K3SROOT_UPDATE_DIGESTS=1 $(CARGO) test $(PROFILE) --test digests
 
-bench: ## Measure builds of the root, from an empty store to nothing to do; BENCH='--toolchain host' spares an hour
+bench: ## Measure builds of the root (BENCH='--toolchain host' spares an hour), or its programs (BENCH=node)
 	$(CARGO) bench --profile release --locked --bench bench -- $(BENCH)
 
 # What it finds beyond the corpus goes to `target/fuzz`, what breaks a promise to `fuzz/artifacts`.

@@ -30,44 +30,15 @@ if [ -e "$kernel/vmlinuz" ]; then
     exit
 fi
 
-for program in apt-get apt-cache dpkg-deb tar; do
-    command -v "$program" >/dev/null || fail "this machine has no $program"
-done
-targets=$(apt-get indextargets --no-release-info --format "\$(REPO_URI)" 'Created-By: Packages' 'Component: main') ||
-    fail "apt-get does not say what mirrors it is set up with"
-mirrors=$(echo "$targets" | grep '/debian/*$' | sort -u)
-[ "$mirrors" ] || fail "apt is not set up with a mirror of Debian"
-
 mkdir -p "$cache"
 work=$(mktemp -d "$cache/.$arch.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
-mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/modules"
-: >"$work/status"
-keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-signed=
-if [ -e "$keyring" ]; then signed="[signed-by=$keyring]"; fi
-for mirror in $mirrors; do
-    echo "deb $signed $mirror $suite main"
-done >"$work/sources"
+# shellcheck source=tests/apt.sh
+. "$(dirname "$0")/apt.sh"
+apt_state "$work" "$debian" "$suite"
+mkdir "$work/modules"
 
-# apt COMMAND...: apt-get or apt-cache with that state. The machine's proxies, passwords and the like hold.
-apt() {
-    program=$1
-    shift
-    "$program" -q -o Dir::State="$work" -o Dir::State::Status="$work/status" -o Dir::State::Lists="$work/lists" \
-        -o Dir::Cache="$work/cache" -o Dir::Etc::SourceList="$work/sources" -o Dir::Etc::SourceParts=/dev/null \
-        -o Dir::Etc::Preferences=/dev/null -o Dir::Etc::PreferencesParts=/dev/null -o APT::Sandbox::User= \
-        -o APT::Architecture="$debian" -o APT::Architectures="$debian" -o Acquire::Languages=none \
-        -o APT::Update::Error-Mode=any "$@"
-}
-
-# said: the first that apt complained of.
-said() {
-    grep '^[EW]:' "$work/log" | head -n 1
-}
-
-apt apt-get update >"$work/log" 2>&1 || fail "apt cannot read the index of $suite: $(said)"
 package=$(apt apt-cache show --no-all-versions "linux-image-$flavour" 2>>"$work/log" |
     sed -n 's/^Depends:.*\(linux-image-[^ ,]*\).*/\1/p')
 [ "$package" ] || fail "$suite has no linux-image-$flavour"

@@ -48,6 +48,8 @@ struct Case {
     mode: &'static str,
     /// How the explanation begins.
     how: &'static str,
+    /// The links are left to a later call, as the mode's part of the kernel is not in memory.
+    later: bool,
 }
 
 const V_NFT: &str = "iptables v1.8.9 (nf_tables)";
@@ -65,6 +67,7 @@ const NONE: Case = Case {
     node: None,
     mode: "",
     how: "",
+    later: false,
 };
 
 #[rustfmt::skip]
@@ -97,19 +100,25 @@ const CASES: &[Case] = &[
     Case { nft: EMPTY, legacy: EMPTY, node: Some(V_LEGACY), mode: "legacy", how: "node (", ..NONE },
     Case { nft: ONE_RULE, legacy: ONE_RULE, node: Some(V_LEGACY), mode: "legacy", how: "node (", ..NONE },
     Case { node: Some("who knows"), mode: "nft", how: "kernel", ..NONE },
+    Case { kernel: &[LegacyLoadable], node: Some(V_LEGACY), mode: "legacy", how: "node (", later: true, ..NONE },
+    // What the node has cannot work on its kernel.
+    Case { kernel: &[NftLoaded, CompatLoaded], node: Some(V_LEGACY), mode: "nft", how: "kernel", ..NONE },
+    Case { kernel: &[NftLoaded, CompatLoaded], node: Some("iptables v1.6.1"), mode: "nft", how: "kernel", ..NONE },
+    Case { kernel: &[Legacy], node: Some(V_NFT), mode: "legacy", how: "kernel", ..NONE },
+    Case { kernel: &[], node: Some(V_LEGACY), mode: "nft", how: "default", later: true, ..NONE },
     // The kernel.
     Case { kernel: BOTH, mode: "nft", how: "kernel (has nf_tables)", ..NONE },
     Case { kernel: &[NftLoaded, CompatLoadable], mode: "nft", how: "kernel", ..NONE },
     Case { kernel: &[NftBuiltIn, CompatBuiltIn], mode: "nft", how: "kernel", ..NONE },
     Case { kernel: BUILT_IN, mode: "nft", how: "kernel", ..NONE },
-    Case { kernel: &[NftLoadable, CompatLoadable, LegacyLoadable], mode: "nft", how: "kernel", ..NONE },
-    Case { kernel: &[NftLoadable, CompatLoadable, LegacyIdle], mode: "nft", how: "kernel", ..NONE },
+    Case { kernel: &[NftLoadable, CompatLoadable, LegacyLoadable], mode: "nft", how: "kernel", later: true, ..NONE },
+    Case { kernel: &[NftLoadable, CompatLoadable, LegacyIdle], mode: "nft", how: "kernel", later: true, ..NONE },
     Case { kernel: &[Legacy], mode: "legacy", how: "kernel (has ip_tables", ..NONE },
     Case { kernel: &[LegacyIdle], mode: "legacy", how: "kernel", ..NONE },
-    Case { kernel: &[LegacyLoadable], mode: "legacy", how: "kernel", ..NONE },
-    Case { kernel: &[NftLoadable, LegacyLoadable], mode: "legacy", how: "kernel (has ip_tables, no usable", ..NONE },
+    Case { kernel: &[LegacyLoadable], mode: "legacy", how: "kernel", later: true, ..NONE },
+    Case { kernel: &[NftLoadable, LegacyLoadable], mode: "legacy", how: "kernel (has ip_tables, no usable", later: true, ..NONE },
     Case { kernel: &[NftLoaded], mode: "nft", how: "default (nothing tells)", ..NONE },
-    Case { kernel: &[], mode: "nft", how: "default", ..NONE },
+    Case { kernel: &[], mode: "nft", how: "default", later: true, ..NONE },
     // Without symbols only the kernel itself knows whether nf_tables is there.
     Case { kernel: &[NoSymbols, Legacy], nft: HINT, mode: "nft", how: "hint", ..NONE },
     Case { kernel: &[NoSymbols, NftLoaded, CompatLoaded], mode: "nft", how: "kernel", ..NONE },
@@ -157,7 +166,9 @@ fn finds_the_mode() {
                 &format!("{}<iptables><-n><-L>", case.mode),
                 "case {number}"
             );
-            assert_eq!(node.links(), format!("xtables-{}-multi", case.mode), "case {number}");
+            let links = format!("xtables-{}-multi", case.mode);
+            let links = if case.later { "iptables-detect.sh" } else { &links };
+            assert_eq!(node.links(), links, "case {number}");
             assert_eq!(node.left_over(), [""; 0], "case {number}");
             let names_a_table = |call: &String| call.starts_with("legacy<ip") && call.contains("<-t>");
             assert!(
@@ -165,6 +176,96 @@ fn finds_the_mode() {
                 "case {number} made a legacy table: {:?}",
                 node.calls()
             );
+        }
+    });
+}
+
+/// What is only loadable is loaded by the first command; the next call sees it in memory, and sets the links.
+#[test]
+fn sets_the_links_when_the_mode_works() {
+    on_every_node(|new_node| {
+        for (mode, kernel) in [("nft", &[NftLoadable, CompatLoadable][..]), ("legacy", &[LegacyLoadable])] {
+            let node = new_node();
+            node.kernel(kernel).loads(mode);
+            assert_eq!(node.run("iptables", &["-L"]).code, Some(0));
+            assert_eq!(node.links(), "iptables-detect.sh");
+            assert_eq!(node.run("iptables", &["-L"]).code, Some(0));
+            assert_eq!(node.links(), format!("xtables-{mode}-multi"));
+        }
+    });
+}
+
+/// A mode that `IPTABLES_MODE` demands and the kernel does not have: one line says so, nothing else happens, and calls
+/// without the variable go on as if there had been none.
+#[test]
+fn refuses_a_mode_that_the_kernel_lacks() {
+    on_every_node(|new_node| {
+        for (forced, other, kernel) in
+            [("legacy", "nft", &[NftLoaded, CompatLoaded][..]), ("nft", "legacy", &[Legacy])]
+        {
+            let node = new_node();
+            node.kernel(kernel);
+            for program in NAMES {
+                node.exits(forced, program, 3);
+            }
+            for name in NAMES {
+                let part = match (forced, name.starts_with("ip6")) {
+                    ("nft", _) => "nf_tables",
+                    (_, true) => "ip6_tables",
+                    _ => "ip_tables",
+                };
+                let mut command = node.command(&node.xtables(name));
+                let outcome = finish(start(command.args(["-t", "nat"]).env("IPTABLES_MODE", forced)), "");
+                assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(3), ""), "{name}");
+                assert_eq!(
+                    outcome.stderr,
+                    format!(
+                        "{name}: IPTABLES_MODE is {forced}, but this kernel has no {part} and cannot load it\n"
+                    )
+                );
+                assert!(!node.calls().iter().any(|call| call.contains("<nat>")), "{:?}", node.calls());
+                assert_eq!((node.links().as_str(), node.left_over().len()), ("iptables-detect.sh", 0));
+            }
+            let explained = finish(
+                start(node.command(&node.xtables("iptables-detect.sh")).env("IPTABLES_MODE", forced)),
+                "",
+            );
+            assert_eq!(
+                (explained.code, explained.stdout),
+                (Some(0), format!("mode is {forced} detected via env (IPTABLES_MODE)\n"))
+            );
+            assert!(explained.stderr.starts_with("iptables-detect.sh: this kernel seems to have no "));
+
+            assert_eq!(node.run("ip6tables-save", &[""; 0]).code, Some(0));
+            assert_eq!(node.links(), format!("xtables-{other}-multi"));
+        }
+
+        // IPv4 has legacy, IPv6 has not.
+        let node = new_node();
+        node.kernel(&[Legacy]).exits("legacy", "ip6tables", 3);
+        fs::remove_file(node.at("proc/net/ip6_tables_names")).unwrap();
+        for (name, code, links) in
+            [("ip6tables", 3, "iptables-detect.sh"), ("iptables", 0, "xtables-legacy-multi")]
+        {
+            let mut command = node.command(&node.xtables(name));
+            let outcome = finish(start(command.env("IPTABLES_MODE", "legacy")), "");
+            assert_eq!((outcome.code, node.links().as_str()), (Some(code), links), "{name}: {outcome:?}");
+        }
+    });
+}
+
+/// What is demanded is loaded, and then it counts as there.
+#[test]
+fn loads_what_is_demanded() {
+    on_every_node(|new_node| {
+        for mode in ["nft", "legacy"] {
+            let node = new_node();
+            node.loads(mode);
+            let mut command = node.command(&node.xtables("ip6tables-restore"));
+            let outcome = finish(start(command.env("IPTABLES_MODE", mode)), "");
+            assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
+            assert_eq!(node.calls().last().unwrap(), &format!("{mode}<ip6tables-restore>"));
+            assert_eq!(node.links(), format!("xtables-{mode}-multi"));
         }
     });
 }
@@ -317,6 +418,26 @@ fn needs_nothing_on_path() {
     });
 }
 
+/// A shell that is told to run the script runs all of it, where nothing is at `/bin/sh`.
+#[test]
+fn needs_no_bin_sh() {
+    on_every_node(|new_node| {
+        for name in NAMES {
+            let node = new_node();
+            node.without_bin_sh().kernel(BOTH).saves("legacy", "iptables-save", HINT);
+            let outcome = finish(start(node.by_shell(name).args(["-w", "-m"])), "");
+            assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""), "{name}");
+            assert_eq!(node.calls().last().unwrap(), &format!("legacy<{name}><-w><-m>"));
+            assert_eq!(node.links(), "xtables-legacy-multi", "{name}");
+            assert_eq!(node.left_over(), [""; 0]);
+        }
+        let node = new_node();
+        let outcome =
+            finish(start(node.without_bin_sh().by_shell("xtables-set-mode.sh").args(["-m", "nft"])), "");
+        assert_eq!((outcome.code, node.links().as_str()), (Some(0), "xtables-nft-multi"), "{outcome:?}");
+    });
+}
+
 /// Where the folder cannot be written, and as a user who may not see the rules, each call finds the mode again.
 #[test]
 fn works_in_a_read_only_folder() {
@@ -378,6 +499,51 @@ fn works_when_called_at_once() {
     });
 }
 
+/// Calls that demand different modes at once run what they demand, and the links agree in the end.
+#[test]
+fn calls_at_once_agree() {
+    on_every_node(|new_node| {
+        for _ in 0..4 {
+            let node = new_node();
+            node.kernel(BOTH);
+            let running: Vec<(&str, Child)> = (0..8)
+                .map(|call| {
+                    let mode = ["nft", "legacy"][call % 2];
+                    let mut command = node.command(&node.xtables(NAMES[call % 6]));
+                    (mode, start(command.arg(call.to_string()).env("IPTABLES_MODE", mode)))
+                })
+                .collect();
+            for (number, (mode, child)) in running.into_iter().enumerate() {
+                let outcome = finish(child, "");
+                assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
+                let expected = format!("{mode}<{}><{number}>", NAMES[number % 6]);
+                // A link that another call has set already leads to that one's binary.
+                let ran = node.calls().iter().any(|call| call.ends_with(&expected[mode.len()..]));
+                assert!(ran, "{expected} in {:?}", node.calls());
+            }
+            let links = node.links();
+            assert!(links == "xtables-nft-multi" || links == "xtables-legacy-multi", "{links}");
+            assert_eq!(node.left_over(), [""; 0]);
+
+            let running: Vec<(&str, Child)> = (0..8)
+                .map(|call| {
+                    let mode = ["nft", "legacy"][call % 2];
+                    let mut command = node.command(&node.xtables("xtables-set-mode.sh"));
+                    (mode, start(command.args(["-m", mode])))
+                })
+                .collect();
+            for (mode, child) in running {
+                let outcome = finish(child, "");
+                let other = outcome.stderr.contains("another call has set the mode to xtables-");
+                assert!(outcome.code == Some(0) || outcome.code == Some(1) && other, "{mode}: {outcome:?}");
+            }
+            let links = node.links();
+            assert!(links == "xtables-nft-multi" || links == "xtables-legacy-multi", "{links}");
+            assert_eq!(node.left_over(), [""; 0]);
+        }
+    });
+}
+
 /// No way through PATH leads back into the script: itself, a link to it, a script that runs it, another K3s tarball.
 #[test]
 fn never_asks_itself() {
@@ -407,7 +573,7 @@ fn never_asks_itself() {
         // And past our own folder, the node's iptables is found.
         let mut node = new_node();
         node.path = Some(format!("{}:{}", node.xtables("").display(), node.at("node").display()));
-        node.own_iptables("echo 'iptables v1.8.9 (legacy)'\n");
+        node.kernel(&[LegacyIdle]).own_iptables("echo 'iptables v1.8.9 (legacy)'\n");
         assert!(
             node.run("iptables-detect.sh", &[""; 0]).stdout.starts_with("mode is legacy detected via node (")
         );
@@ -481,11 +647,36 @@ fn sets_the_mode() {
     });
 }
 
+/// A mode that is set stays with `-k`, and is completed where a call did not come to its end; without it, it does not.
+#[test]
+fn keeps_a_mode() {
+    on_every_node(|new_node| {
+        let node = new_node();
+        assert_eq!(node.run("xtables-set-mode.sh", &["-k", "-m", "nft"]).code, Some(0));
+        assert_eq!(node.links(), "xtables-nft-multi");
+        let kept = node.run("xtables-set-mode.sh", &["-km", "legacy"]);
+        assert_eq!(
+            (kept.code, kept.stderr.as_str()),
+            (Some(1), "xtables-set-mode.sh: another call has set the mode to xtables-nft-multi\n")
+        );
+        assert_eq!(node.links(), "xtables-nft-multi");
+        assert_eq!(node.run("xtables-set-mode.sh", &["-m", "legacy"]).code, Some(0));
+        assert_eq!(node.links(), "xtables-legacy-multi");
+
+        // The call that finds the mode again completes what is half set, and does not undo it.
+        let node = new_node();
+        fs::remove_file(node.xtables("iptables")).unwrap();
+        symlink("xtables-legacy-multi", node.xtables("iptables")).unwrap();
+        assert_eq!(node.kernel(BOTH).run("ip6tables", &["-L"]).code, Some(0));
+        assert_eq!(node.links(), "xtables-legacy-multi");
+    });
+}
+
 /// Wrong arguments change nothing and say what is right.
 #[test]
 fn refuses_wrong_arguments() {
     let cases: &[(&[&str], i32, &str)] = &[
-        (&[], 2, "no mode given; usage: xtables-set-mode.sh -m nft|legacy"),
+        (&[], 2, "no mode given; usage: xtables-set-mode.sh [-k] -m nft|legacy"),
         (&["-m"], 2, "-m needs a value"),
         (&["-m", ""], 2, "no mode given"),
         (&["-m", "nf_tables"], 2, "unknown mode 'nf_tables'"),
@@ -507,7 +698,7 @@ fn refuses_wrong_arguments() {
         }
         let help = node.run("xtables-set-mode.sh", &["-h"]);
         assert_eq!((help.code, help.stderr.as_str()), (Some(0), ""));
-        assert!(help.stdout.starts_with("usage: xtables-set-mode.sh -m nft|legacy\n"), "{help:?}");
+        assert!(help.stdout.starts_with("usage: xtables-set-mode.sh [-k] -m nft|legacy\n"), "{help:?}");
     });
 }
 

@@ -38,6 +38,9 @@ pub(super) fn run(global: &Global, args: &Bump) -> Result<(), CliError> {
     let text = beneath::read_plain_to_string(&recipe.path).map_err(io_error("read", &recipe.path))?;
     let mut edit = Edit::new(&text)?;
     edit.version(&version)?;
+    if recipe.held.as_ref().is_some_and(|held| !newer(&held.newest, &version)) {
+        edit.remove_held();
+    }
     let mut open = Vec::new();
     let archives = work.archives(&mut edit, &version, args.leave_out, &mut open)?;
     let folder = store.temp_dir("bump")?;

@@ -212,6 +212,8 @@ pub(super) enum CliError {
     LicenseUnknown { files: String, others: String },
     #[error("`{}`, line {line}: write a package's name, a blank and a version", path.display())]
     ListingLine { path: PathBuf, line: usize },
+    #[error("cannot use `{}`", path.display())]
+    ListingToml { path: PathBuf, source: crate::upkeep::NewestError },
     #[error("{package} has no later version in {listing}")]
     NothingNewer { package: PackageName, listing: String },
     #[error("no listing names a version of {package}: give the version")]

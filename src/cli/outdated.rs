@@ -1,6 +1,7 @@
 //! `k3sroot outdated`: which recipes have newer versions upstream.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
@@ -16,8 +17,8 @@ use super::{colour, means, print, print_json};
 use crate::execute::Stop;
 use crate::fetch::{FetchError, Fetcher};
 use crate::name::{PackageName, Version};
-use crate::recipe::{Origin, Recipe};
-use crate::upkeep::{is_release, listings, newer};
+use crate::recipe::{Held, Origin, Recipe};
+use crate::upkeep::{is_release, listings, newer, newest_releases};
 
 /// How many listings are waited for at once.
 const AT_ONCE: usize = 8;
@@ -31,6 +32,8 @@ struct Listed {
     latest: Option<Version>,
     /// Whether that is later than the recipe's, if it is known.
     outdated: Option<bool>,
+    /// Why it stays at its version, if the recipe says so.
+    held: Option<Held>,
     /// Which listing says so.
     listing: Option<String>,
     /// The series of versions that alone is listed there, if it is one.
@@ -76,10 +79,34 @@ fn wanted<'a>(project: &'a Project, packages: &[PackageName]) -> Result<Vec<&'a 
     packages.iter().map(|package| project.recipe(package)).collect()
 }
 
-/// What a file of lines `package version` says.
+/// What a file says of the latest versions.
 fn by_file(recipes: &[&Recipe], all: bool, path: &Path) -> Result<Vec<Listed>, CliError> {
     let shown = path.display();
     let text = fs::read_to_string(path).map_err(io_error("read", path))?;
+    let mut known = if path.extension().is_some_and(|end| end == "toml") {
+        by_toml(path, &text)?
+    } else {
+        by_lines(path, &text)?
+    };
+    let listed = recipes.iter().map(|recipe| {
+        let latest = known.remove(&recipe.name);
+        listed(recipe, latest.map(|version| Latest { version, listing: shown.to_string(), series: None }))
+    });
+    let listed: Vec<Listed> = listed.collect();
+    if !known.is_empty() && all {
+        let names: Vec<&str> = known.keys().map(PackageName::as_str).collect();
+        eprintln!("warning: no recipe describes what {shown} also names: {}", names.join(", "));
+    }
+    Ok(listed)
+}
+
+fn by_toml(path: &Path, text: &str) -> Result<BTreeMap<PackageName, Version>, CliError> {
+    let known =
+        newest_releases(text).map_err(|source| CliError::ListingToml { path: path.to_owned(), source })?;
+    Ok(known.into_iter().map(|(package, newest)| (package, newest.version)).collect())
+}
+
+fn by_lines(path: &Path, text: &str) -> Result<BTreeMap<PackageName, Version>, CliError> {
     let mut known: BTreeMap<PackageName, Version> = BTreeMap::new();
     for (number, line) in text.lines().enumerate() {
         let line = line.split('#').next().unwrap_or_default().trim();
@@ -93,16 +120,7 @@ fn by_file(recipes: &[&Recipe], all: bool, path: &Path) -> Result<Vec<Listed>, C
             entry.ok_or_else(|| CliError::ListingLine { path: path.to_owned(), line: number + 1 })?;
         known.insert(package, version);
     }
-    let listed = recipes.iter().map(|recipe| {
-        let latest = known.remove(&recipe.name);
-        listed(recipe, latest.map(|version| Latest { version, listing: shown.to_string(), series: None }))
-    });
-    let listed: Vec<Listed> = listed.collect();
-    if !known.is_empty() && all {
-        let names: Vec<&str> = known.keys().map(PackageName::as_str).collect();
-        eprintln!("warning: no recipe describes what {shown} also names: {}", names.join(", "));
-    }
-    Ok(listed)
+    Ok(known)
 }
 
 /// A version as a tag may write it, with a `v` before the number.
@@ -172,6 +190,7 @@ fn listed(recipe: &Recipe, found: Option<Latest>) -> Listed {
         package: recipe.name.clone(),
         version: recipe.version.clone(),
         outdated: latest.as_ref().map(|latest| newer(latest, &recipe.version)),
+        held: recipe.held.clone(),
         latest,
         listing,
         series,
@@ -181,15 +200,19 @@ fn listed(recipe: &Recipe, found: Option<Latest>) -> Listed {
 fn shown(listed: &[Listed], paint: Paint) -> String {
     let rows: Vec<Vec<(String, Tone)>> = listed
         .iter()
-        .map(|Listed { package, version, latest, outdated, listing, series }| {
-            let (word, tone) = match latest {
-                Some(latest) if *outdated == Some(true) => (latest.to_string(), Tone::Odd),
-                Some(latest) if latest == version => match series {
+        .map(|Listed { package, version, latest, outdated, held, listing, series }| {
+            // Of what came after the version that it is held back from, the reason says nothing.
+            let held = held.as_ref().map(|held| &held.newest);
+            let held = held.filter(|held| latest.as_ref().is_some_and(|latest| !newer(latest, held)));
+            let (word, tone) = match (latest, held) {
+                (Some(_), Some(newest)) => (format!("{newest}, held"), Tone::Plain),
+                (Some(latest), None) if *outdated == Some(true) => (latest.to_string(), Tone::Odd),
+                (Some(latest), None) if latest == version => match series {
                     Some(series) => (format!("current in {series}"), Tone::Plain),
                     None => ("current".to_owned(), Tone::Good),
                 },
-                Some(latest) => (format!("{latest}, older"), Tone::Plain),
-                None => ("unknown".to_owned(), Tone::Plain),
+                (Some(latest), None) => (format!("{latest}, older"), Tone::Plain),
+                (None, _) => ("unknown".to_owned(), Tone::Plain),
             };
             vec![
                 (package.to_string(), Tone::Plain),
@@ -199,5 +222,18 @@ fn shown(listed: &[Listed], paint: Paint) -> String {
             ]
         })
         .collect();
-    table(&[("package", false), ("version", false), ("latest", false), ("listed by", false)], &rows, paint)
+    let columns = [("package", false), ("version", false), ("latest", false), ("listed by", false)];
+    let mut text = table(&columns, &rows, paint);
+    for (at, (package, held)) in
+        listed.iter().filter_map(|listed| Some((&listed.package, listed.held.as_ref()?))).enumerate()
+    {
+        let head = if at == 0 { "\nheld back, as their recipes say:\n" } else { "" };
+        let _ = writeln!(
+            text,
+            "{head}  {package}, from {}: {}",
+            held.newest,
+            super::table::shown(held.because.trim(), &[])
+        );
+    }
+    text
 }

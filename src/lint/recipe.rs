@@ -10,6 +10,9 @@ use crate::upkeep::newer;
 /// The longest summary, in characters.
 const SUMMARY: usize = 90;
 
+/// The fewest words of a reason.
+const REASON: usize = 5;
+
 pub(super) fn look(file: &File<'_>, recipe: &Recipe, findings: &mut Vec<Finding>) {
     license(file, recipe, findings);
     description(file, recipe, findings);
@@ -17,6 +20,7 @@ pub(super) fn look(file: &File<'_>, recipe: &Recipe, findings: &mut Vec<Finding>
     needs(file, recipe, findings);
     script(file, recipe, findings);
     cves(file, recipe, findings);
+    held(file, recipe, findings);
     whitespace(file, findings);
 }
 
@@ -137,6 +141,18 @@ fn cves(file: &File<'_>, recipe: &Recipe, findings: &mut Vec<Finding>) {
             }
             _ => {}
         }
+    }
+}
+
+fn held(file: &File<'_>, recipe: &Recipe, findings: &mut Vec<Finding>) {
+    let Some(held) = &recipe.held else { return };
+    if !newer(&held.newest, &recipe.version) {
+        let message = format!("{} is not later than {}: nothing is held back", held.newest, recipe.version);
+        findings.push(file.finding(Rule::Held, &["held", "newest"], message));
+    }
+    if held.because.split_whitespace().count() < REASON {
+        let message = format!("the reason has fewer than {REASON} words");
+        findings.push(file.finding(Rule::Held, &["held", "because"], message));
     }
 }
 

@@ -34,6 +34,8 @@ pub enum Rule {
     PatchCve,
     /// What upstream has taken away is not in the recipe's version any more.
     CveVersion,
+    /// What is held back is not upstream's newest release, and the recipe says why.
+    Held,
     /// Every patch and file beside the recipes is used.
     Stray,
     /// Every recipe is used.
@@ -44,7 +46,7 @@ pub enum Rule {
 
 impl Rule {
     /// All rules.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::LicenseExpression,
         Self::LicenseFiles,
         Self::Summary,
@@ -58,6 +60,7 @@ impl Rule {
         Self::PatchHeader,
         Self::PatchCve,
         Self::CveVersion,
+        Self::Held,
         Self::Stray,
         Self::Unused,
         Self::Whitespace,
@@ -79,6 +82,7 @@ impl Rule {
             Self::PatchHeader => "patch-header",
             Self::PatchCve => "patch-cve",
             Self::CveVersion => "cve-version",
+            Self::Held => "held",
             Self::Stray => "stray",
             Self::Unused => "unused",
             Self::Whitespace => "whitespace",
@@ -121,6 +125,10 @@ impl Rule {
             }
             Self::CveVersion => {
                 "`fixed-in` is not later than the recipe's version: else the package is `affected`"
+            }
+            Self::Held => {
+                "`[held] newest` is later than the recipe's version, and `because` gives the reason in at least five words: a \
+                 reader can tell whether it still holds"
             }
             Self::Stray => {
                 "every patch and local file is used by a recipe: what is not is taken for something that is"

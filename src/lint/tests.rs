@@ -26,6 +26,10 @@ urls    = ["https://good.example/good-{version}.tar.xz", "debian:good/good_{vers
 sha256  = "0000000000000000000000000000000000000000000000000000000000000000"
 patches = ["0001-better.patch"]
 
+[held]
+newest  = "1.3"
+because = "its makefile can do less than nothing"
+
 [[cve]]
 id        = "CVE-2024-10001"
 fixed-in  = "1.2.3"
@@ -101,6 +105,8 @@ fn every_rule_finds_what_breaks_it_and_where() {
         ("pkg:generic/good", "generic/good", Rule::Identity, "purl = \"generic/good\""),
         ("\"good:good\"", "\"good\"", Rule::Identity, "cpe  = \"good\""),
         ("\"1.2.3\"\nref", "\"1.10\"\nref", Rule::CveVersion, "fixed-in  = \"1.10\""),
+        ("\"1.3\"", "\"1.2.3\"", Rule::Held, "newest  = \"1.2.3\""),
+        ("its makefile can do less than nothing", "it is too new", Rule::Held, "because = \"it is too new\""),
         ("https://good.example/good", "debian:good/good", Rule::Upstream, "[[source]]"),
         (
             "https://good.example/good-",

@@ -46,6 +46,8 @@ pub struct Recipe {
     pub identity: Identity,
     /// Its source trees; the first is unpacked to `/src`.
     pub sources: Vec<Source>,
+    /// Why it does not have upstream's newest release; none if it does.
+    pub held: Option<Held>,
     /// What is known of vulnerabilities that scanners may report; each once.
     pub cves: Vec<Cve>,
     /// What must be built before it.
@@ -56,6 +58,15 @@ pub struct Recipe {
     pub keep: Vec<String>,
     /// Environment for every unit that has this package among its tools.
     pub exports: BTreeMap<String, String>,
+}
+
+/// Why a package stays at its version although there is a newer one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Held {
+    /// Upstream's newest release, as far as is known.
+    pub newest: Version,
+    /// The reason in words.
+    pub because: String,
 }
 
 /// Licence terms and the digests of the texts, so that a text cannot change unseen with a version.

@@ -23,6 +23,7 @@ pub(super) struct RawRecipe {
     pub(super) identity: RawIdentity,
     #[serde(default)]
     pub(super) source: Vec<Spanned<RawSource>>,
+    pub(super) held: Option<RawHeld>,
     #[serde(default)]
     pub(super) cve: Vec<Spanned<RawCve>>,
     #[serde(default)]
@@ -47,6 +48,13 @@ pub(super) struct RawLicense {
 pub(super) struct RawIdentity {
     pub(super) cpe: Option<String>,
     pub(super) purl: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct RawHeld {
+    pub(super) newest: Version,
+    pub(super) because: Spanned<String>,
 }
 
 #[derive(Debug, Deserialize)]

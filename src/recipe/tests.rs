@@ -186,6 +186,24 @@ fn a_source_has_one_origin_and_one_digest() {
     assert!(message.contains("only the first source is unpacked to `/src` itself"), "{message}");
 }
 
+#[test]
+fn what_is_held_back_has_a_newest_release_and_a_reason() {
+    let held = "[held]\nnewest = \"2.9\"\nbecause = \"nobody has it\"\n";
+    let recipe = read(&(PIGZ.to_owned() + held)).unwrap().held.unwrap();
+    assert_eq!((recipe.newest.as_str(), recipe.because.as_str()), ("2.9", "nobody has it"));
+    assert_eq!(read(PIGZ).unwrap().held, None);
+    for (from, to, expected) in [
+        ("nobody has it", " ", "the reason is empty"),
+        ("newest = \"2.9\"\n", "", "missing field `newest`"),
+        ("\"2.9\"", "\"\"", "is not a version"),
+        ("because", "reason", "unknown field `reason`, expected `newest` or `because`"),
+    ] {
+        let error = read(&(PIGZ.to_owned() + &held.replacen(from, to, 1))).unwrap_err();
+        let RecipeError::Invalid { message, .. } = error else { panic!("{to}") };
+        assert!(message.contains(expected), "{to}: {message}");
+    }
+}
+
 const CVE: &str = r#"
 [[cve]]
 id        = "CVE-2024-58251"

@@ -8,10 +8,10 @@ use std::path::Path;
 use globset::{ErrorKind, Glob, GlobSet};
 use toml::Spanned;
 
-use super::schema::{RawArchive, RawBuild, RawConfig, RawOptions, RawRecipe, RawSource, RawSystem};
+use super::schema::{RawArchive, RawBuild, RawConfig, RawHeld, RawOptions, RawRecipe, RawSource, RawSystem};
 use super::{
-    Archive, Build, Identity, License, LocalFile, Needs, Options, Origin, Patch, Recipe, RecipeError, Source,
-    System,
+    Archive, Build, Held, Identity, License, LocalFile, Needs, Options, Origin, Patch, Recipe, RecipeError,
+    Source, System,
 };
 use crate::digest::{Sha256, Sha512, SourceDigest};
 
@@ -59,6 +59,7 @@ pub fn parse(path: &Path, text: &str, beside: &dyn Beside) -> Result<Recipe, Rec
         sha256: Sha256::of(text.as_bytes()),
         license: License { spdx: raw.license.spdx, files: raw.license.files.into_iter().map(|(name, digest)| (name.into_inner(), digest)).collect() },
         identity: Identity { cpe: raw.identity.cpe, purl: raw.identity.purl },
+        held: raw.held.map(|held| place.held(held)).transpose()?,
         cves: place.cves(&raw.cve, &sources)?,
         sources,
         needs: Needs {
@@ -98,6 +99,15 @@ impl Place<'_> {
             message: message.into(),
             help,
         }
+    }
+
+    /// A reason is words: without it nobody can tell when it has gone.
+    fn held(&self, raw: RawHeld) -> Result<Held, RecipeError> {
+        if raw.because.get_ref().trim().is_empty() {
+            let help = "say what the newest release lacks here, so that one can tell when it no longer does";
+            return Err(self.error(raw.because.span(), "the reason is empty", Some(help.to_owned())));
+        }
+        Ok(Held { newest: raw.newest, because: raw.because.into_inner() })
     }
 
     fn source(

@@ -60,6 +60,11 @@ impl Edit {
         }
     }
 
+    /// Takes out why the package is held back, if the recipe says so.
+    pub fn remove_held(&mut self) {
+        self.document.remove("held");
+    }
+
     /// Changes the digest of a licence text.
     pub fn license(&mut self, file: &str, digest: &Sha256) -> Result<(), EditError> {
         let files = self.document.get_mut("license").and_then(|license| license.get_mut("files"));
@@ -119,6 +124,10 @@ version  = "1.2"        # the last one with a configure script
 [license]
 files = { "COPYING" = "old", "README" = "same" }
 
+[held]
+newest  = "1.3"
+because = "nobody has tried it yet, I fear"
+
 [[source]]
 
 # Upstream's.
@@ -142,6 +151,7 @@ into   = "more"
         edit.version(&"1.3".parse().unwrap()).unwrap();
         edit.digest(0, 0, &SourceDigest::Sha256(Sha256::of(b"new"))).unwrap();
         edit.remove_archive(0, 1).unwrap();
+        edit.remove_held();
         edit.digest(1, 0, &SourceDigest::Sha512(Sha512::of(b"new"))).unwrap();
         edit.license("COPYING", &Sha256::of(b"text")).unwrap();
         let changed = diffy::create_patch(RECIPE, &edit.finish()).to_string();
@@ -152,13 +162,17 @@ into   = "more"
             "-version  = \"1.2\"        # the last one with a configure script".to_owned(),
             "+version  = \"1.3\"        # the last one with a configure script".to_owned(),
             "-files = { \"COPYING\" = \"old\", \"README\" = \"same\" }".to_owned(),
+            "-".to_owned(),
+            "-[held]".to_owned(),
+            "-newest  = \"1.3\"".to_owned(),
+            "-because = \"nobody has tried it yet, I fear\"".to_owned(),
             format!("+files = {{ \"COPYING\" = \"{text}\", \"README\" = \"same\" }}"),
             "-sha256 = \"old\"".to_owned(),
-            format!("+sha256 = \"{new}\""),
+            "-".to_owned(),
             "-[[source.archive]]".to_owned(),
             "-urls   = [\"debian:good/good_{version}.orig.tar.xz\"]".to_owned(),
             "-sha256 = \"old\"".to_owned(),
-            "-".to_owned(),
+            format!("+sha256 = \"{new}\""),
             "-sha512 = \"old\"".to_owned(),
             format!("+sha512 = \"{}\"", Sha512::of(b"new")),
         ];

@@ -1,12 +1,14 @@
 //! Keeping recipes up to date: which version is newer, where upstream lists its versions, a recipe's text with another
-//! version, and the first text of a new recipe. Nothing here touches the network; texts come in and go out.
+//! version, what is known of the newest releases, and the first text of a new recipe. Nothing here touches the network; texts come in and go out.
 
 mod edit;
 mod listing;
+mod newest;
 mod order;
 mod scaffold;
 
 pub use edit::{Edit, EditError};
 pub use listing::{Listing, listings};
+pub use newest::{Newest, NewestError, newest_releases};
 pub use order::{compare, is_release, newer};
 pub use scaffold::{Scaffold, System, named_by, system_of};

@@ -1,11 +1,14 @@
-//! The benchmark: what k3sroot's work costs, from an empty store to a build in which there is nothing to do.
+//! The benchmark: what k3sroot's work costs, from an empty store to a build in which there is nothing to do; or, as
+//! `node`, what the programs of a finished root cost a node.
 //!
 //! `make bench` runs it and keeps what it found beside this file, where the next run looks for something to compare with.
 
 #![allow(clippy::cast_precision_loss, reason = "figures for people")]
 
 mod measure;
+mod node;
 mod record;
+mod workload;
 
 use std::error::Error;
 use std::fs;
@@ -13,11 +16,11 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use tempfile::TempDir;
 use walkdir::WalkDir;
 
-use measure::{Figures, measure};
+use measure::{Figures, INTERVAL, measure};
 use record::{Machine, Record, Scenario, Setting};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -25,9 +28,23 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 /// How often a scenario that takes no time is run; the median counts.
 const REPEATS: usize = 5;
 
-/// Measures builds of the real root.
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Subject {
+    /// Builds of the root.
+    Builds,
+    /// The root's programs, doing what they do on a node, next to Debian's.
+    Node,
+}
+
+/// Measures builds of the real root, or its programs.
 #[derive(Debug, Parser)]
 struct Args {
+    #[arg(default_value = "builds")]
+    subject: Subject,
+    /// For `node`: the folder of the tarballs.
+    #[arg(long, default_value = "dist")]
+    dist: PathBuf,
     /// Where the compiler comes from.
     #[arg(long, default_value = "source")]
     toolchain: String,
@@ -65,6 +82,9 @@ fn run(args: &Args) -> Result<()> {
         Some(folder) => tempfile::tempdir_in(folder)?,
         None => tempfile::tempdir()?,
     };
+    if args.subject == Subject::Node {
+        return node::run(args, work.path());
+    }
     let bench = Bench { args, work };
     let commit = record::commit()?;
     let arches: Vec<&str> =
@@ -111,14 +131,11 @@ fn run(args: &Args) -> Result<()> {
             missing,
             overridden,
         },
+        versions: Vec::new(),
         scenarios,
     };
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench");
-    let path = folder.join(format!("{}-{}.json", record.commit, args.toolchain));
-    let mut text = serde_json::to_vec_pretty(&record)?;
-    text.push(b'\n');
-    fs::File::create(&path)?.write_all(&text)?;
-    println!("{}\n{}", record.table(record.comparable(&folder)?.as_ref()), path.display());
+    let (path, table) = record.keep(&args.toolchain)?;
+    println!("{table}\n{}", path.display());
     Ok(())
 }
 
@@ -220,7 +237,7 @@ impl Bench<'_> {
         command.args(["--offline", "--keep-going", "--out"]).arg(self.path("dist")).args(packages);
         // What an earlier scenario left out says nothing of this one.
         let _ = fs::remove_file(self.note(arch, "missing"));
-        let (status, figures) = measure(&mut command)?;
+        let (status, figures) = measure(&mut command, INTERVAL)?;
         if status.success() || (status.code() == Some(1) && self.note(arch, "missing").exists()) {
             Ok(figures)
         } else {

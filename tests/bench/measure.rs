@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::Result;
 
-/// How often memory is looked at, in the end.
-const INTERVAL: Duration = Duration::from_millis(200);
+/// How often the memory of a build is looked at, in the end.
+pub(crate) const INTERVAL: Duration = Duration::from_millis(200);
 
 /// What a command cost.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -33,14 +33,14 @@ pub(crate) struct Figures {
     pub(crate) written: u64,
 }
 
-/// Runs `command` to its end.
-pub(crate) fn measure(command: &mut Command) -> Result<(ExitStatus, Figures)> {
+/// Runs `command` to its end, and looks at its memory every `interval`, more often at first.
+pub(crate) fn measure(command: &mut Command, interval: Duration) -> Result<(ExitStatus, Figures)> {
     let before = cpu(&getrusage(UsageWho::RUSAGE_CHILDREN)?);
     let start = Instant::now();
     let mut child = command.spawn().map_err(|error| format!("cannot start {command:?}: {error}"))?;
     let over = AtomicBool::new(false);
     let (peak_memory, io) = thread::scope(|scope| -> Result<_> {
-        let watch = scope.spawn(|| watch(child.id(), &over));
+        let watch = scope.spawn(|| watch(child.id(), interval, &over));
         let pid = Pid::from_raw(i32::try_from(child.id())?).ok_or("a process has no number")?;
         // It stays a zombie, so that what its family read and wrote can still be asked for.
         let ended = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
@@ -76,12 +76,12 @@ fn counter(io: &str, name: &str) -> Result<u64> {
 }
 
 /// Looks at the memory of `pid` and all that comes of it, often at first; the most that was seen, in bytes.
-fn watch(pid: u32, over: &AtomicBool) -> u64 {
+fn watch(pid: u32, interval: Duration, over: &AtomicBool) -> u64 {
     let (mut peak, mut pause) = (0, Duration::from_millis(1));
     while !over.load(Ordering::Relaxed) {
         peak = peak.max(resident(pid));
         thread::park_timeout(pause);
-        pause = (pause * 2).min(INTERVAL);
+        pause = (pause * 2).min(interval);
     }
     peak
 }

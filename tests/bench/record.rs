@@ -1,7 +1,7 @@
 //! What a run of the benchmark found, kept beside this file for the next one to compare with.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{fs, thread};
 
@@ -24,6 +24,9 @@ pub(crate) struct Record {
     pub(crate) commit: String,
     pub(crate) machine: Machine,
     pub(crate) setting: Setting,
+    /// What the programs that were measured call themselves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) versions: Vec<String>,
     pub(crate) scenarios: Vec<Scenario>,
 }
 
@@ -86,6 +89,16 @@ pub(crate) fn commit() -> Result<String> {
 }
 
 impl Record {
+    /// Writes it beside this file, under the commit and `kind`; where that is, and a table for people.
+    pub(crate) fn keep(&self, kind: &str) -> Result<(PathBuf, String)> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench");
+        let path = folder.join(format!("{}-{kind}.json", self.commit));
+        let mut text = serde_json::to_vec_pretty(self)?;
+        text.push(b'\n');
+        fs::write(&path, text)?;
+        Ok((path, self.table(self.comparable(&folder)?.as_ref())))
+    }
+
     /// The newest record in `folder` of the same work on the same machine.
     pub(crate) fn comparable(&self, folder: &Path) -> Result<Option<Self>> {
         let mut paths: Vec<_> = fs::read_dir(folder)?.flatten().map(|entry| entry.path()).collect();

@@ -14,6 +14,7 @@ mod input;
 mod killed;
 mod legal;
 mod manual;
+mod newest;
 mod offline;
 mod provenance;
 mod report;

@@ -229,6 +229,7 @@ fn versions_may_come_from_a_file() {
         "version": "1.2",
         "latest": "1.10",
         "outdated": true,
+        "held": null,
         "listing": "versions",
         "series": null
       }
@@ -246,6 +247,42 @@ fn versions_may_come_from_a_file() {
     let run = workspace.run("outdated", &["--listing", "versions"]);
     assert_eq!(run.code, Some(1));
     insta::assert_snapshot!(run.error(), @"error: `versions`, line 2: write a package's name, a blank and a version");
+}
+
+#[test]
+fn what_is_held_back_says_why_until_it_is_bumped() {
+    let workspace = upstream();
+    let held = "[held]\nnewest  = \"1.3\"\nbecause = \"nobody here can say it\"\n\n";
+    workspace.edit("recipes/libword.toml", "[[source]]", &format!("{held}[[source]]"));
+    let shown = |listing: &str| {
+        fs::write(workspace.path("newest.toml"), listing).unwrap();
+        let run = workspace.run("outdated", &["libword", "--listing", "newest.toml"]);
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+        run.stdout
+    };
+    insta::assert_snapshot!(shown("libword = { version = \"1.3\", seen = 2026-12-01 }\n"), @r"
+    package  version  latest     listed by
+    libword  1.2      1.3, held  newest.toml
+
+    held back, as their recipes say:
+      libword, from 1.3: nobody here can say it
+    ");
+    // The listing does not know the newest one, or knows a newer one than the reason is about.
+    assert!(shown("libword = { version = \"1.2\", seen = 2026-12-01 }\n").contains("1.2      1.3, held"));
+    assert!(
+        shown("libword = { version = \"1.4\", seen = 2026-12-01 }\n").contains("1.2      1.4     newest")
+    );
+    fs::write(workspace.path("newest.toml"), "libword = \"1.3\"\n").unwrap();
+    let run = workspace.run("outdated", &["libword", "--listing", "newest.toml"]);
+    assert_eq!(run.code, Some(1));
+    assert!(run.error().contains("cannot use `newest.toml`"), "{}", run.stderr);
+
+    release(&workspace, "1.2.5");
+    workspace.run("bump", &["libword", "1.2.5"]);
+    assert!(workspace.read("recipes/libword.toml").contains(held), "it has not come so far");
+    workspace.run("bump", &["libword", "1.3"]);
+    let recipe = workspace.read("recipes/libword.toml");
+    assert!(recipe.contains("version  = \"1.3\"") && !recipe.contains("held"), "{recipe}");
 }
 
 #[test]

@@ -1,13 +1,16 @@
 //! Cases: scripts that make a program do its work, with what is to be known of them in comments at their head.
 //!
 //! `# packages:` has to be in the root; `# packages when booted:` beside them there. `# not user: REASON` says
-//! where the case cannot run, and why. `# needs:` lists files that have to be there, and `root` for what the root
-//! of a user namespace may not do. `# variants:` makes several cases of one script, which finds its own in
-//! `$variant`. Each `#>` line is part of a line that the script prints, in this order, and begins and ends where a
+//! where the case cannot run, and why. `# kernel: nft` boots Debian's kernel without the legacy tables for it. `# needs:`
+//! lists files that have to be there, and `root` for what the root of a user namespace may not do. `# beside:` names a
+//! script of `tests` that gets another program for the arch, which the case finds in `$beside`. `# variants:` makes
+//! several cases of one script, which finds its own in `$variant`. Each `#>` line is part of a line that the script
+//! prints, in this order, and begins and ends where a
 //! word or a number does. The script fails if any of its commands does.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::rootfs::Root;
 use crate::skipped::skipped;
@@ -36,15 +39,27 @@ impl Way {
     }
 }
 
+/// What is booted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kernel {
+    /// Debian's, with all its modules.
+    Whole,
+    /// Debian's, without the tables of legacy iptables, as a kernel since 6.17 may be.
+    Nft,
+}
+
 pub(crate) struct Case {
     /// The script's file name, and the variant: `iptables_nft`.
     pub(crate) name: String,
     variant: String,
     packages: Vec<String>,
     packages_when_booted: Vec<String>,
+    pub(crate) kernel: Kernel,
     /// Why it cannot run in these ways.
     not: Vec<(Way, String)>,
     needs: Vec<String>,
+    /// The script that gets another program, if the case is to have one.
+    beside: Option<String>,
     expected: Vec<String>,
     script: String,
 }
@@ -91,8 +106,14 @@ impl Case {
             variant,
             packages: words("packages"),
             packages_when_booted: words("packages when booted"),
+            kernel: match words("kernel").join(" ").as_str() {
+                "" => Kernel::Whole,
+                "nft" => Kernel::Nft,
+                other => panic!("{file}: no kernel is called `{other}`"),
+            },
             not: not.clone(),
             needs: words("needs"),
+            beside: words("beside").pop(),
             expected: script.lines().filter_map(|line| line.strip_prefix("#> ")).map(str::to_owned).collect(),
             script: script.clone(),
         };
@@ -107,6 +128,12 @@ impl Case {
     /// The files that have to be there.
     pub(crate) fn files(&self) -> impl Iterator<Item = &str> {
         self.needs.iter().map(String::as_str).filter(|need| need.starts_with('/'))
+    }
+
+    /// Another program that the case wants beside ours, or why there is none.
+    pub(crate) fn beside(&self, arch: &str) -> Result<String, String> {
+        let Some(script) = &self.beside else { return Ok(String::new()) };
+        printed_by(script, arch)
     }
 
     /// Whether it can run this way with this root; says so if not.
@@ -134,10 +161,11 @@ impl Case {
     }
 
     pub(crate) fn title(&self, root: &Root, way: Way) -> String {
-        let way = match way {
-            Way::Native => "on this machine",
-            Way::User => "under qemu-user",
-            Way::Booted => "on Debian's kernel",
+        let way = match (way, self.kernel) {
+            (Way::Native, _) => "on this machine",
+            (Way::User, _) => "under qemu-user",
+            (Way::Booted, Kernel::Whole) => "on Debian's kernel",
+            (Way::Booted, Kernel::Nft) => "on Debian's kernel without ip_tables",
         };
         format!("{} for {} {way}", self.name, root.arch())
     }
@@ -163,6 +191,14 @@ impl Case {
             );
         }
     }
+}
+
+/// What a script of `tests` prints for the arch, or what it says of why it cannot.
+pub(crate) fn printed_by(script: &str, arch: &str) -> Result<String, String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(script);
+    let output = Command::new("sh").arg(path).arg(arch).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
 }
 
 /// Whether a line has `expected` in it, and not as a part of a longer word or number: `1` is not in `10`.

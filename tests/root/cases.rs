@@ -36,11 +36,14 @@ macro_rules! cases {
 
 // A case that cannot run in a place says there why it is skipped.
 cases! {
-    blkid busybox conntrack coreutils disk ebtables ethtool findutils fuse_overlayfs ip ip_tuntap ipset
-    iptables_apply iptables_detect_empty iptables_detect_forced iptables_detect_forced_nft iptables_detect_hint
-    iptables_detect_legacy iptables_detect_nft iptables_legacy iptables_legacy6 iptables_nft iptables_nft6
-    iptables_set_legacy iptables_set_nft losetup modprobe mount nft nsenter pigz relro slirp4netns slirp4netns_urgent
-    translate versions xtables_other
+    blkid busybox busybox_shell busybox_text conntrack coreutils disk ebtables ethtool findutils fuse_overlayfs
+    ip ip_tuntap ipset iptables_apply iptables_detect_empty iptables_detect_forced iptables_detect_forced_nft
+    iptables_detect_hint iptables_detect_legacy iptables_detect_nft iptables_interfaces_arp
+    iptables_interfaces_legacy iptables_interfaces_legacy6 iptables_interfaces_nft iptables_interfaces_nft6
+    iptables_legacy iptables_legacy6 iptables_nft iptables_nft6 iptables_no_sh iptables_only_nft_forced
+    iptables_only_nft_forced_nft iptables_only_nft_found iptables_only_nft_node iptables_set_legacy
+    iptables_set_nft losetup messages modprobe mount nft nft_json nft_other_read nft_other_reads nsenter pigz
+    protocols regex relro slirp4netns slirp4netns_urgent translate versions xtables_other
 }
 
 #[test]

@@ -40,10 +40,13 @@ pub(crate) fn run(root: &Root, case: &Case) {
     if !case.needs_root() && !namespaces() {
         return skipped(&title, "this machine allows no user namespaces");
     }
-    case.judge(root, way, &start(root, folder, case, way));
+    match case.beside(root.arch()) {
+        Ok(beside) => case.judge(root, way, &start(root, folder, case, way, &beside)),
+        Err(reason) => skipped(&title, &reason),
+    }
 }
 
-fn start(root: &Root, folder: &Path, case: &Case, way: Way) -> Outcome {
+fn start(root: &Root, folder: &Path, case: &Case, way: Way, beside: &str) -> Outcome {
     let mut command = Command::new("timeout");
     command.args(["--kill-after=10", LIMIT]);
     if !case.needs_root() {
@@ -51,7 +54,7 @@ fn start(root: &Root, folder: &Path, case: &Case, way: Way) -> Outcome {
     }
     // A lock that iptables-legacy takes in /run would be everybody's.
     let own_run = if case.needs_root() { "" } else { "busybox mount -t tmpfs run /run\n" };
-    let script = format!("{own_run}{}", case.script(root, way));
+    let script = format!("{own_run}beside='{beside}'\n{}", case.script(root, way));
     let scratch = tempfile::tempdir().unwrap();
     let path = format!("{0}/bin:{0}/bin/aux", folder.display());
     command.arg("/usr/bin/env").arg("-i").arg(format!("PATH={path}")).arg("LC_ALL=C");

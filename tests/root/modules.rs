@@ -10,11 +10,17 @@ use std::path::{Path, PathBuf};
 use object::{Object as _, ObjectSection as _};
 use walkdir::WalkDir;
 
+use crate::case::Kernel;
+
 /// Folders of modules, below `kernel`, and single ones. What these need comes along.
 const FOLDERS: &[&str] =
     &["net/netfilter", "net/ipv4", "net/ipv6", "net/bridge", "net/802", "net/llc", "fs/nls", "lib"];
 const SINGLE: &[&str] =
     &["tun", "dummy", "veth", "fuse", "overlay", "loop", "vfat", "crc32c_generic", "failover"];
+
+/// What begins the names of the modules that a kernel has for legacy tables, and without them not.
+const LEGACY: &[&str] =
+    &["ip_tables", "iptable_", "ip6_tables", "ip6table_", "arp_tables", "arptable_", "ebtables", "ebtable_"];
 
 pub(crate) struct Modules {
     /// The kernel's release, which names the folder of its modules.
@@ -31,7 +37,7 @@ struct Module {
 
 impl Modules {
     /// The modules in `folder`, as `tests/kernel.sh` leaves them.
-    pub(crate) fn choose(folder: &Path) -> Self {
+    pub(crate) fn choose(folder: &Path, kind: Kernel) -> Self {
         let kernel = WalkDir::new(folder).into_iter().map(|entry| entry.unwrap().into_path());
         let kernel = kernel.into_iter().find(|path| path.ends_with("kernel")).unwrap();
         let release = kernel.parent().unwrap().file_name().unwrap().to_str().unwrap().to_owned();
@@ -40,6 +46,7 @@ impl Modules {
             .map(|entry| entry.unwrap())
             .filter(|entry| entry.file_type().is_file())
             .map(|entry| (name(entry.path()), entry.into_path()))
+            .filter(|(name, _)| kind == Kernel::Whole || !LEGACY.iter().any(|start| name.starts_with(start)))
             .collect();
         let wanted = |(name, path): &(&String, &PathBuf)| {
             FOLDERS.iter().any(|folder| path.starts_with(kernel.join(folder)))

@@ -29,7 +29,8 @@ part() {
     echo "WITHOUT $what: $(grep -E "$lacking" part.errors | tail -n 1)"
     return 1
 }
-lacking='No such file or directory|Operation not supported|Protocol not supported|Protocol not available'
+lacking='No such file or directory|Operation not supported|: Not supported|Protocol not supported'
+lacking="$lacking|Protocol not available"
 lacking="$lacking|do you need to insmod|missing kernel module|No chain/target/match by that name"
 lacking="$lacking|cache initialization failed: Invalid argument|rule set generation id: Invalid argument"
 lacking="$lacking|Can't open handler|doesn't support the ebtables|set type not supported|Cannot open session to kernel"

@@ -248,6 +248,30 @@ impl Node {
         self
     }
 
+    /// A mode's programs load its part of the kernel, of both families.
+    pub(crate) fn loads(&self, mode: &str) -> &Self {
+        write(&self.at("state").join(format!("{mode}.loads")), "", 0o644);
+        self
+    }
+
+    /// No program has the name that the scripts' first lines have.
+    pub(crate) fn without_bin_sh(&self) -> &Self {
+        for script in ["iptables-detect.sh", "xtables-set-mode.sh"] {
+            let text = fs::read_to_string(self.xtables(script)).unwrap();
+            let first = format!("#!{}\n", self.interpreter);
+            write(&self.xtables(script), &replace_once(&text, &first, "#!/no/such/sh\n"), 0o755);
+        }
+        self
+    }
+
+    /// A program of the tarball's, run by a shell that is told to.
+    pub(crate) fn by_shell(&self, name: &str) -> Command {
+        let mut words = self.interpreter.split(' ');
+        let mut command = self.command(Path::new(words.next().unwrap()));
+        command.args(words).arg(self.xtables(name));
+        command
+    }
+
     /// The node's own iptables.
     pub(crate) fn own_iptables(&self, text: &str) -> &Self {
         self.executable(&self.at("node/iptables"), text);
@@ -310,6 +334,12 @@ printf '%s\n' "${{PATH-unset}}" >"$state/path"
 while IFS= read -r line; do
     case $1 in *-restore) printf '> %s\n' "$line" ;; esac
 done
+if [ -e "$state/{mode}.loads" ]; then
+    case {mode} in
+        nft) echo '0 t nft_register_expr' >>"$state/../proc/kallsyms" ;;
+        legacy) for family in ip ip6; do echo filter >"$state/../proc/net/${{family}}_tables_names"; done ;;
+    esac
+fi
 if [ -e "$state/{mode}.$1" ]; then
     while IFS= read -r line; do printf '%s\n' "$line"; done <"$state/{mode}.$1"
 fi

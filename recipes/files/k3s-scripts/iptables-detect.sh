@@ -13,12 +13,17 @@
 #   hint     the chain KUBE-IPTABLES-HINT, which the kubelet makes for this very purpose (Kubernetes 1.24 or later)
 #   canary   the chain KUBE-KUBELET-CANARY, which it makes to notice flushes (1.17 or later)
 #   rules    one filter has more rules than the other
-#   node     the iptables that the node itself has on PATH
+#   node     the iptables that the node itself has on PATH, if the kernel has or can load the filter it uses
 #   kernel   one filter is there or can be loaded; nft, if both are
 #   default  nft
 #
+# Links are set only where the mode works: its part of the kernel is in memory. A part that can only be loaded is loaded
+# by the command, and a later call sets the links. A mode that IPTABLES_MODE demands and the kernel does not have is an
+# error (exit code 3, as iptables has it), and the links stay as they are. Once links are set, nobody reads IPTABLES_MODE.
+#
 # Looking loads no kernel module: a loaded ip_tables or nf_tables misleads other programs that look for the mode. All
-# the tools it needs are grep, readlink and those of xtables-set-mode.sh, and without them it still does its work.
+# the tools it needs are grep, readlink and those of xtables-set-mode.sh, and without them it still does its work. Nor
+# does it need /bin/sh: any shell that is told to run it does the whole work.
 
 set -u
 
@@ -29,9 +34,11 @@ modules=/lib/modules
 
 newline='
 '
-mode=   # nft or legacy, when found
-how=    # what it was found by
-blind=  # not empty: there may be rules that we are not allowed to see
+mode=      # nft or legacy, when found
+how=       # what it was found by
+forced=    # not empty: by IPTABLES_MODE
+blind=     # not empty: there may be rules that we are not allowed to see
+nft_there= # not empty: nf_tables is in memory
 
 # tool COMMAND...: runs one of the tarball's own tools, or else one from PATH or the usual places. PATH itself stays as
 # it is, for the program that we become.
@@ -70,6 +77,43 @@ nf_tables_is_there() {
     saved nft iptables-save >/dev/null
 }
 
+# legacy_is_there [FAMILY]: is ip_tables (or ip6_tables, for the family ip6) in memory?
+legacy_is_there() {
+    [ -e "$proc/net/${1-ip}_tables_names" ]
+}
+
+# can_be MODE: is the mode's part of the kernel in memory, or a module that the node has?
+can_be() {
+    case $1 in
+        nft) [ "$nft_there" ] || loadable nf_tables ;;
+        legacy) legacy_is_there || loadable ip_tables ;;
+    esac
+}
+
+# Is the part of the kernel that the mode uses in memory?
+mode_is_there() {
+    case $mode in
+        nft) [ "$nft_there" ] || nf_tables_is_there ;;
+        legacy) legacy_is_there ;;
+    esac
+}
+
+# mode_works FAMILY: a part that is not in memory is asked for, which loads it, as the command itself would.
+mode_works() {
+    case $mode in
+        nft) nf_tables_is_there || saved nft "$1tables-save" >/dev/null ;;
+        legacy) legacy_is_there "$1" || saved legacy "$1tables" -w 10 -S >/dev/null ;;
+    esac
+}
+
+# kernel_part FAMILY: prints the name of it.
+kernel_part() {
+    case $mode in
+        nft) echo nf_tables ;;
+        legacy) echo "${1}_tables" ;;
+    esac
+}
+
 # Legacy rules of both families. They are read only where a table exists already, and without -t: naming a table makes
 # it.
 legacy_rules() {
@@ -89,7 +133,10 @@ choose() {
 
 by_environment() {
     case ${IPTABLES_MODE-} in
-        nft | legacy) choose "$IPTABLES_MODE" 'env (IPTABLES_MODE)' ;;
+        nft | legacy)
+            forced=yes
+            choose "$IPTABLES_MODE" 'env (IPTABLES_MODE)'
+            ;;
         '') return 1 ;;
         *)
             echo "${0##*/}: IPTABLES_MODE is '$IPTABLES_MODE', must be nft or legacy" >&2
@@ -163,19 +210,21 @@ by_node() {
     # Should it be a script that calls us after all, the variable makes us fail at once instead of asking it again.
     version=$(IPTABLES_DETECT_ASKS=node "$program" --version </dev/null 2>/dev/null) || return
     case $version in
-        *'(nf_tables)'*) choose nft "node ($program is $version)" ;;
+        *'(nf_tables)'*) uses=nft ;;
         # Before 1.8 there was nothing but legacy, and no need to say so.
-        *'(legacy)'* | 'iptables v1.'[0-7].*) choose legacy "node ($program is $version)" ;;
+        *'(legacy)'* | 'iptables v1.'[0-7].*) uses=legacy ;;
         *) return 1 ;;
     esac
+    # It may be a leftover: since 6.17, kernels need not have ip_tables, whatever the distribution's iptables is.
+    can_be "$uses" && choose "$uses" "node ($program is $version)"
 }
 
 # nft takes two parts: without nft_compat, iptables can write no rule with an extension into nf_tables.
 by_kernel() {
-    if { [ "$nft_there" ] || loadable nf_tables; } &&
+    if can_be nft &&
         { in_memory nft_compat nft_target_select_ops || loadable nft_compat; }; then
         choose nft 'kernel (has nf_tables)'
-    elif [ -e "$proc/net/ip_tables_names" ] || loadable ip_tables; then
+    elif can_be legacy; then
         choose legacy 'kernel (has ip_tables, no usable nf_tables)'
     else
         return 1
@@ -185,14 +234,13 @@ by_kernel() {
 find_mode() {
     by_environment && return
 
-    nft_there=
     nft_mangle=
     if nf_tables_is_there; then
         nft_there=yes
         # The kubelet's chains are in the mangle table, which is short even where there are very many rules.
         nft_mangle=$(saved nft iptables-save -t mangle)$newline$(saved nft ip6tables-save -t mangle)
     fi
-    if [ -e "$proc/net/ip_tables_names" ] && ! [ -r "$proc/net/ip_tables_names" ]; then blind=yes; fi
+    if legacy_is_there && ! [ -r "$proc/net/ip_tables_names" ]; then blind=yes; fi
     legacy_all=$(legacy_rules)
 
     by_chain hint KUBE-IPTABLES-HINT ||
@@ -217,8 +265,17 @@ if ! [ -e "$here/xtables-set-mode.sh" ]; then
     target=$(tool readlink -f "$0") && here=${target%/*}
 fi
 
+# A subshell runs the script, as there may be no /bin/sh to run it by its first line. It does not matter if the links
+# cannot be set, on a read-only file system say: the next call finds the mode again.
+set_links() (
+    set -- -k -m "$mode"
+    # shellcheck source=/dev/null
+    . "$here/xtables-set-mode.sh"
+) </dev/null >/dev/null 2>&1
+
 case ${0##*/} in
-    iptables | iptables-save | iptables-restore | ip6tables | ip6tables-save | ip6tables-restore) ;;
+    iptables | iptables-save | iptables-restore) family=ip ;;
+    ip6tables | ip6tables-save | ip6tables-restore) family=ip6 ;;
     *)
         if [ $# -ne 0 ]; then
             echo "usage: ${0##*/}    (prints the iptables mode of this node; IPTABLES_MODE=nft|legacy forces it)" >&2
@@ -226,14 +283,18 @@ case ${0##*/} in
         fi
         find_mode
         printf 'mode is %s detected via %s\n' "$mode" "$how"
-        exit
+        if [ "$forced" ] && ! mode_is_there && ! can_be "$mode"; then
+            echo "${0##*/}: this kernel seems to have no $(kernel_part ip)" >&2
+        fi
+        exit 0
         ;;
 esac
 
 find_mode
-# What was decided without seeing all the rules is good for this call only. Nor does it matter if the links cannot be
-# set, on a read-only file system say: the next call finds the mode again.
-if [ -z "$blind" ]; then
-    "$here/xtables-set-mode.sh" -m "$mode" </dev/null >/dev/null 2>&1
+if [ "$forced" ] && ! mode_works "$family"; then
+    echo "${0##*/}: IPTABLES_MODE is $mode, but this kernel has no $(kernel_part "$family") and cannot load it" >&2
+    exit 3
 fi
+# What was decided without seeing all the rules is good for this call only.
+if [ -z "$blind" ] && mode_is_there; then set_links; fi
 exec "$here/xtables-$mode-multi" "${0##*/}" "$@"

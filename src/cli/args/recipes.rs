@@ -39,16 +39,18 @@ pub(in crate::cli) struct New {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     k3sroot outdated\n  \
-    k3sroot outdated --listing versions.txt\n\n\
+    k3sroot outdated --listing versions.txt\n  \
+    k3sroot outdated --listing tests/newest.toml\n\n\
     Each recipe's own places are asked, in their order: the folder that the archive lies in, a git host's feed of \
     releases, the pool of a Debian mirror, a package index. The first that names a version counts; where that is \
-    a folder for a series, the later of its and the next place's. `current in 2.84`: nobody knew of other series.\n\n\
+    a folder for a series, the later of its and the next place's. `current in 2.84`: nobody knew of other series. \
+    `held`: the recipe says why it stays at its version, which is printed below.\n\n\
     Exit status: 0 the latest version of each is known, 1 of some it is not.")]
 pub(in crate::cli) struct Outdated {
     /// Packages [default: all].
     #[arg(value_name = "PACKAGE")]
     pub(in crate::cli) packages: Vec<PackageName>,
-    /// Go by this file, of lines `package version`, and ask nobody.
+    /// Go by this file, of lines `package version` or TOML as in `tests/newest.toml`, and ask nobody.
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) listing: Option<PathBuf>,
     /// Print JSON.

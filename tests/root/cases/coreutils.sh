@@ -16,3 +16,17 @@ code=0
 timeout 0.2 sleep 20 || code=$?
 [ "$code" = 124 ]
 sort --version | head -n 1
+# A byte 0xFF is no end of the file, and what has come is folded before the rest does.
+[ "$(printf 'a\377b\n' | fold -w 10 | wc -c)" = 4 ] || fail "fold stops at 0xFF"
+mkfifo pipe
+fold -w 60 <pipe >folded &
+exec 3>pipe
+seq 3000 >&3
+sleep 1
+[ -s folded ] || fail "fold waits for more than has come"
+exec 3>&-
+wait
+# Half a float, where the compiler has it: configure could not run a program to find out.
+case $(uname -m) in
+x86_64 | aarch64) [ "$(printf '\000\074' | od -An -tfH | tr -d ' ')" = 1 ] ;;
+esac
