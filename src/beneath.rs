@@ -60,12 +60,13 @@ fn step_by_step(mut folder: OwnedFd, name: &str) -> io::Result<OwnedFd> {
             _ => return Err(leaves()),
         };
         let flags = if parts.peek().is_some() { FOLDER } else { READ };
-        folder = openat(folder.as_fd(), part, flags | OFlags::NOFOLLOW, Mode::empty()).map_err(|errno| {
-            match errno {
-                Errno::LOOP => io::Error::new(ErrorKind::InvalidInput, "a link is on the way"),
-                errno => errno.into(),
-            }
-        })?;
+        folder =
+            openat(folder.as_fd(), part, flags | OFlags::NOFOLLOW, Mode::empty()).map_err(
+                |errno| match errno {
+                    Errno::LOOP => io::Error::new(ErrorKind::InvalidInput, "a link is on the way"),
+                    errno => errno.into(),
+                },
+            )?;
     }
     Ok(folder)
 }
@@ -132,16 +133,33 @@ mod tests {
                 assert_eq!(contents(opener(&folder.path().join("root"), name).unwrap()).unwrap(), b"inside");
             }
         }
-        assert_eq!(read(&folder.path().join("root"), "sub/link").unwrap(), b"inside", "a link that stays inside");
+        assert_eq!(
+            read(&folder.path().join("root"), "sub/link").unwrap(),
+            b"inside",
+            "a link that stays inside"
+        );
     }
 
     #[test]
     fn nothing_leads_out_and_nothing_blocks() {
         let folder = tree();
         let absolute = folder.path().join("secret").display().to_string();
-        let hostile =
-            ["../secret", "sub/../../secret", "sub/out", "up/secret", &absolute, "/dev/zero", "/proc/self/environ",
-             "zero", "pipe", "sub", ".", "", "sub/none", "sub/file/more"];
+        let hostile = [
+            "../secret",
+            "sub/../../secret",
+            "sub/out",
+            "up/secret",
+            &absolute,
+            "/dev/zero",
+            "/proc/self/environ",
+            "zero",
+            "pipe",
+            "sub",
+            ".",
+            "",
+            "sub/none",
+            "sub/file/more",
+        ];
         for (which, opener) in OPENERS.iter().enumerate() {
             for name in hostile {
                 assert!(opener(&folder.path().join("root"), name).is_err(), "`{name}`, opener {which}");

@@ -26,8 +26,8 @@ pub fn load(folder: &Path) -> Result<Recipes, RecipeError> {
     });
     paths.sort();
     for path in paths {
-        let text =
-            beneath::read_plain_to_string(&path).map_err(|source| RecipeError::Read { path: path.clone(), source })?;
+        let text = beneath::read_plain_to_string(&path)
+            .map_err(|source| RecipeError::Read { path: path.clone(), source })?;
         let recipe = parse(&path, &text, &disk)?;
         recipes.insert(recipe.name.clone(), recipe);
     }

@@ -57,7 +57,10 @@ pub fn parse(path: &Path, text: &str, beside: &dyn Beside) -> Result<Recipe, Rec
     Ok(Recipe {
         path: path.to_owned(),
         sha256: Sha256::of(text.as_bytes()),
-        license: License { spdx: raw.license.spdx, files: raw.license.files.into_iter().map(|(name, digest)| (name.into_inner(), digest)).collect() },
+        license: License {
+            spdx: raw.license.spdx,
+            files: raw.license.files.into_iter().map(|(name, digest)| (name.into_inner(), digest)).collect(),
+        },
         identity: Identity { cpe: raw.identity.cpe, purl: raw.identity.purl },
         held: raw.held.map(|held| place.held(held)).transpose()?,
         cves: place.cves(&raw.cve, &sources)?,

@@ -12,15 +12,18 @@ use std::path::{Path, PathBuf};
 
 use keyutils::Keyring;
 use landlock::{
-    ABI, Access as _, AccessFs, AccessNet, Ruleset, RulesetAttr as _, RulesetCreated, RulesetCreatedAttr as _,
-    RulesetError, Scope, path_beneath_rules,
+    ABI, Access as _, AccessFs, AccessNet, Ruleset, RulesetAttr as _, RulesetCreated,
+    RulesetCreatedAttr as _, RulesetError, Scope, path_beneath_rules,
 };
+use rustix::io::Errno;
+use rustix::thread::{CapabilitySet, CapabilitySets, remove_capability_from_bounding_set, set_capabilities};
 use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, TargetArch,
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+    TargetArch,
 };
 
 use super::spec::{During, Spec, Step};
-use super::{Access, Mode};
+use super::{Access, Mode, root};
 
 /// Calls that look as if the kernel did not have them: programs then do without. `clone3` because a filter cannot see
 /// whether it asks for namespaces; the C library falls back to `clone`.
@@ -97,9 +100,13 @@ const FAMILIES: [libc::c_int; 4] = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6
 /// The bit that makes a number one of x86-64's 32-bit variants of the same call.
 const X32: i64 = 0x4000_0000;
 
-/// Folders below `/` where people, services and devices keep what is theirs: without namespaces they are closed, except
-/// for what is declared. Everything else there is the system's.
-const PRIVATE: [&str; 9] = ["dev", "home", "media", "mnt", "root", "run", "srv", "tmp", "var"];
+/// What of `/` a command without namespaces may read beside [`root::SYSTEM`]: programs that other distributions keep
+/// elsewhere. Everything else there (homes, other checkouts, mounts) is somebody's, and closed.
+const PROGRAMS: [&str; 5] = ["gnu", "nix", "opt", "proc", "usr"];
+
+/// Beginnings of the names in `/etc` that it may read beside what is there in namespaces: what programs of a build open
+/// whenever they start. Keys and passwords are elsewhere in `/etc`.
+const SETTINGS: [&str; 3] = ["ld-musl-", "perl", "python"];
 
 /// What of `/dev` is everybody's.
 const NODES: [&str; 9] = ["null", "zero", "full", "random", "urandom", "tty", "pts", "ptmx", "shm"];
@@ -129,9 +136,28 @@ pub(super) fn close(spec: &Spec) -> Step<()> {
     // Where the kernel has no keyrings there is none to leave.
     let _ = Keyring::join_anonymous_session();
     if spec.mode == Mode::None {
+        capabilities(spec.mode)?;
         files(spec)?;
     }
     calls(spec.mode)
+}
+
+/// Gives up every capability, for good: what is executed afterwards has none, as root neither.
+pub(super) fn capabilities(mode: Mode) -> Step<()> {
+    let step = || "give up capabilities".to_owned();
+    for capability in CapabilitySet::all().iter() {
+        match remove_capability_from_bounding_set(capability) {
+            // `EINVAL` is one that this kernel has not heard of.
+            Ok(()) | Err(Errno::INVAL) => {}
+            // Who is not root has none to give up.
+            Err(Errno::PERM) if mode == Mode::None => break,
+            Err(errno) => return Err(io::Error::from(errno)).during(step),
+        }
+    }
+    let none = CapabilitySet::empty();
+    set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })
+        .map_err(io::Error::from)
+        .during(step)
 }
 
 /// Everything that is forbidden unless a rule allows it, as far as this kernel can forbid it: files, TCP, signals to
@@ -146,7 +172,7 @@ fn ruleset() -> Result<RulesetCreated, RulesetError> {
 
 /// Leaves this process the system's folders to read, and its own to write.
 fn files(spec: &Spec) -> Step<()> {
-    let (mut readable, mut writable) = (system()?, Vec::new());
+    let (mut readable, mut writable) = (system(), Vec::new());
     let mut pipes: Vec<PathBuf> = NODES.iter().map(|name| Path::new("/dev").join(name)).collect();
     for mount in &spec.mounts {
         match mount.access {
@@ -172,12 +198,19 @@ fn files(spec: &Spec) -> Step<()> {
     Ok(())
 }
 
-/// What of the machine everybody may read.
-fn system() -> Step<Vec<PathBuf>> {
-    let root = fs::read_dir("/").during(|| "list `/`".into())?;
-    let is_private = |name: &str| PRIVATE.contains(&name);
-    let names = root.flatten().filter(|entry| !entry.file_name().to_str().is_some_and(is_private));
-    Ok(names.map(|entry| entry.path()).collect())
+/// What of the machine any command may read.
+fn system() -> Vec<PathBuf> {
+    let root = root::SYSTEM.into_iter().chain(PROGRAMS).map(|name| Path::new("/").join(name));
+    let known = root::ETC.map(|(name, _)| name).into_iter().chain(root::ETC_BORROWED);
+    let known = known.map(|name| Path::new("/etc").join(name));
+    let is_setting = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        SETTINGS.iter().any(|start| name.starts_with(start))
+    };
+    root.chain(known)
+        .chain(entries(Path::new("/etc")).filter(is_setting))
+        .filter(|path| path.exists())
+        .collect()
 }
 
 /// Where the programs that links in `bin` lead to are installed: a compiler in somebody's home finds its parts there.
@@ -203,17 +236,15 @@ fn is_pipe(path: &Path) -> bool {
 /// Filters the system calls of this process and of all that it starts.
 fn calls(mode: Mode) -> Step<()> {
     let Ok(arch) = TargetArch::try_from(std::env::consts::ARCH) else { return Ok(()) };
-    let filters = [
-        (libc::ENOSYS, every(&ABSENT)),
-        (libc::EPERM, forbidden()),
-        (libc::EAFNOSUPPORT, sockets(mode)),
-    ];
+    let filters =
+        [(libc::ENOSYS, Ok(every(&ABSENT))), (libc::EPERM, forbidden()), (libc::EAFNOSUPPORT, sockets(mode))];
     for (errno, rules) in filters {
         let program = || -> Result<BpfProgram, seccompiler::BackendError> {
             let action = SeccompAction::Errno(u32::try_from(errno).unwrap_or_default());
             SeccompFilter::new(rules?, SeccompAction::Allow, action, arch)?.try_into()
         };
-        let program = program().map_err(io::Error::other).during(|| "write a filter of system calls".into())?;
+        let program =
+            program().map_err(io::Error::other).during(|| "write a filter of system calls".into())?;
         match seccompiler::apply_filter(&program) {
             Ok(()) => {}
             // A kernel without seccomp.
@@ -239,12 +270,12 @@ fn numbers(call: i64) -> impl Iterator<Item = i64> {
 }
 
 /// These calls, whatever their arguments.
-fn every(calls: &[i64]) -> Made<Rules> {
-    Ok(calls.iter().copied().flat_map(numbers).map(|call| (call, Vec::new())).collect())
+fn every(calls: &[i64]) -> Rules {
+    calls.iter().copied().flat_map(numbers).map(|call| (call, Vec::new())).collect()
 }
 
 fn forbidden() -> Made<Rules> {
-    let mut rules = every(&FORBIDDEN)?;
+    let mut rules = every(&FORBIDDEN);
     let flag = |flag: &libc::c_int| {
         let bit = u64::try_from(*flag).unwrap_or_default();
         rule(&[(0, SeccompCmpOp::MaskedEq(bit), bit)])
@@ -262,9 +293,8 @@ fn sockets(mode: Mode) -> Made<Rules> {
     let conditions: Vec<_> = match mode {
         Mode::None => Vec::new(),
         Mode::Namespaces => {
-            let others = |family: &libc::c_int| {
-                (0, SeccompCmpOp::Ne, u64::try_from(*family).unwrap_or_default())
-            };
+            let others =
+                |family: &libc::c_int| (0, SeccompCmpOp::Ne, u64::try_from(*family).unwrap_or_default());
             let conditions: Vec<_> = FAMILIES.iter().map(others).collect();
             vec![rule(&conditions)?]
         }

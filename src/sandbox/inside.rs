@@ -14,10 +14,9 @@ use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode as FileMode, umask};
 use nix::unistd::{chdir, getegid, geteuid, setgroups, sethostname};
 use rustix::process::WaitOptions;
-use rustix::thread::{CapabilitySet, CapabilitySets, remove_capability_from_bounding_set, set_capabilities};
 
-use super::helper::{exited, parent_in, pid_of, reap};
 use super::fence;
+use super::helper::{exited, parent_in, pid_of, reap};
 use super::launch;
 use super::root;
 use super::spec::{During, Report, Spec, Step};
@@ -105,15 +104,5 @@ fn drop_privileges() -> Step<()> {
         // The capabilities that come with the namespace end where the command is executed, as it is not root.
         return map_ids(ID, uid, gid);
     }
-    for capability in CapabilitySet::all().iter() {
-        match remove_capability_from_bounding_set(capability) {
-            // `EINVAL` is one that this kernel has not heard of.
-            Ok(()) | Err(rustix::io::Errno::INVAL) => {}
-            Err(errno) => return Err(io::Error::from(errno)).during(|| "give up capabilities".into()),
-        }
-    }
-    let none = CapabilitySet::empty();
-    set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })
-        .map_err(io::Error::from)
-        .during(|| "give up capabilities".into())
+    fence::capabilities(super::Mode::Namespaces)
 }

@@ -19,13 +19,13 @@ use super::spec::{During, Report, Step};
 const BASE: &str = "/proc";
 
 /// The machine's folders that go in beside `/usr`; where they are links into it, as links.
-const SYSTEM: [&str; 6] = ["bin", "sbin", "lib", "lib32", "lib64", "libx32"];
+pub(super) const SYSTEM: [&str; 6] = ["bin", "sbin", "lib", "lib32", "lib64", "libx32"];
 
 /// What `/etc` takes from the machine, so that its programs and their libraries are found.
-const ETC_BORROWED: [&str; 4] = ["ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives"];
+pub(super) const ETC_BORROWED: [&str; 4] = ["ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives"];
 
 /// What else is in `/etc`.
-const ETC: [(&str, &str); 4] = [
+pub(super) const ETC: [(&str, &str); 4] = [
     (
         "passwd",
         "root:x:0:0:root:/tmp:/bin/sh\n\
@@ -45,6 +45,19 @@ const LINKS: [(&str, &str); 5] = [
     ("dev/stdout", "/proc/self/fd/1"),
     ("dev/stderr", "/proc/self/fd/2"),
     ("dev/ptmx", "pts/ptmx"),
+];
+
+/// What `/proc` tells of the machine beyond its processes, and no build asks for: keys, memory, timers, devices.
+const MASKED: [&str; 9] = [
+    "acpi",
+    "kcore",
+    "key-users",
+    "keys",
+    "latency_stats",
+    "sched_debug",
+    "scsi",
+    "timer_list",
+    "timer_stats",
 ];
 
 /// Replaces this process's root; it must be root in mount and pid namespaces of its own.
@@ -143,11 +156,23 @@ impl Root {
         Ok(())
     }
 
-    /// `/proc`, with the kernel's switches read-only: files of real root's stay its own in any user namespace.
+    /// `/proc`, with the kernel's switches read-only: files of real root's stay its own in any user namespace. What is
+    /// [`MASKED`] is empty.
     fn processes(&self) -> Step<()> {
         self.folder("proc")?;
         let proc = self.base.join("proc");
         fresh("proc", &proc, MsFlags::MS_NOEXEC, "")?;
+        for path in MASKED.map(|name| proc.join(name)) {
+            let step = || format!("mask `{}`", path.display());
+            match path.symlink_metadata() {
+                Ok(found) if found.is_dir() => fresh("tmpfs", &path, MsFlags::MS_RDONLY, "mode=0555")?,
+                Ok(_) => {
+                    mount(Some(Path::new("/dev/null")), &path, None::<&str>, MsFlags::MS_BIND, None::<&str>)
+                        .during(step)?
+                }
+                Err(_) => {}
+            }
+        }
         let step = || "list `/proc`".to_owned();
         for entry in fs::read_dir(&proc).during(step)? {
             let entry = entry.during(step)?;
