@@ -14,8 +14,8 @@ use crate::record::{self, Machine, Record, Scenario, Setting};
 use crate::workload;
 use crate::{Args, Result};
 
-/// How often everything is measured; the median counts.
-const ROUNDS: usize = 5;
+/// How often everything is measured; the median counts. One run differs from the next by a third.
+const ROUNDS: usize = 15;
 /// How often memory is looked at. The programs run for a fraction of a second.
 const INTERVAL: Duration = Duration::from_millis(2);
 /// A ratio to Debian's build above this is called slower: runs differ by some percent.
