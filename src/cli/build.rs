@@ -101,9 +101,9 @@ pub(super) fn run(global: &Global, args: &Build) -> Result<(), CliError> {
     if let Err(error) = store.remember_run(&record.id, &text) {
         global.say(&format!("note: `k3sroot report` will not know this run: {error}"));
     }
-    tarballs?;
-    for arch in &planned.arches {
-        if let Some(out) = out_folder(args, &planned) {
+    // What an earlier build wrote keeps the facts of that build.
+    if let (false, Some(out)) = (tarballs?.is_empty(), out_folder(args, &planned)) {
+        for arch in &planned.arches {
             facts::write(global, arch, out, &record, &planned)?;
         }
     }
@@ -217,12 +217,12 @@ fn notes(planned: &Planned, missing: &BTreeSet<PackageName>, arch: &ArchName) ->
     let over = |(package, over): (&PackageName, &Override)| {
         format!("{package} {} {}\n", over.tree, over.path.display())
     };
-    let overrides: String = planned.overrides.iter().map(over).collect();
-    let missing: String = missing.iter().map(|package| format!("{package}\n")).collect();
+    let overrides: Vec<String> = planned.overrides.iter().map(over).collect();
+    let missing: Vec<String> = missing.iter().map(|package| format!("{package}\n")).collect();
     [(overrides_file(arch), overrides), (missing_file(arch), missing)]
         .into_iter()
-        .filter(|(_, text)| !text.is_empty())
-        .map(|(name, text)| Rendered::new(name, text.into_bytes()))
+        .filter(|(_, lines)| !lines.is_empty())
+        .map(|(name, lines)| Rendered::new(name, lines.concat().into_bytes()))
         .collect()
 }
 

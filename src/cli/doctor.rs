@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use super::args::{Compiler, Doctor, Global, ToolchainChoice};
 use super::error::CliError;
+use super::means::gap;
 use super::printer::bytes;
 use super::project::{Project, cache_folder};
 use super::{print, print_json};
@@ -160,6 +161,7 @@ fn examine(distribution: Distribution, cache: &Path) -> Vec<Row> {
         row("C programs", compile("gcc", "c"), State::Missing, Some(&C_LIBRARY)),
         row("C++ programs", compile("g++", "cc"), State::Missing, Some(&CXX_LIBRARY)),
         row("namespaces", namespaces(), State::Note, None),
+        row("system calls", calls(), State::Note, None),
         row("disk", room(cache), State::Note, None),
         row("certificates", certificates(), State::Note, Some(&CERTIFICATES)),
         row("debian: sources", debian_mirrors(), State::Note, None),
@@ -279,7 +281,16 @@ fn namespaces() -> Result<String, String> {
     let helper = std::env::current_exe().map_err(|error| error.to_string())?;
     match Sandbox::probe(&helper) {
         Ok(()) => Ok("builds run apart from the machine and without a network".to_owned()),
-        Err(error) => Err(format!("{error}; builds will see the whole disk and the network")),
+        Err(error) => Err(format!("{error}; without them {}", gap(Sandbox::fences()))),
+    }
+}
+
+fn calls() -> Result<String, String> {
+    if Sandbox::fences().calls {
+        Ok("those that no build needs are refused: keyrings, bpf, io_uring, mounts, other processes"
+            .to_owned())
+    } else {
+        Err("this kernel does not filter them (seccomp), so that builds may make any".to_owned())
     }
 }
 

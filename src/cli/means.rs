@@ -7,12 +7,8 @@ use super::error::CliError;
 use super::memory;
 use crate::execute::{Options, Stop, identity};
 use crate::fetch::{self, Fetcher};
-use crate::sandbox::{Mode, Sandbox, SandboxError};
+use crate::sandbox::{Fences, Mode, Sandbox, SandboxError};
 use crate::store::Store;
-
-/// What is said once when builds run without namespaces. README.md has the whole list.
-const NOT_APART: &str = "note: without namespaces builds can read and change what you can, and reach the network; \
-                         the bits are the same";
 
 /// The fetcher that the options describe.
 pub(super) fn fetcher(sources: &Sources, store: &Store) -> Result<Fetcher, CliError> {
@@ -42,9 +38,26 @@ pub(super) fn sandbox(global: &Global, running: &Running, store: &Store) -> Resu
         return Err(CliError::CachePath { path: store.root().to_owned() });
     }
     if mode == Mode::None {
-        global.say(NOT_APART);
+        let gap = gap(Sandbox::fences());
+        global.say(&format!("note: without namespaces {gap}; the bits are the same"));
     }
     Ok(Sandbox::new(mode, helper).scratch_in(store.session_folder().to_owned()))
+}
+
+/// What builds can reach without namespaces. README.md has the whole list.
+pub(super) fn gap(fences: Fences) -> &'static str {
+    match fences {
+        Fences { files: true, calls: true } => "builds see the names of the machine's processes",
+        Fences { files: true, calls: false } => {
+            "builds reach the network but by TCP, and sockets with a path"
+        }
+        Fences { files: false, calls: true } => {
+            "builds can read and change what you can, but not reach the network"
+        }
+        Fences { files: false, calls: false } => {
+            "builds can read and change what you can, and reach the network"
+        }
+    }
 }
 
 /// What the tools that are made here with these options are kept under.

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -23,9 +24,27 @@ fn broken_workspace() -> Workspace {
     workspace
 }
 
+/// Every file in `dist` and its folders.
+fn whole(workspace: &Workspace) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut files = Vec::new();
+    let mut folders = vec![workspace.path("dist")];
+    while let Some(folder) = folders.pop() {
+        for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path)
+            } else {
+                files.push((path.clone(), fs::read(path).unwrap()))
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
 #[test]
-fn a_failed_build_shows_why_and_leaves_no_tarball() {
+fn a_failed_build_shows_why_and_leaves_the_earlier_root_alone() {
     let workspace = broken_workspace();
+    let before = whole(&workspace);
     let run = workspace.build(&[]);
     assert_eq!(run.code, Some(1), "{}", run.stderr);
     assert!(run.error().contains("main.c:20:26: error: expected ';' before '}' token\n"), "{}", run.error());
@@ -38,13 +57,10 @@ fn a_failed_build_shows_why_and_leaves_no_tarball() {
       log: cache/logs/hello@[arch].log
 
     hint: `k3sroot shell hello --arch [arch]` opens the sandbox at the failed phase
-    note: `dist/k3s-root-[arch].legal` is without its manifest now, and no pack: the next build of the root writes it anew
+    note: `dist/k3s-root-[arch].tar` is unchanged: it is from an earlier build
+    note: `dist/k3s-root-xtables-[arch].tar` is unchanged: it is from an earlier build
     ");
-    assert_eq!(
-        workspace.dist_names(),
-        Vec::<String>::new(),
-        "the tarballs of an earlier build are still there"
-    );
+    assert!(whole(&workspace) == before);
 
     let log = workspace.run("log", &["hello", "--arch", ARCH]);
     assert_eq!(log.code, Some(0), "{}", log.stderr);
@@ -115,11 +131,12 @@ fn with_keep_going_the_rest_is_built() {
 }
 
 #[test]
-fn a_source_that_cannot_be_had_leaves_a_part_out_and_says_so() {
+fn a_source_that_cannot_be_had_leaves_a_part_out_if_that_is_wished() {
     let workspace = Workspace::new();
     let words = workspace.build_words("2", &[]);
     let run = workspace.run("build", &words);
     assert_eq!(run.code, Some(1));
+    assert!(!workspace.path("dist").exists());
     insta::assert_snapshot!(run.error(), @r"
     error: libword 1.2 for [arch] failed
       ├─ the source could not be had
@@ -130,7 +147,10 @@ fn a_source_that_cannot_be_had_leaves_a_part_out_and_says_so() {
     hint: without `--offline` the URLs above are tried
     hint: put the archive (sha256 [digest]) into a folder, under any name, and pass `--distfiles FOLDER`
     hint: `--override libword=FOLDER` builds a local source tree instead
+    hint: `--partial` writes tarballs without the packages whose sources are unreachable
     ");
+    let partial = [&words[..], &["--partial"]].concat();
+    assert_eq!(workspace.run("build", &partial).code, Some(1));
     assert_eq!(workspace.read(&format!("dist/k3s-root-{ARCH}.missing.txt")), "hello\n");
     // `greet.sh` comes from a package of its own.
     assert_eq!(workspace.members(), ["./bin/box", "./bin/fast", "./bin/greet.sh", "./bin/loud"]);
@@ -144,6 +164,12 @@ fn a_source_that_cannot_be_had_leaves_a_part_out_and_says_so() {
     workspace.build_all();
     assert_eq!(workspace.dist_names().len(), 3);
     assert_eq!(workspace.members().len(), 5);
+
+    // And stays, when it is gone again.
+    let before = whole(&workspace);
+    workspace.edit("recipes/libword.toml", workspace.digest(), &"0".repeat(64));
+    assert_eq!(workspace.run("build", &words).code, Some(1));
+    assert!(whole(&workspace) == before);
 }
 
 #[test]
@@ -171,6 +197,7 @@ fn bytes_with_another_digest_are_refused() {
     hint: without `--offline` the URLs above are tried
     hint: put the archive (sha256 [digest]) into a folder, under any name, and pass `--distfiles FOLDER`
     hint: `--override libword=FOLDER` builds a local source tree instead
+    hint: `--partial` writes tarballs without the packages whose sources are unreachable
     ");
 }
 

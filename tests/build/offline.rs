@@ -125,7 +125,9 @@ fn a_build_says_what_a_collected_folder_lacks_and_what_collects_it() {
         assert_eq!(run.code, Some(1), "{}", run.stderr);
         run.stderr
             .lines()
-            .filter(|line| line.starts_with("hint: ") && line.contains("sources"))
+            .filter(|line| {
+                line.starts_with("hint: ") && line.contains("`sources/") || line.contains("--out sources")
+            })
             .fold(String::new(), |text, line| text + line + "\n")
     };
     fs::write(workspace.path("sources").join(ARCHIVE), "cut").unwrap();

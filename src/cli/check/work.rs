@@ -293,6 +293,7 @@ impl Work {
         let mut words = vec![
             path(self.program()),
             "build".to_owned(),
+            "--partial".to_owned(),
             "--keep-going".to_owned(),
             "--offline".to_owned(),
             format!("--recipes={}", path(self.path().join("checkout/recipes"))),
