@@ -163,13 +163,9 @@ impl Root {
         let proc = self.base.join("proc");
         fresh("proc", &proc, MsFlags::MS_NOEXEC, "")?;
         for path in MASKED.map(|name| proc.join(name)) {
-            let step = || format!("mask `{}`", path.display());
             match path.symlink_metadata() {
                 Ok(found) if found.is_dir() => fresh("tmpfs", &path, MsFlags::MS_RDONLY, "mode=0555")?,
-                Ok(_) => {
-                    mount(Some(Path::new("/dev/null")), &path, None::<&str>, MsFlags::MS_BIND, None::<&str>)
-                        .during(step)?
-                }
+                Ok(_) => bind(Path::new("/dev/null"), &path)?,
                 Err(_) => {}
             }
         }
