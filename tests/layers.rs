@@ -11,14 +11,15 @@ use walkdir::WalkDir;
 /// it, and whatever is allowed here is used: a line that nothing needs any more goes.
 const MODULES: &[(&str, &[&str])] = &[
     ("name", &[]),
+    ("beneath", &[]),
     ("digest", &[]),
     // An arch record is called by an arch's name, and documents say which bytes it was read from.
-    ("arch", &["digest", "name"]),
+    ("arch", &["beneath", "digest", "name"]),
     // Not `arch`: a recipe names arches, and whether there is a record of each is for the plan to find.
-    ("recipe", &["digest", "name"]),
+    ("recipe", &["beneath", "digest", "name"]),
     ("upkeep", &["digest", "name", "recipe"]),
     // `upkeep` for which of two versions is the later one.
-    ("lint", &["name", "recipe", "upkeep"]),
+    ("lint", &["beneath", "name", "recipe", "upkeep"]),
     ("graph", &["name", "recipe"]),
     ("plan", &["arch", "digest", "graph", "name", "recipe"]),
     // Outcomes and build times are kept under the name of their unit.
@@ -27,7 +28,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("fetch", &["digest"]),
     ("sandbox", &[]),
     // `recipe`, because an action's inputs are the recipe's own sources and archives, as the plan carries them.
-    ("execute", &["arch", "digest", "fetch", "name", "plan", "recipe", "sandbox", "store"]),
+    ("execute", &["arch", "beneath", "digest", "fetch", "name", "plan", "recipe", "sandbox", "store"]),
     // Neither `recipe` nor `store`: the layout names packages, and what they installed is handed in as values.
     ("pack", &["arch", "digest", "name"]),
     // `arch`, `digest` and `name` besides what the design says; `upkeep` for which of two versions is the later one.
@@ -46,8 +47,8 @@ const MODULES: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "advisory", "arch", "attest", "check", "compare", "digest", "execute", "fetch", "graph", "lint",
-            "name", "pack", "plan", "recipe", "report", "rpm", "sandbox", "store", "upkeep",
+            "advisory", "arch", "attest", "beneath", "check", "compare", "digest", "execute", "fetch",
+            "graph", "lint", "name", "pack", "plan", "recipe", "report", "rpm", "sandbox", "store", "upkeep",
         ],
     ),
 ];
