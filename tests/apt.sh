@@ -3,9 +3,35 @@
 # apt verifies packages, by way of an apt state of its own, so that the machine's is left alone. What goes wrong is
 # said by the script's `fail`.
 
-# apt_state FOLDER ARCH SUITE: makes that state in FOLDER, with an index of SUITE for ARCH, which is Debian's name.
+# kept ARCH NAME FILE: what is got for ARCH is kept in `NAME` in k3sroot's cache. If FILE is there already, prints where it
+# is and ends the script. Sets $arch, $cache to the folder, $work to one that goes when the script ends, and $debian to
+# Debian's name for the arch.
+kept() {
+    arch=$1 cache=${K3SROOT_CACHE:-${XDG_CACHE_HOME:-${HOME:?}/.cache}/k3sroot}/$2
+    case $arch in
+        amd64 | arm64 | riscv64) debian=$arch ;;
+        arm) debian=armhf ;;
+        *) fail "the arch is one of amd64, arm64, arm and riscv64, not '$arch'" ;;
+    esac
+    if [ -e "$cache/$arch/$3" ]; then
+        echo "$cache/$arch/$3"
+        exit
+    fi
+    mkdir -p "$cache"
+    work=$(mktemp -d "$cache/.$arch.XXXXXX")
+    trap 'rm -rf "$work"' EXIT
+    trap 'exit 1' HUP INT TERM
+}
+
+# keep FOLDER FILE: keeps FOLDER as what was got, and prints where FILE is in it. Whoever is first wins; both are the same.
+keep() {
+    mv -T "$1" "$cache/$arch" 2>/dev/null || [ -e "$cache/$arch/$2" ] || fail "cannot write $cache/$arch"
+    echo "$cache/$arch/$2"
+}
+
+# apt_state SUITE: makes that state in $work, with an index of SUITE for $debian.
 apt_state() {
-    work=$1 debian=$2 suite=$3
+    suite=$1
     for program in apt-get apt-cache dpkg-deb tar; do
         command -v "$program" >/dev/null || fail "this machine has no $program"
     done

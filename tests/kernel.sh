@@ -1,12 +1,10 @@
 #!/bin/sh
-# kernel.sh ARCH: gets Debian's kernel for ARCH and prints the folder that it is in: `vmlinuz`, and modules below
-# `modules`. It comes from whatever mirror this machine's apt uses, verified as apt verifies packages, by way of an apt
+# kernel.sh ARCH: gets Debian's kernel for ARCH and prints where it is: `vmlinuz`, with modules below `modules` beside
+# it. It comes from whatever mirror this machine's apt uses, verified as apt verifies packages, by way of an apt
 # state of its own, so that the machine's is left alone. It is kept in k3sroot's cache and got once; remove
 # `test-kernels` there for a newer one. Nothing is pinned: Debian removes old versions from its mirrors, and the tests
 # are not about the kernel. Where there is none to be had, this says why and exits with 1.
 set -eu
-
-suite=trixie # the first to have all four arches
 
 # fail REASON
 fail() {
@@ -14,29 +12,12 @@ fail() {
     exit 1
 }
 
-arch=${1-}
-case $arch in
-    amd64) debian=amd64 flavour=amd64 ;;
-    arm64) debian=arm64 flavour=arm64 ;;
-    arm) debian=armhf flavour=armmp ;;
-    riscv64) debian=riscv64 flavour=riscv64 ;;
-    *) fail "the arch is one of amd64, arm64, arm and riscv64, not '$arch'" ;;
-esac
-
-cache=${K3SROOT_CACHE:-${XDG_CACHE_HOME:-${HOME:?}/.cache}/k3sroot}/test-kernels
-kernel=$cache/$arch
-if [ -e "$kernel/vmlinuz" ]; then
-    echo "$kernel"
-    exit
-fi
-
-mkdir -p "$cache"
-work=$(mktemp -d "$cache/.$arch.XXXXXX")
-trap 'rm -rf "$work"' EXIT
-trap 'exit 1' HUP INT TERM
 # shellcheck source=tests/apt.sh
 . "$(dirname "$0")/apt.sh"
-apt_state "$work" "$debian" "$suite"
+kept "${1-}" test-kernels vmlinuz
+apt_state trixie # the first to have all four arches
+flavour=$arch
+if [ "$arch" = arm ]; then flavour=armmp; fi
 mkdir "$work/modules"
 
 package=$(apt apt-cache show --no-all-versions "linux-image-$flavour" 2>>"$work/log" |
@@ -61,6 +42,4 @@ mkdir "$work/kernel"
 mv "$work"/modules/boot/vmlinu* "$work/kernel/vmlinuz"
 rm -r "$work/modules/boot"
 mv "$work/modules" "$work/kernel/modules"
-# Whoever is first here wins; both are the same.
-mv -T "$work/kernel" "$kernel" 2>/dev/null || [ -e "$kernel/vmlinuz" ] || fail "cannot write $kernel"
-echo "$kernel"
+keep "$work/kernel" vmlinuz

@@ -4,34 +4,16 @@
 # and got once; remove `test-nft` there for a newer one. Where there is none to be had, this says why and exits with 1.
 set -eu
 
-suite=sid
-
 # fail REASON
 fail() {
     echo "no newer nft from Debian for ${arch:-this arch}: $1" >&2
     exit 1
 }
 
-arch=${1-}
-case $arch in
-    amd64 | arm64 | riscv64) debian=$arch ;;
-    arm) debian=armhf ;;
-    *) fail "the arch is one of amd64, arm64, arm and riscv64, not '$arch'" ;;
-esac
-
-cache=${K3SROOT_CACHE:-${XDG_CACHE_HOME:-${HOME:?}/.cache}/k3sroot}/test-nft
-if [ -e "$cache/$arch/nft" ]; then
-    echo "$cache/$arch/nft"
-    exit
-fi
-
-mkdir -p "$cache"
-work=$(mktemp -d "$cache/.$arch.XXXXXX")
-trap 'rm -rf "$work"' EXIT
-trap 'exit 1' HUP INT TERM
 # shellcheck source=tests/apt.sh
 . "$(dirname "$0")/apt.sh"
-apt_state "$work" "$debian" "$suite"
+kept "${1-}" test-nft nft
+apt_state sid
 
 # Nothing is installed, by this state: so this is everything that it needs.
 apt apt-get install -y --download-only --no-install-recommends nftables >>"$work/log" 2>&1 ||
@@ -55,6 +37,4 @@ exec "$here/loader" --library-path "$here/lib" "$here/program" "$@"
 END
 chmod 755 "$work/done/nft"
 "$work/done/nft" --version >>"$work/log" 2>&1 || fail "it does not run: $(tail -n 1 "$work/log")"
-# Whoever is first here wins; both are the same.
-mv -T "$work/done" "$cache/$arch" 2>/dev/null || [ -e "$cache/$arch/nft" ] || fail "cannot write $cache/$arch"
-echo "$cache/$arch/nft"
+keep "$work/done" nft

@@ -110,7 +110,8 @@ fn boot(root: &Root, kernel: Kernel) -> Result<Report, String> {
 
 /// The folder of Debian's kernel, or why there is none.
 fn debian(arch: &str) -> Result<PathBuf, String> {
-    case::printed_by("kernel.sh", arch).map(PathBuf::from)
+    let kernel = PathBuf::from(case::printed_by("kernel.sh", arch)?);
+    Ok(kernel.parent().expect("a file is in a folder").to_owned())
 }
 
 /// The machine that qemu is to be; if it does not start, the next.
