@@ -152,7 +152,7 @@ impl Arches {
             if path.extension().is_none_or(|extension| extension != "toml") {
                 continue;
             }
-            let text = beneath::read_plain_to_string(&path).map_err(|source| read(&path, source))?;
+            let text = beneath::read_own(&path).map_err(|source| read(&path, source))?;
             let arch = Arch::parse(&path, &text)?;
             arches.insert(arch.name.clone(), arch);
         }

@@ -28,9 +28,11 @@ pub fn read_to_string(folder: &Path, name: &str) -> io::Result<String> {
     text(read(folder, name)?)
 }
 
-/// The text of a plain file that the user names, wherever that is.
-pub fn read_plain_to_string(path: &Path) -> io::Result<String> {
-    text(contents(plain(openat(CWD, path, READ, Mode::empty())?)?)?)
+/// The text of a plain file of a checkout. If it is a link, that stays in the folder of `path`.
+pub fn read_own(path: &Path) -> io::Result<String> {
+    let name = path.file_name().and_then(|name| name.to_str()).ok_or(ErrorKind::InvalidFilename)?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    read_to_string(folder.unwrap_or(Path::new(".")), name)
 }
 
 /// Opens the plain file `name` in `folder`, for reading.
@@ -168,13 +170,15 @@ mod tests {
     }
 
     #[test]
-    fn what_the_user_names_must_be_plain_and_small() {
+    fn a_file_of_a_checkout_is_plain_and_small_and_its_own() {
         let folder = tree();
-        assert!(read_plain_to_string(&folder.path().join("root/pipe")).is_err());
-        assert!(read_plain_to_string(Path::new("/dev/zero")).is_err());
-        assert_eq!(read_plain_to_string(&folder.path().join("secret")).unwrap(), "outside");
+        for strange in ["root/pipe", "root/zero", "root/sub/out", "root/..", "root"] {
+            assert!(read_own(&folder.path().join(strange)).is_err(), "{strange}");
+        }
+        assert!(read_own(Path::new("/dev/zero")).is_err());
+        assert_eq!(read_own(&folder.path().join("root/sub/link")).unwrap(), "inside");
         let sparse = folder.path().join("sparse");
         File::create(&sparse).unwrap().set_len(1 << 40).unwrap();
-        assert_eq!(read_plain_to_string(&sparse).unwrap_err().kind(), ErrorKind::FileTooLarge);
+        assert_eq!(read_own(&sparse).unwrap_err().kind(), ErrorKind::FileTooLarge);
     }
 }

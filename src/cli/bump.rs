@@ -35,7 +35,7 @@ pub(super) fn run(global: &Global, args: &Bump) -> Result<(), CliError> {
     let events = |event: fetch::Event| printer.event(&Event::Fetch(&event));
     let work = Work { recipe, fetcher: &fetcher, stop: &stop, events: &events };
     let version = work.version(args)?;
-    let text = beneath::read_plain_to_string(&recipe.path).map_err(io_error("read", &recipe.path))?;
+    let text = beneath::read_own(&recipe.path).map_err(io_error("read", &recipe.path))?;
     let mut edit = Edit::new(&text)?;
     edit.version(&version)?;
     if recipe.held.as_ref().is_some_and(|held| !newer(&held.newest, &version)) {

@@ -97,7 +97,7 @@ impl Project {
         let recipes = recipe::load(&folder)?;
         let arches = load_arches(&folder)?;
         let path = folder.join("root.toml");
-        let text = beneath::read_plain_to_string(&path).map_err(io_error("read", &path))?;
+        let text = beneath::read_own(&path).map_err(io_error("read", &path))?;
         let layout = Layout::parse(&path, &text)?;
         for recipe in recipes.values() {
             for arch in recipe.build.arches() {

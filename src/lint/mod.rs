@@ -58,7 +58,7 @@ pub fn lint(
     let mut findings = Vec::new();
     let mut locals = BTreeSet::new();
     for recipe in recipes.values() {
-        let text = beneath::read_plain_to_string(&recipe.path)
+        let text = beneath::read_own(&recipe.path)
             .map_err(|source| LintError { path: recipe.path.clone(), source })?;
         let file = text::File::new(&recipe.path, &text);
         locals.extend(file.locals().map(str::to_owned));

@@ -26,8 +26,8 @@ pub fn load(folder: &Path) -> Result<Recipes, RecipeError> {
     });
     paths.sort();
     for path in paths {
-        let text = beneath::read_plain_to_string(&path)
-            .map_err(|source| RecipeError::Read { path: path.clone(), source })?;
+        let text =
+            beneath::read_own(&path).map_err(|source| RecipeError::Read { path: path.clone(), source })?;
         let recipe = parse(&path, &text, &disk)?;
         recipes.insert(recipe.name.clone(), recipe);
     }
@@ -52,11 +52,14 @@ impl Beside for Disk {
         let mut files = BTreeMap::new();
         for entry in walkdir::WalkDir::new(&root).sort_by_file_name() {
             let entry = entry.map_err(io::Error::other)?;
-            if !entry.file_type().is_file() {
+            if entry.file_type().is_dir() {
                 continue;
             }
             let path = entry.path().strip_prefix(&root).map_err(io::Error::other)?;
             let path = path.to_str().ok_or_else(|| io::Error::other("a file name is not UTF-8"))?;
+            if !entry.file_type().is_file() {
+                return Err(io::Error::other(format!("`{path}` is neither a plain file nor a folder")));
+            }
             let executable = entry.metadata().map_err(io::Error::other)?.permissions().mode() & 0o100 != 0;
             files.insert(path.to_owned(), LocalFile { contents: beneath::read(&root, path)?, executable });
         }

@@ -121,6 +121,8 @@ fn every_other_mistake_has_a_place_and_a_remedy() {
             "\"b.patch\"",
         ),
         ("\"a.patch\"", "\"../a.patch\"", "the name leaves its folder", "\"../a.patch\""),
+        ("\"README\"", "\"../../etc/shadow\"", "the name leaves its folder", "\"../../etc/shadow\""),
+        ("\"README\"", "\"/proc/self/environ\"", "the name leaves its folder", "\"/proc/self/environ\""),
         ("\"usr/bin/pigz\"", "\"usr/[bin\"", "unclosed", "\"usr/[bin\""),
         (
             "cflags = [\"-DA\"]",

@@ -1,6 +1,7 @@
 //! Wrong input: what is said about it.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 
 use super::workspace::{ARCH, Workspace};
 
@@ -81,6 +82,34 @@ fn a_patch_that_is_not_there_is_named() {
         ╰────
       help: patches live in `patches/libword/`
     "#);
+}
+
+#[test]
+fn what_a_checkout_names_is_a_plain_file_of_its_own() {
+    let record = format!("sysroot/{ARCH}.toml");
+    let patch = "patches/libword/0001-say-that-it-is-patched.patch";
+    for file in ["recipes/hello.toml", "recipes/root.toml", patch, "recipes/files/hello/main.c", &record] {
+        for what in ["a link that leads out", "a pipe", "an endless device"] {
+            let (workspace, secret) = (Workspace::new(), tempfile::tempdir().unwrap());
+            fs::write(secret.path().join("secret.toml"), "name = \"the secret\"\n").unwrap();
+            let path = workspace.path(file);
+            fs::remove_file(&path).unwrap();
+            match what {
+                "a pipe" => nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap(),
+                "an endless device" => symlink("/dev/zero", &path).unwrap(),
+                _ => symlink(secret.path().join("secret.toml"), &path).unwrap(),
+            }
+            for verb in ["build", "plan", "lint"] {
+                let run = match verb {
+                    "build" => workspace.build(&[]),
+                    verb => workspace.run(verb, &[]),
+                };
+                assert!(matches!(run.code, Some(1 | 2)), "{verb}, {file} as {what}: {}", run.stderr);
+                assert!(!run.stderr.contains("the secret"), "{verb}, {file} as {what}: {}", run.stderr);
+            }
+            assert!(workspace.dist().is_empty(), "{file} as {what}");
+        }
+    }
 }
 
 #[test]
