@@ -30,7 +30,7 @@ pub fn read_to_string(folder: &Path, name: &str) -> io::Result<String> {
 
 /// The text of a plain file of a checkout. If it is a link, that stays in the folder of `path`.
 pub fn read_own(path: &Path) -> io::Result<String> {
-    let name = path.file_name().and_then(|name| name.to_str()).ok_or(ErrorKind::InvalidFilename)?;
+    let name = path.file_name().and_then(|name| name.to_str()).ok_or(ErrorKind::InvalidInput)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     read_to_string(folder.unwrap_or(Path::new(".")), name)
 }
