@@ -90,14 +90,14 @@ fn what_a_checkout_names_is_a_plain_file_of_its_own() {
     let patch = "patches/libword/0001-say-that-it-is-patched.patch";
     for file in ["recipes/hello.toml", "recipes/root.toml", patch, "recipes/files/hello/main.c", &record] {
         for what in ["a link that leads out", "a pipe", "an endless device"] {
-            let (workspace, secret) = (Workspace::new(), tempfile::tempdir().unwrap());
-            fs::write(secret.path().join("secret.toml"), "name = \"the secret\"\n").unwrap();
+            let (workspace, elsewhere) = (Workspace::new(), tempfile::tempdir().unwrap());
+            fs::write(elsewhere.path().join("secret.toml"), "name = \"the secret\"\n").unwrap();
             let path = workspace.path(file);
             fs::remove_file(&path).unwrap();
             match what {
                 "a pipe" => nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap(),
                 "an endless device" => symlink("/dev/zero", &path).unwrap(),
-                _ => symlink(secret.path().join("secret.toml"), &path).unwrap(),
+                _ => symlink(elsewhere.path().join("secret.toml"), &path).unwrap(),
             }
             for verb in ["build", "plan", "lint"] {
                 let run = match verb {
