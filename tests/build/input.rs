@@ -87,8 +87,8 @@ fn a_patch_that_is_not_there_is_named() {
 #[test]
 fn what_a_checkout_names_is_a_plain_file_of_its_own() {
     let record = format!("sysroot/{ARCH}.toml");
-    let patch = "patches/libword/0001-say-that-it-is-patched.patch";
-    for file in ["recipes/hello.toml", "recipes/root.toml", patch, "recipes/files/hello/main.c", &record] {
+    let a_patch = "patches/libword/0001-say-that-it-is-patched.a_patch";
+    for file in ["recipes/hello.toml", "recipes/root.toml", a_patch, "recipes/files/hello/main.c", &record] {
         for what in ["a link that leads out", "a pipe", "an endless device"] {
             let (workspace, elsewhere) = (Workspace::new(), tempfile::tempdir().unwrap());
             fs::write(elsewhere.path().join("secret.toml"), "name = \"the secret\"\n").unwrap();
