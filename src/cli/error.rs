@@ -314,6 +314,12 @@ pub(super) enum CliError {
     Assemble(#[from] AssembleError),
     #[error("what was built cannot go into a tarball\n{}", list(.0))]
     Unsound(Vec<ElfFinding>),
+    #[error(
+        "temporary files cannot be made in `{}`, which TMPDIR names\n\
+         set TMPDIR to a folder that you can write to, or unset it",
+        folder.display()
+    )]
+    Temporary { folder: PathBuf, source: std::io::Error },
     #[error("cannot {what}")]
     Io { what: String, source: std::io::Error },
 }

@@ -55,6 +55,7 @@ mod whole;
 mod why;
 
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
@@ -91,6 +92,7 @@ pub fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result<(), CliError> {
     let global = &cli.global;
+    check_temporary()?;
     match &cli.verb {
         Verb::Build(args) => build::run(global, args),
         Verb::Fetch(args) => fetch::run(global, args),
@@ -135,6 +137,16 @@ fn run(cli: &Cli) -> Result<(), CliError> {
 #[expect(clippy::disallowed_methods, reason = "the command line is where the environment is read")]
 fn colour(stream: &impl io::IsTerminal) -> bool {
     stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Refuses a folder for temporary files that does not do, before anything is begun.
+#[expect(clippy::disallowed_methods, reason = "the command line is where the environment is read")]
+fn check_temporary() -> Result<(), CliError> {
+    let Some(folder) = std::env::var_os("TMPDIR").map(PathBuf::from) else { return Ok(()) };
+    match tempfile::tempfile_in(&folder) {
+        Ok(_) => Ok(()),
+        Err(source) => Err(CliError::Temporary { folder, source }),
+    }
 }
 
 /// Prints data; a reader that has seen enough (`| head`) is not an error.

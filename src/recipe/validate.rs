@@ -169,7 +169,12 @@ impl Place<'_> {
             .map(|name| {
                 self.inside(name)?;
                 let text = beside.patch(package, name.get_ref()).map_err(|error| {
-                    let help = format!("patches live in `patches/{package}/`");
+                    let help = if error.kind() == io::ErrorKind::InvalidData {
+                        "patches are in UTF-8; a command in [build] prepare changes a file of another encoding"
+                            .to_owned()
+                    } else {
+                        format!("patches live in `patches/{package}/`")
+                    };
                     self.error(name.span(), format!("cannot read the patch: {error}"), Some(help))
                 })?;
                 Ok(Patch { name: name.get_ref().clone(), text })

@@ -85,9 +85,37 @@ fn a_patch_that_is_not_there_is_named() {
 }
 
 #[test]
+fn a_folder_for_temporary_files_that_does_not_do_is_told_at_once() {
+    let workspace = Workspace::new();
+    for (folder, why) in
+        [("/no/such/folder", "No such file"), ("/dev/null", "Not a directory"), ("/proc", "")]
+    {
+        for (verb, words) in [("build", workspace.build_words("1", &[])), ("doctor", Vec::new())] {
+            let output = workspace.command(verb, &words).env("TMPDIR", folder).output().unwrap();
+            let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+            assert_eq!(output.status.code(), Some(1), "{verb}: {said}");
+            let expected = format!("temporary files cannot be made in `{folder}`, which TMPDIR names");
+            assert!(said.contains(&expected) && said.contains(why), "{verb}: {said}");
+            assert!(!said.contains("g++ libc6-dev"), "{said}");
+        }
+    }
+}
+
+#[test]
+fn a_patch_in_another_encoding_is_refused_with_the_way_round() {
+    let said = complaint(|workspace| {
+        let path = workspace.path("patches/libword/0001-say-that-it-is-patched.patch");
+        let text = [fs::read(&path).unwrap(), b"caf\xe9\n".to_vec()].concat();
+        fs::write(path, text).unwrap();
+    });
+    assert!(said.contains("cannot read the patch: invalid utf-8 sequence of 1 bytes from index "), "{said}");
+    assert!(said.contains("a command in [build] prepare changes a file of another encoding"), "{said}");
+}
+
+#[test]
 fn what_a_checkout_names_is_a_plain_file_of_its_own() {
     let record = format!("sysroot/{ARCH}.toml");
-    let a_patch = "patches/libword/0001-say-that-it-is-patched.a_patch";
+    let a_patch = "patches/libword/0001-say-that-it-is-patched.patch";
     for file in ["recipes/hello.toml", "recipes/root.toml", a_patch, "recipes/files/hello/main.c", &record] {
         for what in ["a link that leads out", "a pipe", "an endless device"] {
             let (workspace, elsewhere) = (Workspace::new(), tempfile::tempdir().unwrap());

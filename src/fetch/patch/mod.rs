@@ -82,7 +82,7 @@ pub enum PatchError {
         file: String,
         /// The line in the file where the hunk should fit.
         at: usize,
-        /// The lines that should be there.
+        /// The lines that should be there, and whether they end otherwise than those of the file.
         expected: String,
     },
     /// A file that is to be deleted has more in it than the patch knows.
@@ -222,13 +222,18 @@ impl Tree<'_> {
         let failing =
             (1..=hunks.len()).find(|count| apply(&hunks[..*count]).is_none()).unwrap_or(hunks.len());
         let hunk = &hunks[failing - 1];
+        let ends = match (hunk.ends_in_crlf(), before.windows(2).any(|two| two == b"\r\n")) {
+            (true, false) => "\nthe patch has CRLF line ends, the file has LF",
+            (false, true) => "\nthe patch has LF line ends, the file has CRLF",
+            _ => "",
+        };
         Err(PatchError::Hunk {
             patch: self.patch.to_owned(),
             line: hunk.line,
             hunk: failing,
             file: file.to_owned(),
             at: hunk.old_start,
-            expected: hunk.expected(),
+            expected: hunk.expected() + ends,
         })
     }
 

@@ -45,6 +45,11 @@ pub(super) struct Hunk<'a> {
 }
 
 impl Hunk<'_> {
+    /// Whether its lines end in CRLF.
+    pub(super) fn ends_in_crlf(&self) -> bool {
+        self.lines.iter().any(|line| line.ends_with('\r'))
+    }
+
     /// The lines that must be there for it to fit.
     pub(super) fn expected(&self) -> String {
         let lines = self.lines.iter().filter(|line| !line.starts_with(['+', '\\']));

@@ -199,6 +199,18 @@ fn a_hunk_that_does_not_fit_is_shown_and_nothing_is_written() {
 }
 
 #[test]
+fn line_ends_count_and_others_are_told() {
+    let (dir, windows) = (tree(&[("a.c", "one\ntwo\nthree\n")]), tree(&[("a.c", "one\r\ntwo\r\nthree\r\n")]));
+    let crlf = CHANGE.replace('\n', "\r\n");
+    let error = apply(&dir, &crlf).unwrap_err().to_string();
+    assert!(error.contains("the patch has CRLF line ends, the file has LF"), "{error}");
+    let error = apply(&windows, CHANGE).unwrap_err().to_string();
+    assert!(error.contains("the patch has LF line ends, the file has CRLF"), "{error}");
+    apply(&windows, &crlf).unwrap();
+    assert_eq!(read(&windows, "a.c"), "one\r\nTWO\r\nthree\r\n");
+}
+
+#[test]
 fn wrong_patches_say_what_is_wrong() {
     let dir = tree(&[("a.c", "one\ntwo\nthree\n"), ("full", "x\ny\n")]);
     symlink("/etc", dir.path().join("link")).unwrap();
