@@ -44,7 +44,7 @@ pub(super) fn rows(contents: &Contents<'_>, used: &Used) -> Vec<Row> {
             let texts = if component.overridden.is_some() { Vec::new() } else { texts(package, component) };
             [
                 package.to_string(),
-                recipe.version.to_string(),
+                component.shown_version().to_owned(),
                 recipe.license.spdx.clone(),
                 component.role.word().to_owned(),
                 archive,
