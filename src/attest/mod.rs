@@ -23,7 +23,7 @@ use crate::plan::policy::SOURCE_DATE_EPOCH;
 pub use contents::{Component, Contents, File, Given, LIBGCC, MachineCompiler, Role, Tarball, all_terms};
 pub use cyclonedx::cyclonedx;
 pub use legal::{
-    LegalError, LegalPack, LicenseText, MANIFEST, Missing, OFFER, PackFile, PackGiven, Used, UsedArchive,
+    LegalError, LegalPack, LicenseText, LocalTexts, MANIFEST, Missing, OFFER, PackFile, PackGiven, Used, UsedArchive,
     contact, is_about, legal_pack,
 };
 pub use provenance::provenance;

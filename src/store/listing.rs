@@ -110,6 +110,29 @@ impl Tree {
         &self.entries
     }
 
+    /// The contents of the file that is, or that links inside the tree lead to, at `path`; none if there is no such file, or
+    /// one of more than `largest` bytes.
+    pub fn file(&self, path: &str, largest: u64) -> Option<BlobDigest> {
+        let mut path = path.to_owned();
+        // As many links as Linux follows.
+        for _ in 0..40 {
+            match self.entries.get(&path) {
+                Some(Entry::File { blob, size, .. }) => return Some(*blob).filter(|_| *size <= largest),
+                Some(Entry::Symlink { target }) => path = beside(&path, target)?,
+                Some(Entry::Dir) => return None,
+                // A folder above it may be a link.
+                None => {
+                    let (above, target) = ancestors(&path).find_map(|above| match self.entries.get(above) {
+                        Some(Entry::Symlink { target }) => Some((above.to_owned(), target)),
+                        _ => None,
+                    })?;
+                    path = format!("{}{}", beside(&above, target)?, &path[above.len()..]);
+                }
+            }
+        }
+        None
+    }
+
     /// The sum of the files' lengths in bytes.
     pub fn size(&self) -> u64 {
         let size = |entry: &Entry| if let Entry::File { size, .. } = entry { *size } else { 0 };
@@ -209,6 +232,23 @@ fn check_target(target: &str) -> Result<(), ListingError> {
         return Err(ListingError::Path { path: target.to_owned(), rule });
     }
     Ok(())
+}
+
+/// The path that a link at `path` leads to; none if it leads out of the tree.
+fn beside(path: &str, target: &str) -> Option<String> {
+    if target.starts_with('/') {
+        return None;
+    }
+    let mut parts: Vec<&str> = path.split('/').collect();
+    parts.pop();
+    for part in target.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => _ = parts.pop()?,
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
 }
 
 #[cfg(test)]
