@@ -248,9 +248,14 @@ fn complete(
 ) -> Result<(), StatementError> {
     let RawParameters { arch, toolchain: _, packages, overrides } = parameters;
     let every = "every root is made from";
-    let of_all = [(format!("sysroot/{arch}.toml"), every.to_owned()), ("recipes/root.toml".to_owned(), every.to_owned())];
-    let recipe = |package: &PackageName| (format!("recipes/{package}.toml"), format!("{package} is made from"));
-    let tree = |package: &PackageName| (format!("{package}: a local tree"), format!("{package} is made from"));
+    let of_all = [
+        (format!("sysroot/{arch}.toml"), every.to_owned()),
+        ("recipes/root.toml".to_owned(), every.to_owned()),
+    ];
+    let recipe =
+        |package: &PackageName| (format!("recipes/{package}.toml"), format!("{package} is made from"));
+    let tree =
+        |package: &PackageName| (format!("{package}: a local tree"), format!("{package} is made from"));
     let wanted = of_all.into_iter().chain(packages.iter().map(recipe)).chain(overrides.iter().map(tree));
     for (name, why) in wanted {
         if !dependencies.iter().any(|(known, ..)| *known == name) {

@@ -188,7 +188,10 @@ impl Found<'_> {
         let not_judged = self.report.not_judged.iter().map(|package| {
             let rest = ["", "unknown", "not judged", "the version of the local tree is unknown"];
             let cells = rest.map(|cell| (cell.to_owned(), Tone::Bad));
-            [(package.to_string(), Tone::Plain), (UNKNOWN.to_owned(), Tone::Plain)].into_iter().chain(cells).collect()
+            [(package.to_string(), Tone::Plain), (UNKNOWN.to_owned(), Tone::Plain)]
+                .into_iter()
+                .chain(cells)
+                .collect()
         });
         let rows: Vec<_> = self.report.findings.iter().map(row).chain(not_judged).collect();
         if rows.is_empty() {

@@ -44,7 +44,9 @@ pub(super) enum CliError {
     CachePath { path: PathBuf },
     #[error("the current folder cannot be found")]
     CurrentDir(#[source] std::io::Error),
-    #[error("`--override {text}` has no `=`: write `--override PACKAGE=DIR` or `--override PACKAGE=DIR@VERSION`")]
+    #[error(
+        "`--override {text}` has no `=`: write `--override PACKAGE=DIR` or `--override PACKAGE=DIR@VERSION`"
+    )]
     OverrideForm { text: String },
     #[error("`--override` names `{package}`, which no recipe describes")]
     OverrideUnknown { package: PackageName },

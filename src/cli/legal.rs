@@ -18,8 +18,8 @@ use super::place::{digest_of, io_error, refuse_other_than_folder};
 use super::printer::Printer;
 use super::project::{Planned, Project, existing_store};
 use crate::attest::{
-    Component, Contents, LegalError, LegalPack, LocalTexts, Missing, OFFER, PackGiven, Role, Used, UsedArchive, contact,
-    legal_pack,
+    Component, Contents, LegalError, LegalPack, LocalTexts, Missing, OFFER, PackGiven, Role, Used,
+    UsedArchive, contact, legal_pack,
 };
 use crate::digest::SourceDigest;
 use crate::execute::{Event, Stop, identities};

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::digest::{ActionDigest, CompilerDigest, Framed, ResolvedDigest, Sha256, SourceDigest, TreeDigest};
 use super::local::{Override, UNKNOWN};
+use crate::digest::{ActionDigest, CompilerDigest, Framed, ResolvedDigest, Sha256, SourceDigest, TreeDigest};
 use crate::name::{Unit, Version};
 use crate::recipe::{Archive, Origin, Source};
 

@@ -122,10 +122,11 @@ impl Tree {
                 Some(Entry::Dir) => return None,
                 // A folder above it may be a link.
                 None => {
-                    let (above, target) = ancestors(&path).find_map(|above| match self.entries.get(above) {
-                        Some(Entry::Symlink { target }) => Some((above.to_owned(), target)),
-                        _ => None,
-                    })?;
+                    let (above, target) =
+                        ancestors(&path).find_map(|above| match self.entries.get(above) {
+                            Some(Entry::Symlink { target }) => Some((above.to_owned(), target)),
+                            _ => None,
+                        })?;
                     path = format!("{}{}", beside(&above, target)?, &path[above.len()..]);
                 }
             }
@@ -294,6 +295,29 @@ mod tests {
             assert!(matches!(tree(&[("a", link)]), Err(ListingError::Path { .. })), "{target:?}");
         }
         assert!(tree(&[("...", Entry::Dir), ("..a", file("")), (" ", file("")), ("é", file(""))]).is_ok());
+    }
+
+    #[test]
+    fn a_file_is_found_through_links_inside_the_tree() {
+        let link = |target: &str| Entry::Symlink { target: target.to_owned() };
+        let tree = tree(&[
+            ("a/text", file("text")),
+            ("b", link("a")),
+            ("c/up", link(".././b/text")),
+            ("empty", Entry::Dir),
+            ("loop", link("loop")),
+            ("out", link("../a/text")),
+            ("root", link("/a/text")),
+            ("top", link("a/../a/text")),
+        ])
+        .unwrap();
+        for path in ["a/text", "b/text", "c/up", "top"] {
+            assert_eq!(tree.file(path, 4), Some(BlobDigest::of(b"text")), "{path}");
+            assert_eq!(tree.file(path, 3), None, "{path} is too large");
+        }
+        for path in ["a", "b", "empty", "loop", "out", "root", "none", "a/text/more", ""] {
+            assert_eq!(tree.file(path, 4), None, "{path}");
+        }
     }
 
     #[test]

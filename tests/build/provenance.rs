@@ -223,19 +223,50 @@ fn what_the_right_key_signs_is_judged_all_the_same() {
     let tar = format!("k3s-root-{ARCH}.tar");
     // What the statement alone tells, and what the checkout does.
     let alone: [(&str, Value, &str); 9] = [
-        ("build type", with(&format!("{definition}/buildType"), "urn:other:v1".into()), "its build type is `urn:other:v1`"),
-        ("arch", with(&format!("{definition}/externalParameters/arch"), "other".into()), "lack `sysroot/other.toml`"),
-        ("recipe dropped", without("recipes/hello.toml"), "lack `recipes/hello.toml`, which hello is made from"),
-        ("layout dropped", without("recipes/root.toml"), "lack `recipes/root.toml`, which every root is made from"),
+        (
+            "build type",
+            with(&format!("{definition}/buildType"), "urn:other:v1".into()),
+            "its build type is `urn:other:v1`",
+        ),
+        (
+            "arch",
+            with(&format!("{definition}/externalParameters/arch"), "other".into()),
+            "lack `sysroot/other.toml`",
+        ),
+        (
+            "recipe dropped",
+            without("recipes/hello.toml"),
+            "lack `recipes/hello.toml`, which hello is made from",
+        ),
+        (
+            "layout dropped",
+            without("recipes/root.toml"),
+            "lack `recipes/root.toml`, which every root is made from",
+        ),
         (
             "package added",
-            with(&format!("{definition}/externalParameters/packages"), serde_json::json!(["hello", "stranger"])),
+            with(
+                &format!("{definition}/externalParameters/packages"),
+                serde_json::json!(["hello", "stranger"]),
+            ),
             "lack `recipes/stranger.toml`, which stranger is made from",
         ),
-        ("subject of any name", with_subject("evil.tar", evil.clone()), "its subject `evil.tar` is not named like a tarball for"),
+        (
+            "subject of any name",
+            with_subject("evil.tar", evil.clone()),
+            "its subject `evil.tar` is not named like a tarball for",
+        ),
         ("subject twice", with_subject(&tar, evil.clone()), "is there twice"),
-        ("subject under two names", with_subject(&format!("more-{ARCH}.tar"), own), "has the digest of another"),
-        ("subject without a digest", with_subject(&format!("more-{ARCH}.tar"), serde_json::json!({})), "has no sha256"),
+        (
+            "subject under two names",
+            with_subject(&format!("more-{ARCH}.tar"), own),
+            "has the digest of another",
+        ),
+        (
+            "subject without a digest",
+            with_subject(&format!("more-{ARCH}.tar"), serde_json::json!({})),
+            "has no sha256",
+        ),
     ];
     for (what, statement, said) in alone {
         sign(&workspace, &statement, "forged.jsonl");
@@ -250,7 +281,11 @@ fn what_the_right_key_signs_is_judged_all_the_same() {
             without("patches/libword/0001-say-that-it-is-patched.patch"),
             "not as in this checkout: `patches/libword/0001-say-that-it-is-patched.patch`",
         ),
-        ("subject of a good name", with_subject(&format!("more-{ARCH}.tar"), evil), "its root has no tarball `more-"),
+        (
+            "subject of a good name",
+            with_subject(&format!("more-{ARCH}.tar"), evil),
+            "its root has no tarball `more-",
+        ),
     ];
     for (what, statement, said) in by_checkout {
         sign(&workspace, &statement, "forged.jsonl");

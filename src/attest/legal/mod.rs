@@ -130,7 +130,10 @@ impl fmt::Display for Missing {
                 write!(f, "the source of {package}: a local tree was built in its place; add that yourself")
             }
             Self::LocalText(package, path) => {
-                write!(f, "the licence text `{path}` of {package}: the local tree has no such file; add its licence yourself")
+                write!(
+                    f,
+                    "the licence text `{path}` of {package}: the local tree has no such file; add its licence yourself"
+                )
             }
             Self::Archive(package, file) => {
                 write!(

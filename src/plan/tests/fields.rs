@@ -91,7 +91,8 @@ fn table() -> Vec<(String, Parts, Counts)> {
             rows.push((name.to_owned(), with_phase(phase), Both));
         }
     }
-    let over = Input::Override(Override { path: "a".into(), tree: TreeDigest::from_bytes([1; 32]), version: None });
+    let over =
+        Input::Override(Override { path: "a".into(), tree: TreeDigest::from_bytes([1; 32]), version: None });
     rows.push(("Override for Source".to_owned(), Parts { inputs: vec![over], ..Parts::sample() }, Both));
     rows.extend(names().into_iter().map(|(name, changed)| (name.to_owned(), changed, Both)));
     rows
