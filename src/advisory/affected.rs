@@ -103,7 +103,7 @@ impl Affected {
 
     /// Whether a subject's version is affected. Ranges of commits tell it only by the list of versions beside them.
     pub(super) fn has(&self, subject: &Subject) -> Truth {
-        let version = subject.version.as_str();
+        let Some(version) = subject.version.as_deref() else { return Truth::Maybe };
         let compared = |text: &String| order(&of_tag(text), version);
         let is_own = |repo: Option<&Repository>| repo.is_some_and(|repo| subject.repositories.contains(repo));
         let is_named = self.names_package(subject);
@@ -177,7 +177,7 @@ mod tests {
     fn versions_are_listed_or_lie_between_events() {
         let glib = Subject {
             package: "glib".parse().unwrap(),
-            version: "2.84.4".to_owned(),
+            version: Some("2.84.4".to_owned()),
             cpe: None,
             purl: Some("pkg:generic/glib".to_owned()),
             repositories: BTreeSet::new(),

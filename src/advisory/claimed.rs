@@ -105,7 +105,7 @@ impl Claim {
         if !by_purl && !subject.is_called(None, &product) {
             return None;
         }
-        let truth = self.status(&subject.version);
+        let truth = subject.version.as_deref().map_or(Truth::Maybe, |version| self.status(version));
         // Another vendor's product may be another one of the same name.
         let known = by_purl || nobodys || subject.is_called(Some(&plain(&self.vendor)), &product);
         Some(if known { truth } else { truth.min(Truth::Maybe) })
@@ -191,7 +191,7 @@ mod tests {
     fn says(claim: &Value) -> Option<Truth> {
         let subject = Subject {
             package: "libslirp".parse().unwrap(),
-            version: "4.8.0".to_owned(),
+            version: Some("4.8.0".to_owned()),
             cpe: Cpe::parse("cpe:2.3:a:libslirp_project:libslirp:4.8.0:*:*:*:*:*:*:*"),
             purl: Some("pkg:generic/libslirp".to_owned()),
             repositories: BTreeSet::new(),

@@ -85,7 +85,8 @@ impl Match {
             up_to: self.version_end_including.as_deref(),
             before: self.version_end_excluding.as_deref(),
         };
-        cpe.is_product(known).then(|| cpe.has(&range, &subject.version))
+        let has = || subject.version.as_deref().map_or(Truth::Maybe, |version| cpe.has(&range, version));
+        cpe.is_product(known).then(has)
     }
 
     /// Whether it is there: for a product that is no subject nobody knows.
@@ -120,7 +121,7 @@ mod tests {
         [("busybox", "1.37.0"), ("musl", "1.2.5"), ("scripts", "1")]
             .map(|(name, version)| Subject {
                 package: name.parse().unwrap(),
-                version: version.to_owned(),
+                version: Some(version.to_owned()),
                 cpe: Cpe::parse(&format!("cpe:2.3:a:{name}:{name}:{version}:*:*:*:*:*:*:*")),
                 purl: None,
                 repositories: BTreeSet::new(),

@@ -59,6 +59,8 @@ impl State {
 pub struct Report {
     /// In the order of components, then of identifiers.
     pub findings: Vec<Finding>,
+    /// Components of which nothing can be said, since nobody knows their version.
+    pub not_judged: Vec<PackageName>,
 }
 
 impl Report {
@@ -94,7 +96,8 @@ pub fn findings(components: &[Component<'_>], subjects: &[Subject], database: &D
             let mut places: BTreeMap<usize, Truth> = told.map(|(place, _)| (*place, Truth::Yes)).collect();
             places.extend(record.concerns.iter().copied().filter(|(_, truth)| *truth != Truth::No));
             for (place, truth) in places {
-                let finding = finding(&components[place], &subjects[place], record, &named, truth);
+                let Some(version) = &subjects[place].version else { continue };
+                let finding = finding(&components[place], version, record, &named, truth);
                 let key = (finding.package.clone(), finding.id.clone());
                 match findings.get_mut(&key) {
                     Some(known) => known.join(finding),
@@ -105,7 +108,11 @@ pub fn findings(components: &[Component<'_>], subjects: &[Subject], database: &D
             }
         }
     }
-    Report { findings: findings.into_values().collect() }
+    let not_judged = subjects.iter().filter(|subject| subject.version.is_none());
+    Report {
+        findings: findings.into_values().collect(),
+        not_judged: not_judged.map(|subject| subject.package.clone()).collect(),
+    }
 }
 
 /// A vulnerability that a record speaks of.
@@ -141,7 +148,7 @@ impl Record {
 
 fn finding(
     component: &Component<'_>,
-    subject: &Subject,
+    version: &str,
     record: &Record,
     named: &Named<'_>,
     truth: Truth,
@@ -157,8 +164,8 @@ fn finding(
         Some(standing) => (State::Explained, standing.to_string()),
     };
     Finding {
-        package: subject.package.clone(),
-        version: subject.version.clone(),
+        package: component.recipe.name.clone(),
+        version: version.to_owned(),
         id: named.id.to_owned(),
         aliases: named.aliases.iter().map(|&name| name.to_owned()).collect(),
         severity: record.severity,
@@ -215,6 +222,7 @@ mod tests {
                 finding("none", State::Unexplained, Some(Severity::None)),
                 finding("unknown", State::Unexplained, None),
             ],
+            not_judged: Vec::new(),
         };
         let failing = |from, accept| {
             report.failing(from, accept).map(|finding| finding.id.as_str()).collect::<Vec<_>>()

@@ -32,8 +32,8 @@ pub use severity::Severity;
 pub struct Subject {
     /// The package.
     pub package: PackageName,
-    /// Its version.
-    pub version: String,
+    /// Its version; none if nobody knows it, as of local trees that do not state theirs.
+    pub version: Option<String>,
     cpe: Option<Cpe>,
     /// Its package URL without the version.
     purl: Option<String>,
@@ -47,7 +47,7 @@ impl Subject {
     pub fn new(component: &Component<'_>) -> Self {
         Self {
             package: component.recipe.name.clone(),
-            version: component.recipe.version.to_string(),
+            version: component.version().map(ToString::to_string),
             cpe: component.cpe().as_deref().and_then(Cpe::parse),
             purl: component.recipe.identity.purl.clone(),
             repositories: repositories(component.recipe),

@@ -84,7 +84,7 @@ mod tests {
     fn record(affected: &Value) -> Record {
         let subject = |name: &str, version: &str, purl: &str| Subject {
             package: name.parse().unwrap(),
-            version: version.to_owned(),
+            version: Some(version.to_owned()),
             cpe: None,
             purl: Some(purl.to_owned()),
             repositories: Repository::of_address(&format!("https://gitlab.gnome.org/GNOME/{name}"))

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use sha1::{Digest as _, Sha1};
 
 use crate::arch::Arch;
-use crate::digest::{ActionDigest, CompilerDigest, Sha256, SourceDigest, TreeDigest};
-use crate::name::{ArchName, Machine, PackageName, Unit};
+use crate::digest::{ActionDigest, CompilerDigest, Sha256, SourceDigest};
+use crate::name::{ArchName, Machine, PackageName, Unit, Version};
 use crate::pack::{Content, FileKind, Rendered, Root};
-use crate::plan::{Action, Input, Plan};
+use crate::plan::{Action, Input, Override, Plan, UNKNOWN};
 use crate::recipe::{Archive, Cve, CveStatus, Origin, Recipe, Recipes, Source};
 
 /// What documents are made from.
@@ -113,7 +113,7 @@ pub struct Component<'a> {
     /// The packages whose code may be in its programs, which are static.
     pub linked: BTreeSet<&'a PackageName>,
     /// The local tree that it was built from in place of its sources.
-    pub overridden: Option<TreeDigest>,
+    pub overridden: Option<&'a Override>,
     /// The archives that were used for its sources, in the recipe's order, if that is known.
     pub archives: Option<&'a [SourceDigest]>,
     /// All that went into it.
@@ -254,7 +254,7 @@ fn components<'a>(
             () => Role::Tool,
         };
         let overridden = action.inputs().iter().find_map(|input| match input {
-            Input::Override { tree, .. } => Some(*tree),
+            Input::Override(over) => Some(over),
             Input::Source(_) => None,
         });
         let archives = archives.get(action.unit()).map(Vec::as_slice);
@@ -275,12 +275,23 @@ fn components<'a>(
 }
 
 impl<'a> Component<'a> {
-    /// Its package URL, with the version.
-    pub fn purl(&self) -> Option<String> {
-        self.recipe.identity.purl.as_ref().map(|purl| format!("{purl}@{}", self.recipe.version))
+    /// The version of what was built: the recipe's, or that of the local tree, which may be unknown.
+    pub fn version(&self) -> Option<&'a Version> {
+        self.overridden.map_or(Some(&self.recipe.version), |over| over.version.as_ref())
     }
 
-    /// Its name in the CPE dictionary, as a formatted string of CPE 2.3.
+    /// The same in words.
+    pub fn shown_version(&self) -> &'a str {
+        self.version().map_or(UNKNOWN, Version::as_str)
+    }
+
+    /// Its package URL, with the version if that is known.
+    pub fn purl(&self) -> Option<String> {
+        let purl = self.recipe.identity.purl.as_ref()?;
+        Some(self.version().map_or_else(|| purl.clone(), |version| format!("{purl}@{version}")))
+    }
+
+    /// Its name in the CPE dictionary, as a formatted string of CPE 2.3. A version that is unknown may be any.
     pub fn cpe(&self) -> Option<String> {
         let (vendor, product) = self.recipe.identity.cpe.as_deref()?.split_once(':')?;
         let part = if (vendor, product) == ("linux", "linux_kernel") { 'o' } else { 'a' };
@@ -293,7 +304,7 @@ impl<'a> Component<'a> {
         let (vendor, product) = (escaped(vendor), escaped(product));
         Some(format!(
             "cpe:2.3:{part}:{vendor}:{product}:{}:*:*:*:*:*:*:*",
-            escaped(self.recipe.version.as_str())
+            self.version().map_or_else(|| "*".to_owned(), |version| escaped(version.as_str()))
         ))
     }
 

@@ -123,13 +123,15 @@ fn component(component: &Component<'_>) -> Value {
         "type": if component.role == Role::Linked { "library" } else { "application" },
         "bom-ref": reference(&recipe.name),
         "name": recipe.name,
-        "version": recipe.version,
         "description": recipe.summary,
         "scope": if component.role == Role::Tool { "excluded" } else { "required" },
         "licenses": [{ "expression": recipe.license.spdx, "acknowledgement": "declared" }],
         "externalReferences": archives.flat_map(distributions).chain([website]).collect::<Vec<_>>(),
         "properties": properties,
     });
+    if let Some(version) = component.version() {
+        value["version"] = json!(version);
+    }
     if let Some(purl) = component.purl() {
         value["purl"] = json!(purl);
     }

@@ -23,8 +23,8 @@ use crate::plan::policy::SOURCE_DATE_EPOCH;
 pub use contents::{Component, Contents, File, Given, LIBGCC, MachineCompiler, Role, Tarball, all_terms};
 pub use cyclonedx::cyclonedx;
 pub use legal::{
-    LegalError, LegalPack, LicenseText, MANIFEST, Missing, OFFER, PackFile, PackGiven, Used, UsedArchive,
-    contact, is_about, legal_pack,
+    LegalError, LegalPack, LicenseText, LocalTexts, MANIFEST, Missing, OFFER, PackFile, PackGiven, Used,
+    UsedArchive, contact, is_about, legal_pack,
 };
 pub use provenance::provenance;
 pub use spdx::spdx;

@@ -37,11 +37,13 @@ pub struct Dependency {
     pub digest: String,
     /// Whose it is, and what part that had.
     of: Option<(PackageName, Role)>,
+    /// Which version it is, for local trees, whose digest names no release; `unknown` if nobody knows.
+    version: Option<String>,
 }
 
 impl Dependency {
     fn file(name: String, digest: Sha256) -> Self {
-        Self { name, uri: None, algorithm: "sha256", digest: digest.to_string(), of: None }
+        Self { name, uri: None, algorithm: "sha256", digest: digest.to_string(), of: None, version: None }
     }
 
     fn value(&self) -> Value {
@@ -51,6 +53,9 @@ impl Dependency {
         }
         if let Some((package, role)) = &self.of {
             value["annotations"] = json!({ "package": package, "role": role.word() });
+        }
+        if let Some(version) = &self.version {
+            value["annotations"]["version"] = json!(version);
         }
         value
     }
@@ -109,6 +114,7 @@ pub fn dependencies(contents: &Contents<'_>) -> BTreeSet<Dependency> {
         algorithm: "blake3",
         digest: compiler.digest.to_string(),
         of: None,
+        version: None,
     });
     let of_components = contents.components.values().flat_map(of_component);
     [record, layout].into_iter().chain(compiler).chain(of_components).collect()
@@ -129,13 +135,14 @@ fn of_component(component: &Component<'_>) -> Vec<Dependency> {
             }));
         }
     }
-    if let Some(tree) = component.overridden {
+    if let Some(over) = component.overridden {
         all.push(Dependency {
             name: format!("{package}: a local tree"),
             uri: None,
             algorithm: "blake3",
-            digest: tree.to_string(),
+            digest: over.tree.to_string(),
             of: None,
+            version: Some(over.shown_version().to_owned()),
         });
     } else {
         for (number, archives) in component.sources().enumerate() {
@@ -160,5 +167,6 @@ fn of_archive(package: &PackageName, number: usize, archive: &Archive) -> Depend
         },
         digest: archive.digest.hex(),
         of: None,
+        version: None,
     }
 }

@@ -7,7 +7,7 @@ use super::contents::{Component, Contents, File, LIBGCC, Role, Tarball};
 use super::standing::Standing;
 use super::{created, digest, name};
 use crate::digest::Sha256;
-use crate::name::PackageName;
+use crate::name::{PackageName, Version};
 use crate::pack::FileKind;
 use crate::recipe::Archive;
 
@@ -162,7 +162,7 @@ fn component_package(id: &str, component: &Component<'_>) -> Value {
     let mut package = json!({
         "SPDXID": id,
         "name": recipe.name,
-        "versionInfo": recipe.version,
+        "versionInfo": component.version().map_or("NOASSERTION", Version::as_str),
         "summary": recipe.summary,
         "homepage": recipe.homepage,
         "downloadLocation": first.and_then(|archive| archive.web_address()).unwrap_or("NOASSERTION"),
@@ -181,6 +181,9 @@ fn component_package(id: &str, component: &Component<'_>) -> Value {
         package["checksums"] = json!([{ "algorithm": algorithm, "checksumValue": first.digest.hex() }]);
     }
     let note = match component.overridden {
+        Some(over) if over.version.is_none() => {
+            "Built from a local tree in place of its pinned source. Its version is unknown.".to_owned()
+        }
         Some(_) => "Built from a local tree in place of its pinned source.".to_owned(),
         None => note(&sources),
     };

@@ -64,6 +64,22 @@ pub enum StatementError {
         /// What can be read.
         expected: &'static str,
     },
+    /// A subject that no statement of ours has.
+    #[error("its subject `{name}` {reason}")]
+    Subject {
+        /// What the subject is called.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Something that every root of its kind is made from is not among its dependencies.
+    #[error("its dependencies lack `{name}`, which {why}")]
+    Lacks {
+        /// What is not there.
+        name: String,
+        /// Why it has to be.
+        why: String,
+    },
 }
 
 #[derive(Deserialize)]
@@ -97,6 +113,8 @@ struct RawParameters {
     arch: String,
     toolchain: String,
     packages: Vec<PackageName>,
+    #[serde(default)]
+    overrides: Vec<PackageName>,
 }
 
 #[derive(Deserialize)]
@@ -156,18 +174,19 @@ impl Statement {
         let definition = predicate.build_definition;
         expect("build type", &definition.build_type, BUILD_TYPE)?;
         let parameters: RawParameters = from(definition.external_parameters)?;
-        let subject = |mut subject: RawDescriptor| Some((subject.name, subject.digest.remove("sha256")?));
         let dependencies = definition.resolved_dependencies.into_iter().flat_map(|dependency| {
             let name = dependency.name;
             dependency.digest.into_iter().map(move |(algorithm, digest)| (name.clone(), algorithm, digest))
         });
+        let dependencies: Vec<_> = dependencies.collect();
+        complete(&parameters, &dependencies)?;
         Ok(Self {
-            subjects: raw.subject.into_iter().filter_map(subject).collect(),
+            subjects: subjects(raw.subject, &parameters.arch)?,
             builder: predicate.run_details.builder.id,
             arch: parameters.arch,
             toolchain: parameters.toolchain,
             packages: parameters.packages,
-            dependencies: dependencies.collect(),
+            dependencies,
             signed_by: None,
         })
     }
@@ -195,6 +214,55 @@ impl Statement {
         all.dedup();
         all
     }
+}
+
+/// The SHA-256 of the subjects by name. Each has one, no two have the same name or contents, and each is for the arch.
+fn subjects(raw: Vec<RawDescriptor>, arch: &str) -> Result<BTreeMap<String, String>, StatementError> {
+    let mut subjects: BTreeMap<String, String> = BTreeMap::new();
+    for RawDescriptor { name, mut digest } in raw {
+        let sha256 = digest.remove("sha256");
+        let reason = match &sha256 {
+            None => Some("has no sha256".to_owned()),
+            Some(_) if subjects.contains_key(&name) => Some("is there twice".to_owned()),
+            Some(sha256) if subjects.values().any(|known| known == sha256) => {
+                Some("has the digest of another".to_owned())
+            }
+            // Names of tarballs end with the arch's.
+            Some(_) if !name.trim_end_matches(".tar").ends_with(&format!("-{arch}")) => {
+                Some(format!("is not named like a tarball for {arch}, the arch that it states"))
+            }
+            Some(_) => None,
+        };
+        match (sha256, reason) {
+            (Some(sha256), None) => _ = subjects.insert(name, sha256),
+            (_, reason) => return Err(StatementError::Subject { name, reason: reason.unwrap_or_default() }),
+        }
+    }
+    Ok(subjects)
+}
+
+/// That the dependencies have what the parameters make necessary. What else there has to be only a checkout tells.
+fn complete(
+    parameters: &RawParameters,
+    dependencies: &[(String, String, String)],
+) -> Result<(), StatementError> {
+    let RawParameters { arch, toolchain: _, packages, overrides } = parameters;
+    let every = "every root is made from";
+    let of_all = [
+        (format!("sysroot/{arch}.toml"), every.to_owned()),
+        ("recipes/root.toml".to_owned(), every.to_owned()),
+    ];
+    let recipe =
+        |package: &PackageName| (format!("recipes/{package}.toml"), format!("{package} is made from"));
+    let tree =
+        |package: &PackageName| (format!("{package}: a local tree"), format!("{package} is made from"));
+    let wanted = of_all.into_iter().chain(packages.iter().map(recipe)).chain(overrides.iter().map(tree));
+    for (name, why) in wanted {
+        if !dependencies.iter().any(|(known, ..)| *known == name) {
+            return Err(StatementError::Lacks { name, why });
+        }
+    }
+    Ok(())
 }
 
 /// That every text of a strangers' document can be shown as it is.

@@ -196,6 +196,14 @@ fn checkout(global: &Global, statement: &Statement) -> Result<Check, CliError> {
     let packages: BTreeSet<&PackageName> = statement.packages.iter().collect();
     let known = dependencies(&Contents::of_packages(about.given()?, &packages));
     let differences = statement.differences(&known);
+    // A key can sign what no build of this checkout makes.
+    let files = project.layout.tarball_files(&planned.arches[0]);
+    let strange = statement.subjects.keys().filter(|name| files.iter().all(|(_, file)| file != *name));
+    let strange: Vec<&str> = strange.map(String::as_str).collect();
+    if !strange.is_empty() {
+        let said = format!("its root has no tarball {}", names(strange.into_iter()));
+        return Ok(Check::new("checkout", false, said));
+    }
     Ok(if differences.is_empty() {
         Check::new("checkout", true, "recipes, patches and sources are this checkout's".to_owned())
     } else {

@@ -108,7 +108,8 @@ pub(super) fn run(global: &Global, args: &Build) -> Result<(), CliError> {
         }
     }
     global.say(&summary(&planned, &report, record.saved, started));
-    let overrides: Vec<&str> = planned.overrides.keys().map(PackageName::as_str).collect();
+    let over = |(package, over): (&PackageName, &Override)| format!("{package} ({})", over.shown_version());
+    let overrides: Vec<String> = planned.overrides.iter().map(over).collect();
     if !overrides.is_empty() {
         global.say(&format!("note: not from pinned sources but from local trees: {}", overrides.join(", ")));
     }
@@ -215,7 +216,7 @@ fn overrides_file(arch: &ArchName) -> String {
 /// The two lists, as far as they have a line.
 fn notes(planned: &Planned, missing: &BTreeSet<PackageName>, arch: &ArchName) -> Vec<Rendered> {
     let over = |(package, over): (&PackageName, &Override)| {
-        format!("{package} {} {}\n", over.tree, over.path.display())
+        format!("{package} {} {} {}\n", over.shown_version(), over.tree, over.path.display())
     };
     let overrides: Vec<String> = planned.overrides.iter().map(over).collect();
     let missing: Vec<String> = missing.iter().map(|package| format!("{package}\n")).collect();

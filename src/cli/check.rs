@@ -253,7 +253,7 @@ impl Checker<'_> {
             folder: &conditions.cwd.clone(),
             mode,
             last_archive_first: variations.contains(&Variation::Archives),
-            overrides: self.planned.overrides.keys().collect(),
+            overrides: self.planned.overrides.iter().collect(),
             jobs: means::jobs(self.args.jobs) + usize::from(variations.contains(&Variation::NumCpus)),
         };
         let mut commands = Vec::new();

@@ -24,7 +24,7 @@ pub(super) type Wanted = BTreeMap<(String, String), Vec<Vec<Archive>>>;
 /// What a build of `planned` needs; a package that comes from a local tree needs nothing.
 pub(super) fn all_wanted(planned: &Planned) -> Wanted {
     let of_action = |action: &crate::plan::Action| {
-        ((action.unit().package.to_string(), action.version().to_string()), wanted(action))
+        ((action.unit().package.to_string(), action.shown_version().to_owned()), wanted(action))
     };
     planned.plan.actions().iter().map(of_action).collect()
 }

@@ -13,6 +13,7 @@ use super::{colour, print, print_json};
 use crate::advisory::{Database, Finding, Report, Severity, State, Subject, findings};
 use crate::attest::{Component, Role};
 use crate::name::{ArchName, Machine, PackageName, Unit};
+use crate::plan::UNKNOWN;
 
 impl FailOn {
     fn severity(self) -> Severity {
@@ -34,6 +35,8 @@ struct Printed<'a> {
     findings: &'a [Finding],
     /// How many of the findings are open and severe enough.
     open: usize,
+    /// Components of which nothing can be said, since nobody knows their version. They fail the check too.
+    not_judged: &'a [PackageName],
 }
 
 /// How much of a database there is.
@@ -52,7 +55,8 @@ struct Told<'a> {
 #[derive(Serialize)]
 struct Looked<'a> {
     package: &'a PackageName,
-    version: &'a str,
+    /// None if nobody knows it.
+    version: Option<&'a str>,
     /// Whether an advisory names it, in whatever version.
     named: bool,
 }
@@ -79,7 +83,11 @@ pub(super) fn run(global: &Global, args: &Cve) -> Result<(), CliError> {
         print(&found.text(&open, Paint(colour(&std::io::stdout()))))?;
     }
     found.say(global);
-    if open.is_empty() { Ok(()) } else { Err(CliError::OpenFindings { count: open.len(), from }) }
+    let not_judged = &found.report.not_judged;
+    if open.is_empty() && not_judged.is_empty() {
+        return Ok(());
+    }
+    Err(CliError::OpenFindings { count: open.len(), from, not_judged: not_judged.clone() })
 }
 
 fn look<'a>(project: &Project, planned: &'a Planned, args: &Cve) -> Result<Found<'a>, CliError> {
@@ -177,7 +185,15 @@ impl Found<'_> {
                 (what, Tone::Plain),
             ]
         };
-        let rows: Vec<_> = self.report.findings.iter().map(row).collect();
+        let not_judged = self.report.not_judged.iter().map(|package| {
+            let rest = ["", "unknown", "not judged", "the version of the local tree is unknown"];
+            let cells = rest.map(|cell| (cell.to_owned(), Tone::Bad));
+            [(package.to_string(), Tone::Plain), (UNKNOWN.to_owned(), Tone::Plain)]
+                .into_iter()
+                .chain(cells)
+                .collect()
+        });
+        let rows: Vec<_> = self.report.findings.iter().map(row).chain(not_judged).collect();
         if rows.is_empty() {
             return "no advisory speaks of these versions\n".to_owned();
         }
@@ -205,12 +221,13 @@ impl Found<'_> {
                 .enumerate()
                 .map(|(place, subject)| Looked {
                     package: &subject.package,
-                    version: &subject.version,
+                    version: subject.version.as_deref(),
                     named: named.contains(&place),
                 })
                 .collect(),
             findings: &self.report.findings,
             open,
+            not_judged: &self.report.not_judged,
         }
     }
 }

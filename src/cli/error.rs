@@ -44,7 +44,9 @@ pub(super) enum CliError {
     CachePath { path: PathBuf },
     #[error("the current folder cannot be found")]
     CurrentDir(#[source] std::io::Error),
-    #[error("`--override {text}` has no `=`: write `--override PACKAGE=DIR`")]
+    #[error(
+        "`--override {text}` has no `=`: write `--override PACKAGE=DIR` or `--override PACKAGE=DIR@VERSION`"
+    )]
     OverrideForm { text: String },
     #[error("`--override` names `{package}`, which no recipe describes")]
     OverrideUnknown { package: PackageName },
@@ -90,12 +92,8 @@ pub(super) enum CliError {
          `[identity]`?"
     )]
     NothingNamed { advisories: usize },
-    #[error(
-        "{count} open finding{} of severity {from} or above, or of unknown severity\n\
-         a `[[cve]]` entry in the component's recipe says whether it is fixed, not there, or what to do",
-        if *.count == 1 { "" } else { "s" }
-    )]
-    OpenFindings { count: usize, from: Severity },
+    #[error("{}", open_findings(*count, *from, not_judged))]
+    OpenFindings { count: usize, from: Severity, not_judged: Vec<PackageName> },
     #[error("there is no log of `{unit}`: it was not built here")]
     NoLog { unit: String },
     #[error("this machine lacks something that every build needs")]
@@ -450,4 +448,25 @@ pub(super) fn snippet(
         Ok(()) => rendered,
         Err(_) => format!("{}: {message}\n", path.display()),
     }
+}
+
+/// What is open, and of which components nothing can be said.
+fn open_findings(count: usize, from: Severity, not_judged: &[PackageName]) -> String {
+    let mut parts = Vec::new();
+    if count > 0 {
+        parts.push(format!(
+            "{count} open finding{} of severity {from} or above, or of unknown severity\n\
+             a `[[cve]]` entry in the component's recipe says whether it is fixed, not there, or what to do",
+            if count == 1 { "" } else { "s" }
+        ));
+    }
+    if !not_judged.is_empty() {
+        let names: Vec<&str> = not_judged.iter().map(PackageName::as_str).collect();
+        parts.push(format!(
+            "cannot judge {}: the version of the local tree is unknown\n\
+             `--override PACKAGE=DIR@VERSION` says which version it is",
+            names.join(", ")
+        ));
+    }
+    parts.join("\n")
 }

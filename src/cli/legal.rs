@@ -18,8 +18,8 @@ use super::place::{digest_of, io_error, refuse_other_than_folder};
 use super::printer::Printer;
 use super::project::{Planned, Project, existing_store};
 use crate::attest::{
-    Component, Contents, LegalError, LegalPack, Missing, OFFER, PackGiven, Role, Used, UsedArchive, contact,
-    legal_pack,
+    Component, Contents, LegalError, LegalPack, LocalTexts, Missing, OFFER, PackGiven, Role, Used,
+    UsedArchive, contact, legal_pack,
 };
 use crate::digest::SourceDigest;
 use crate::execute::{Event, Stop, identities};
@@ -67,6 +67,9 @@ pub(super) fn run(global: &Global, args: &Legal) -> Result<(), CliError> {
     }
     if lacking > 0 { Err(CliError::LegalLacks) } else { Ok(()) }
 }
+
+/// The largest file of a local tree that is taken for a licence text, in bytes.
+const LARGEST_TEXT: u64 = 1 << 20;
 
 /// Where the pack of an arch is.
 fn folder_of(arch: &ArchName, out: &Path) -> PathBuf {
@@ -197,8 +200,10 @@ impl Packing<'_> {
         let offer = fs::read_to_string(folder.join(OFFER)).unwrap_or_default();
         let contact = self.contact.filter(|text| !text.trim().is_empty()).or_else(|| contact(&offer));
         let recipes = recipe_texts(self.project, contents)?;
+        let local_texts = self.local_texts(contents)?;
         let pack = |chosen: &[Chosen<'_>]| -> Result<LegalPack, LegalError> {
-            legal_pack(PackGiven { contents, used: &used(chosen), recipes: &recipes, contact })
+            let (used, local_texts) = (&used(chosen), &local_texts);
+            legal_pack(PackGiven { contents, used, local_texts, recipes: &recipes, contact })
         };
         let done = |pack: LegalPack, was_there, errors| Done {
             folder: folder.clone(),
@@ -258,6 +263,22 @@ impl Packing<'_> {
             }
         }
         chosen
+    }
+
+    /// What local trees have of the licence texts that recipes name.
+    fn local_texts(&self, contents: &Contents<'_>) -> Result<LocalTexts, CliError> {
+        let mut texts = LocalTexts::new();
+        for (package, component) in &contents.components {
+            let Some(over) = component.overridden.filter(|_| component.role != Role::Tool) else { continue };
+            let tree = self.store.tree(&over.tree)?;
+            let of_package = texts.entry((*package).clone()).or_default();
+            for path in component.recipe.license.files.keys() {
+                if let Some(blob) = tree.file(path, LARGEST_TEXT) {
+                    of_package.insert(path.clone(), self.store.read_blob(&blob)?);
+                }
+            }
+        }
+        Ok(texts)
     }
 
     /// Gets the archives; what cannot be had is marked so.

@@ -210,7 +210,7 @@ impl Project {
             if !self.recipes.contains_key(&package) {
                 return Err(CliError::OverrideUnknown { package });
             }
-            let path = PathBuf::from(folder);
+            let (path, said) = Override::place(folder)?;
             if overrides.contains_key(&package) {
                 return Err(CliError::OverrideTwice { package });
             }
@@ -219,7 +219,7 @@ impl Project {
             }
             // Without version control's own files.
             let tree = store.copy_in(&path, &|name| name == ".git")?;
-            overrides.insert(package, Override { path, tree });
+            overrides.insert(package, Override::new(path, tree, said));
         }
         Ok(overrides)
     }

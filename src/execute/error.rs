@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::CompilerError;
 use crate::digest::Sha256;
 use crate::fetch::{FetchError, PatchError, UnpackError};
-use crate::name::{Machine, Unit, Version};
+use crate::name::{Machine, Unit};
 use crate::sandbox::SandboxError;
 use crate::store::{Refusal, StoreError};
 
@@ -17,8 +17,8 @@ use crate::store::{Refusal, StoreError};
 pub struct Failure {
     /// The unit.
     pub unit: Unit,
-    /// Its version.
-    pub version: Version,
+    /// Its version; `unknown` for a local tree that does not state it.
+    pub version: String,
     /// Its recipe.
     pub recipe: PathBuf,
     /// What went wrong.

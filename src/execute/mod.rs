@@ -322,14 +322,14 @@ fn archives(action: &Action) -> Vec<&[Archive]> {
                 Origin::Archives(archives) => Some(archives.as_slice()),
                 Origin::Local(_) => None,
             },
-            Input::Override { .. } => None,
+            Input::Override(_) => None,
         })
         .collect()
 }
 
 /// What to ask the fetcher for, one list of alternatives per source.
 pub fn wanted(action: &Action) -> Vec<Vec<fetch::Archive>> {
-    let label = format!("{} {}", action.unit().package, action.version());
+    let label = format!("{} {}", action.unit().package, action.shown_version());
     let archive = |archive: &Archive| fetch::Archive {
         label: label.clone(),
         urls: archive.urls.clone(),

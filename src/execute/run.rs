@@ -222,7 +222,7 @@ impl<'a> Run<'a> {
         let Some(action) = self.shared.plan.get(unit) else { return };
         self.report.failures.push(Failure {
             unit: unit.clone(),
-            version: action.version().clone(),
+            version: action.shown_version().to_owned(),
             recipe: action.recipe().to_owned(),
             source: *failed.error,
             log: failed.log,

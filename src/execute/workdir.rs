@@ -16,7 +16,7 @@ use crate::digest::Sha256;
 use crate::fetch::{self, Obtained, UnpackSpec};
 use crate::name::Unit;
 use crate::plan::policy::{BUILD, OUT, SOURCE_DATE_EPOCH, SRC, SYSROOT, TOOLS};
-use crate::plan::{Action, Input};
+use crate::plan::{Action, Input, Override};
 use crate::recipe::{Origin, Source};
 use crate::sandbox::{Access, GuestPath, Mode, Mount, Translation};
 use crate::store::{Placement, Store, TempDir, remove_tree};
@@ -162,7 +162,7 @@ impl WorkDir {
         let mut obtained = obtained.iter();
         for input in action.inputs() {
             match input {
-                Input::Override { path, tree } => {
+                Input::Override(Override { path, tree, version: _ }) => {
                     let label = format!("{} from {}", action.unit().package, path.display());
                     let copy = Placement::Copy { rewrite: None };
                     store.materialise(&[(label, *tree)], &src, copy)?;

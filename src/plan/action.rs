@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::local::{Override, UNKNOWN};
 use crate::digest::{ActionDigest, CompilerDigest, Framed, ResolvedDigest, Sha256, SourceDigest, TreeDigest};
 use crate::name::{Unit, Version};
 use crate::recipe::{Archive, Origin, Source};
@@ -42,12 +43,7 @@ pub enum Input {
     /// A source of the recipe.
     Source(Source),
     /// A local tree in place of all sources.
-    Override {
-        /// The folder.
-        path: PathBuf,
-        /// What is in it.
-        tree: TreeDigest,
-    },
+    Override(Override),
 }
 
 /// A named part of an action: what a failure is reported as.
@@ -130,9 +126,18 @@ impl Action {
         &self.parts.unit
     }
 
-    /// The package's version.
-    pub fn version(&self) -> &Version {
-        &self.parts.version
+    /// The version of what is built: the recipe's, or that of the local tree, which may be unknown.
+    pub fn version(&self) -> Option<&Version> {
+        let over = self.parts.inputs.iter().find_map(|input| match input {
+            Input::Override(over) => Some(over),
+            Input::Source(_) => None,
+        });
+        over.map_or(Some(&self.parts.version), |over| over.version.as_ref())
+    }
+
+    /// The same in words.
+    pub fn shown_version(&self) -> &str {
+        self.version().map_or(UNKNOWN, Version::as_str)
     }
 
     /// The recipe it comes from, for messages.
@@ -213,7 +218,7 @@ impl Parts {
                 Input::Source(Source { origin: Origin::Archives(archives), .. }) => {
                     framed.list("archives", archives.iter().map(encode_archive));
                 }
-                Input::Source(Source { origin: Origin::Local(_), .. }) | Input::Override { .. } => {}
+                Input::Source(Source { origin: Origin::Local(_), .. }) | Input::Override(_) => {}
             }
         }
         ActionDigest::from_bytes(framed.finish())
@@ -270,7 +275,8 @@ impl Parts {
                         }
                     }
                 }
-                Input::Override { path: _, tree } => {
+                // Its path and its version decide nothing.
+                Input::Override(Override { path: _, tree, version: _ }) => {
                     framed.field("override", tree.as_bytes());
                 }
             }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::action::{ENCODING, Parts, assignments};
-use super::{Action, Input, Keep, Step};
+use super::{Action, Input, Keep, Override, Step};
 use crate::digest::{ActionDigest, BlobDigest, CompilerDigest, TreeDigest};
 use crate::name::{Unit, Version};
 use crate::recipe::{Archive, LocalFile, Origin, Source};
@@ -146,7 +146,7 @@ fn describe_input<E>(
                 ),
             },
         },
-        Input::Override { path: _, tree } => SourceDescription {
+        Input::Override(Override { path: _, tree, version: _ }) => SourceDescription {
             into: String::new(),
             only: Vec::new(),
             patches: Vec::new(),

@@ -1,22 +1,22 @@
 //! From units to frozen actions: everything that decides an output, said before anything runs.
 //!
-//! The plan is a pure function of the recipes, the arch records and the overrides. It reads no disk, no clock and no
+//! The plan is a pure function of the recipes, the arch records and the overrides. Planning reads no disk, no clock and no
 //! environment, so the same checkout gives the same plan on every machine. What every package gets (flags, fixed
 //! paths, environment) is in [`policy`]; how a build system turns options into commands is in `systems`.
 
 mod action;
 mod description;
 mod difference;
+mod local;
 pub mod policy;
 mod systems;
 #[cfg(test)]
 pub(crate) mod tests;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use crate::arch::{Arch, ArchError, Arches};
-use crate::digest::{ActionDigest, CompilerDigest, TreeDigest};
+use crate::digest::{ActionDigest, CompilerDigest};
 use crate::graph::Graph;
 use crate::name::{ArchName, Machine, PackageName, Unit};
 use crate::recipe::{Origin, Recipe, Recipes, Toolchain};
@@ -24,15 +24,7 @@ use crate::recipe::{Origin, Recipe, Recipes, Toolchain};
 pub use action::{Action, Input, Keep, Phase, Step};
 pub use description::{Description, OriginDescription, PatchDescription, SourceDescription};
 pub use difference::{Change, Difference, Role, differences};
-
-/// A local tree that is built in place of a package's source.
-#[derive(Debug, Clone)]
-pub struct Override {
-    /// The folder.
-    pub path: PathBuf,
-    /// What is in it.
-    pub tree: TreeDigest,
-}
+pub use local::{Override, UNKNOWN};
 
 /// Overrides by package.
 pub type Overrides = BTreeMap<PackageName, Override>;
@@ -139,7 +131,7 @@ impl Job<'_> {
             Some(over) => {
                 let own =
                     self.recipe.sources.iter().filter(|source| matches!(source.origin, Origin::Local(_)));
-                let upstream = Input::Override { path: over.path.clone(), tree: over.tree };
+                let upstream = Input::Override(over.clone());
                 std::iter::once(upstream).chain(own.cloned().map(Input::Source)).collect()
             }
             None => self.recipe.sources.iter().cloned().map(Input::Source).collect(),

@@ -112,7 +112,7 @@ fn a_tool_counts_for_all_that_it_builds() {
 fn an_override_counts_by_what_is_in_it() {
     let recipes = example();
     let with = |bytes: [u8; 32], path: &str| {
-        let over = Override { path: path.into(), tree: TreeDigest::from_bytes(bytes) };
+        let over = Override { path: path.into(), tree: TreeDigest::from_bytes(bytes), version: None };
         digests(&recipes, &[("libmnl".parse().unwrap(), over)].into())
     };
     assert_eq!(with([1; 32], "a"), with([1; 32], "b"));

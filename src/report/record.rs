@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::name::{PackageName, Unit, Version};
+use crate::name::{PackageName, Unit};
 
 /// What a run did.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,8 +35,8 @@ pub struct Record {
 pub struct UnitRecord {
     /// The unit.
     pub unit: Unit,
-    /// Its version.
-    pub version: Version,
+    /// Its version; `unknown` for a local tree that does not state it.
+    pub version: String,
     /// How it came to have an outcome, or why it has none.
     pub state: State,
     /// When it was at work.

@@ -134,7 +134,7 @@ fn unit(action: &Action, seen: &mut Seen, ending: &Ending<'_>) -> UnitRecord {
         |tree: &Tree| tree.entries().values().filter(|entry| matches!(entry, Entry::File { .. })).count();
     UnitRecord {
         unit: unit.clone(),
-        version: action.version().clone(),
+        version: action.shown_version().to_owned(),
         state,
         phases: seen.phases.remove(unit).filter(|_| span.is_some()).unwrap_or_default(),
         span,

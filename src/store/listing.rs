@@ -110,6 +110,30 @@ impl Tree {
         &self.entries
     }
 
+    /// The contents of the file that is, or that links inside the tree lead to, at `path`; none if there is no such file, or
+    /// one of more than `largest` bytes.
+    pub fn file(&self, path: &str, largest: u64) -> Option<BlobDigest> {
+        let mut path = path.to_owned();
+        // As many links as Linux follows.
+        for _ in 0..40 {
+            match self.entries.get(&path) {
+                Some(Entry::File { blob, size, .. }) => return Some(*blob).filter(|_| *size <= largest),
+                Some(Entry::Symlink { target }) => path = beside(&path, target)?,
+                Some(Entry::Dir) => return None,
+                // A folder above it may be a link.
+                None => {
+                    let (above, target) =
+                        ancestors(&path).find_map(|above| match self.entries.get(above) {
+                            Some(Entry::Symlink { target }) => Some((above.to_owned(), target)),
+                            _ => None,
+                        })?;
+                    path = format!("{}{}", beside(&above, target)?, &path[above.len()..]);
+                }
+            }
+        }
+        None
+    }
+
     /// The sum of the files' lengths in bytes.
     pub fn size(&self) -> u64 {
         let size = |entry: &Entry| if let Entry::File { size, .. } = entry { *size } else { 0 };
@@ -211,6 +235,23 @@ fn check_target(target: &str) -> Result<(), ListingError> {
     Ok(())
 }
 
+/// The path that a link at `path` leads to; none if it leads out of the tree.
+fn beside(path: &str, target: &str) -> Option<String> {
+    if target.starts_with('/') {
+        return None;
+    }
+    let mut parts: Vec<&str> = path.split('/').collect();
+    parts.pop();
+    for part in target.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => _ = parts.pop()?,
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -254,6 +295,29 @@ mod tests {
             assert!(matches!(tree(&[("a", link)]), Err(ListingError::Path { .. })), "{target:?}");
         }
         assert!(tree(&[("...", Entry::Dir), ("..a", file("")), (" ", file("")), ("é", file(""))]).is_ok());
+    }
+
+    #[test]
+    fn a_file_is_found_through_links_inside_the_tree() {
+        let link = |target: &str| Entry::Symlink { target: target.to_owned() };
+        let tree = tree(&[
+            ("a/text", file("text")),
+            ("b", link("a")),
+            ("c/up", link(".././b/text")),
+            ("empty", Entry::Dir),
+            ("loop", link("loop")),
+            ("out", link("../a/text")),
+            ("root", link("/a/text")),
+            ("top", link("a/../a/text")),
+        ])
+        .unwrap();
+        for path in ["a/text", "b/text", "c/up", "top"] {
+            assert_eq!(tree.file(path, 4), Some(BlobDigest::of(b"text")), "{path}");
+            assert_eq!(tree.file(path, 3), None, "{path} is too large");
+        }
+        for path in ["a", "b", "empty", "loop", "out", "root", "none", "a/text/more", ""] {
+            assert_eq!(tree.file(path, 4), None, "{path}");
+        }
     }
 
     #[test]

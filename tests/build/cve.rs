@@ -114,7 +114,11 @@ fn what_is_open_is_told_until_recipes_say_what_it_means() {
 
     // Nothing that is said of the pinned source is said of a local tree.
     workspace.local_tree();
-    let run = cve(&workspace, &["--db", "nvd", "--accept-affected", "--override", "libword=my-libword"]);
+    let with = |over: &str, more: &[&str]| {
+        let words = ["--db", "nvd", "--accept-affected", "--override", over];
+        cve(&workspace, &[&words, more].concat())
+    };
+    let run = with("libword=my-libword@4.8.0", &[]);
     assert_eq!(run.code, Some(1));
     insta::assert_snapshot!(run.stdout, @r"
     component  version  id              severity  state        what
@@ -123,6 +127,21 @@ fn what_is_open_is_told_until_recipes_say_what_it_means() {
     box        1.36.1   CVE-2026-38754  unknown   affected     run no scripts of others
     libword    4.8.0    CVE-2026-9539   medium    unexplained  built from a local tree, and recipes speak of pinned sources; not certain: read the advisory
     ");
+
+    // Of a version that nobody knows nothing is said, and that is no good news.
+    let run = with("libword=my-libword", &["--fail-on", "critical"]);
+    assert_eq!(run.code, Some(1));
+    assert!(run.stdout.contains("the version of the local tree is unknown"), "{}", run.stdout);
+    assert!(run.stderr.contains("cannot judge libword"), "{}", run.stderr);
+    assert!(!run.stdout.contains("CVE-2026-9539"), "{}", run.stdout);
+    let run = with("libword=my-libword", &["--json"]);
+    let printed: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(
+        (run.code, &printed["open"], &printed["not_judged"]),
+        (Some(1), &json!(1), &json!(["libword"]))
+    );
+    let library = printed["components"].as_array().unwrap().iter().find(|one| one["package"] == "libword");
+    assert_eq!(library.unwrap()["version"], Value::Null);
 }
 
 #[test]
@@ -193,7 +212,8 @@ fn a_feed_of_changes_takes_the_place_of_what_it_changes() {
           "disputed": false
         }
       ],
-      "open": 1
+      "open": 1,
+      "not_judged": []
     }
     "#);
 }

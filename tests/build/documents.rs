@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::workspace::{ARCH, USUAL, Workspace};
@@ -188,6 +188,67 @@ fn a_local_tree_is_told_as_one() {
     assert!(list(library, "properties").iter().any(|property| property["name"] == "k3sroot:source"));
     let references = list(library, "externalReferences");
     assert!(references.iter().all(|reference| reference["type"] == "website"), "{references:?}");
+}
+
+/// The version of a local tree, or that it is unknown, is the same in all that speaks of it; the recipe's is nowhere.
+#[test]
+fn a_local_tree_has_its_own_version() {
+    let workspace = Workspace::new();
+    let recipe = "version  = \"1.2\"";
+    workspace.edit("recipes/libword.toml", recipe, "version  = \"6.14\"");
+    let identity = "[identity]\ncpe = \"word:word\"\npurl = \"pkg:generic/word\"\n\n[license]";
+    workspace.edit("recipes/libword.toml", "[license]", identity);
+    workspace.local_tree();
+    let stated = "AC_INIT([word],\n  [6.1])\n";
+    for (text, over, version) in [
+        (None, "libword=my-libword", None),
+        (Some(stated), "libword=my-libword", Some("6.1")),
+        (Some(stated), "libword=my-libword@6.2", Some("6.2")),
+        (Some(stated), "libword=my-libword@unknown", None),
+    ] {
+        if let Some(text) = text {
+            fs::write(workspace.path("my-libword/configure.ac"), text).unwrap();
+        }
+        let run = workspace.build(&["--override", over]);
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+        let shown = version.unwrap_or("unknown");
+        assert!(run.stderr.contains(&format!("local trees: libword ({shown})\n")), "{}", run.stderr);
+        let after = version.map(|version| format!("@{version}")).unwrap_or_default();
+        let purl = format!("pkg:generic/word{after}");
+        let cpe = format!("cpe:2.3:a:word:word:{}:*:*:*:*:*:*:*", version.unwrap_or("*"));
+
+        let cyclonedx = document(&workspace, "cdx");
+        let library = named(list(&cyclonedx, "components"), "libword");
+        assert_eq!(library.get("version").and_then(Value::as_str), version);
+        assert_eq!((&library["purl"], &library["cpe"]), (&json!(purl), &json!(cpe)));
+        let spdx = document(&workspace, "spdx");
+        let library = named(list(&spdx, "packages"), "libword");
+        assert_eq!(library["versionInfo"], version.unwrap_or("NOASSERTION"));
+        assert_eq!(library["downloadLocation"], "NOASSERTION");
+        let locators: Vec<&str> = list(library, "externalRefs")
+            .iter()
+            .map(|reference| reference["referenceLocator"].as_str().unwrap())
+            .collect();
+        assert_eq!(locators, [purl, cpe]);
+        let statement: Value =
+            serde_json::from_str(&workspace.read(&format!("dist/k3s-root-{ARCH}.provenance.json"))).unwrap();
+        let dependencies = statement.pointer("/predicate/buildDefinition/resolvedDependencies").unwrap();
+        let tree = named(dependencies.as_array().unwrap(), "libword: a local tree");
+        assert_eq!(tree["annotations"]["version"], shown);
+        let note = workspace.read(&format!("dist/k3s-root-{ARCH}.overrides.txt"));
+        assert!(note.starts_with(&format!("libword {shown} ")), "{note}");
+        let manifest = workspace.read(&format!("dist/k3s-root-{ARCH}.legal/manifest.csv"));
+        assert!(manifest.contains(&format!("libword,{shown},")), "{manifest}");
+        let dist = workspace.path("dist");
+        for entry in walkdir::WalkDir::new(dist).into_iter().map(Result::unwrap) {
+            let path = entry.path();
+            let is_recipe = path.ends_with("recipes/libword.toml");
+            if entry.file_type().is_file() && !is_recipe && path.extension().is_none_or(|end| end != "tar") {
+                let text = String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned();
+                assert!(!text.contains("6.14"), "{}", path.display());
+            }
+        }
+    }
 }
 
 #[test]

@@ -167,7 +167,7 @@ fn wrong_words_are_refused_with_advice() {
         run.stderr
     };
     insta::assert_snapshot!(said(&["helo"]), @"error: there is no package `helo`; did you mean `hello`?");
-    insta::assert_snapshot!(said(&["--override", "hello"]), @"error: `--override hello` has no `=`: write `--override PACKAGE=DIR`");
+    insta::assert_snapshot!(said(&["--override", "hello"]), @"error: `--override hello` has no `=`: write `--override PACKAGE=DIR` or `--override PACKAGE=DIR@VERSION`");
     insta::assert_snapshot!(said(&["--override", "hullo=x"]), @"error: `--override` names `hullo`, which no recipe describes");
     let run = workspace.run("plan", &["--arch", "pdp11"]);
     assert_eq!(run.code, Some(1));

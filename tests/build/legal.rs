@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
@@ -371,9 +371,32 @@ fn what_comes_from_a_local_tree_is_not_told_as_published() {
         run.stderr
     );
     assert!(workspace.read(&format!("{}/manifest.md", folder())).contains(&format!("- {warning}\n")));
-    assert_eq!(rows(&workspace)["libword"][4..10], ["a local tree", "", "", "", "", ""]);
-    let files = files(&workspace, &folder());
-    assert!(!files.keys().any(|path| path.contains("libword") && !path.starts_with("recipes/")), "{files:?}");
+    let text = "licenses/libword/COPYING";
+    assert_eq!(rows(&workspace)["libword"][4..10], ["a local tree", "", "", "", "", text]);
+    let of_libword = || -> Vec<String> {
+        let files = files(&workspace, &folder()).into_keys();
+        files.filter(|path| path.contains("libword")).collect()
+    };
+    assert_eq!(of_libword(), [text, "recipes/libword.toml"]);
+
+    // The text is the tree's, whatever the recipe's digest says, and a link inside the tree leads to it.
+    fs::create_dir(workspace.path("my-libword/terms")).unwrap();
+    fs::write(workspace.path("my-libword/terms/MIT"), "other terms").unwrap();
+    fs::remove_file(workspace.path("my-libword/COPYING")).unwrap();
+    symlink("./terms/../terms/MIT", workspace.path("my-libword/COPYING")).unwrap();
+    assert_eq!(workspace.build(&["--override", "libword=my-libword"]).code, Some(0));
+    assert_eq!(workspace.read(&format!("{}/{text}", folder())), "other terms");
+
+    // What the tree lacks, or what leads out of it, is named.
+    for target in ["../secret", "/etc/passwd", "COPYING", "none"] {
+        fs::write(workspace.path("secret"), "not of the tree").unwrap();
+        fs::remove_file(workspace.path("my-libword/COPYING")).unwrap();
+        symlink(target, workspace.path("my-libword/COPYING")).unwrap();
+        assert_eq!(workspace.build(&["--override", "libword=my-libword"]).code, Some(0));
+        assert_eq!(of_libword(), ["recipes/libword.toml"], "{target}");
+        let lacks = "- the licence text `COPYING` of libword: the local tree has no such file; add its licence yourself\n";
+        assert!(workspace.read(&format!("{}/manifest.md", folder())).contains(lacks), "{target}");
+    }
 }
 
 #[test]

@@ -170,6 +170,131 @@ fn a_signed_statement_is_checked_with_the_key() {
     assert!(!workspace.path(&envelope).exists());
 }
 
+/// Signs a statement as `build` does: RFC 8032 over the envelope's pre-authentication encoding, by openssl.
+fn sign(workspace: &Workspace, statement: &Value, to: &str) {
+    use base64::Engine as _;
+    let payload = statement.to_string();
+    let kind = "application/vnd.in-toto+json";
+    let encoded = format!("DSSEv1 {} {kind} {} {payload}", kind.len(), payload.len());
+    fs::write(workspace.path("encoded"), encoded).unwrap();
+    let words = ["pkeyutl", "-sign", "-inkey", "key.pem", "-rawin", "-in", "encoded"];
+    let signed =
+        std::process::Command::new("openssl").args(words).current_dir(workspace.path("")).output().unwrap();
+    assert!(signed.status.success(), "{}", String::from_utf8_lossy(&signed.stderr));
+    let base64 = base64::engine::general_purpose::STANDARD;
+    let envelope = serde_json::json!({
+        "payloadType": kind,
+        "payload": base64.encode(payload),
+        "signatures": [{ "sig": base64.encode(signed.stdout) }],
+    });
+    fs::write(workspace.path(to), format!("{envelope}\n")).unwrap();
+}
+
+/// The right key does not make a statement right.
+#[test]
+fn what_the_right_key_signs_is_judged_all_the_same() {
+    let workspace = signed();
+    let right = json(&workspace, &file("provenance.json"));
+    sign(&workspace, &right, "forged.jsonl");
+    let run = verify(&workspace, "forged.jsonl", &["--key", "key.pub", "--checkout"]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+
+    let definition = "/predicate/buildDefinition";
+    let without = |name: &str| {
+        let mut statement = right.clone();
+        let all = statement.pointer_mut(&format!("{definition}/resolvedDependencies")).unwrap();
+        all.as_array_mut().unwrap().retain(|one| one["name"] != name);
+        assert_ne!(statement, right);
+        statement
+    };
+    let with = |pointer: &str, value: Value| {
+        let mut statement = right.clone();
+        *statement.pointer_mut(pointer).unwrap() = value;
+        statement
+    };
+    let with_subject = |name: &str, digest: Value| {
+        let mut statement = right.clone();
+        let subject = serde_json::json!({ "name": name, "digest": digest });
+        statement["subject"].as_array_mut().unwrap().push(subject);
+        statement
+    };
+    let evil = serde_json::json!({ "sha256": "0".repeat(64) });
+    let own = right["subject"][0]["digest"].clone();
+    let tar = format!("k3s-root-{ARCH}.tar");
+    // What the statement alone tells, and what the checkout does.
+    let alone: [(&str, Value, &str); 9] = [
+        (
+            "build type",
+            with(&format!("{definition}/buildType"), "urn:other:v1".into()),
+            "its build type is `urn:other:v1`",
+        ),
+        (
+            "arch",
+            with(&format!("{definition}/externalParameters/arch"), "other".into()),
+            "lack `sysroot/other.toml`",
+        ),
+        (
+            "recipe dropped",
+            without("recipes/hello.toml"),
+            "lack `recipes/hello.toml`, which hello is made from",
+        ),
+        (
+            "layout dropped",
+            without("recipes/root.toml"),
+            "lack `recipes/root.toml`, which every root is made from",
+        ),
+        (
+            "package added",
+            with(
+                &format!("{definition}/externalParameters/packages"),
+                serde_json::json!(["hello", "stranger"]),
+            ),
+            "lack `recipes/stranger.toml`, which stranger is made from",
+        ),
+        (
+            "subject of any name",
+            with_subject("evil.tar", evil.clone()),
+            "its subject `evil.tar` is not named like a tarball for",
+        ),
+        ("subject twice", with_subject(&tar, evil.clone()), "is there twice"),
+        (
+            "subject under two names",
+            with_subject(&format!("more-{ARCH}.tar"), own),
+            "has the digest of another",
+        ),
+        (
+            "subject without a digest",
+            with_subject(&format!("more-{ARCH}.tar"), serde_json::json!({})),
+            "has no sha256",
+        ),
+    ];
+    for (what, statement, said) in alone {
+        sign(&workspace, &statement, "forged.jsonl");
+        let run = verify(&workspace, "forged.jsonl", &["--key", "key.pub"]);
+        assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""), "{what}");
+        assert!(run.stderr.contains(said), "{what}: {}", run.stderr);
+    }
+    let by_checkout: [(&str, Value, &str); 3] = [
+        ("source dropped", without("libword: source 0"), "not as in this checkout: `libword: source 0`"),
+        (
+            "patch dropped",
+            without("patches/libword/0001-say-that-it-is-patched.patch"),
+            "not as in this checkout: `patches/libword/0001-say-that-it-is-patched.patch`",
+        ),
+        (
+            "subject of a good name",
+            with_subject(&format!("more-{ARCH}.tar"), evil),
+            "its root has no tarball `more-",
+        ),
+    ];
+    for (what, statement, said) in by_checkout {
+        sign(&workspace, &statement, "forged.jsonl");
+        let run = verify(&workspace, "forged.jsonl", &["--key", "key.pub", "--checkout"]);
+        assert_eq!(run.code, Some(1), "{what}: {}", run.stdout);
+        assert!(run.stdout.contains(said), "{what}: {}", run.stdout);
+    }
+}
+
 #[test]
 fn a_statement_that_does_not_hold_is_refused() {
     let workspace = signed();

@@ -1,11 +1,11 @@
 //! What is in a pack, for machines and for people.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::super::contents::{Component, Contents, LIBGCC, Role};
 use super::super::name;
-use super::{Missing, Used, UsedArchive, concerned};
+use super::{Missing, PackFile, PackGiven, UsedArchive, concerned, text_path};
 use crate::name::PackageName;
 use crate::pack::FileKind;
 use crate::recipe::Source;
@@ -30,7 +30,8 @@ const COLUMNS: [&str; 12] = [
 pub(super) type Row = [String; COLUMNS.len()];
 
 /// A row for every source of every component, and one for what a compiler of the machine left in programs.
-pub(super) fn rows(contents: &Contents<'_>, used: &Used) -> Vec<Row> {
+pub(super) fn rows(given: PackGiven<'_>, files: &BTreeMap<String, PackFile>) -> Vec<Row> {
+    let PackGiven { contents, used, .. } = given;
     let mut rows = Vec::new();
     for (package, component) in concerned(contents) {
         let linked_into: Vec<&str> = contents
@@ -41,10 +42,13 @@ pub(super) fn rows(contents: &Contents<'_>, used: &Used) -> Vec<Row> {
             .collect();
         let row = |[archive, inside, digest, address, patches]: [String; 5]| -> Row {
             let recipe = component.recipe;
-            let texts = if component.overridden.is_some() { Vec::new() } else { texts(package, component) };
+            let mut texts = texts(package, component);
+            if component.overridden.is_some() {
+                texts.retain(|path| files.contains_key(path));
+            }
             [
                 package.to_string(),
-                recipe.version.to_string(),
+                component.shown_version().to_owned(),
                 recipe.license.spdx.clone(),
                 component.role.word().to_owned(),
                 archive,
@@ -97,7 +101,7 @@ pub(super) fn rows(contents: &Contents<'_>, used: &Used) -> Vec<Row> {
 }
 
 fn texts(package: &PackageName, component: &Component<'_>) -> Vec<String> {
-    component.recipe.license.files.keys().map(|path| format!("licenses/{package}/{path}")).collect()
+    component.recipe.license.files.keys().map(|path| text_path(package, path)).collect()
 }
 
 fn patches(package: &PackageName, source: &Source) -> String {

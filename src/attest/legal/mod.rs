@@ -37,11 +37,16 @@ pub struct PackGiven<'a> {
     pub contents: &'a Contents<'a>,
     /// The archives that were used.
     pub used: &'a Used,
+    /// The licence texts that local trees have, by the paths that recipes name.
+    pub local_texts: &'a LocalTexts,
     /// The texts of the recipes.
     pub recipes: &'a BTreeMap<PackageName, String>,
     /// Who is to be asked for the sources, and where; several lines, if need be.
     pub contact: Option<&'a str>,
 }
+
+/// What local trees have of the licence texts that recipes name, by package and path.
+pub type LocalTexts = BTreeMap<PackageName, BTreeMap<String, Vec<u8>>>;
 
 /// Archives by package, and by which of its sources that come from archives it is, from 0.
 pub type Used = BTreeMap<(PackageName, usize), UsedArchive>;
@@ -105,6 +110,8 @@ pub enum Missing {
     LicenseText(PackageName),
     /// A local tree was built in place of the source.
     Source(PackageName),
+    /// A local tree lacks a licence text that the recipe names.
+    LocalText(PackageName, String),
     /// An archive could not be had, and the licence texts in it neither.
     Archive(PackageName, String),
     /// The machine's own compiler linked its support library into programs.
@@ -121,6 +128,12 @@ impl fmt::Display for Missing {
             }
             Self::Source(package) => {
                 write!(f, "the source of {package}: a local tree was built in its place; add that yourself")
+            }
+            Self::LocalText(package, path) => {
+                write!(
+                    f,
+                    "the licence text `{path}` of {package}: the local tree has no such file; add its licence yourself"
+                )
             }
             Self::Archive(package, file) => {
                 write!(
@@ -169,6 +182,7 @@ pub fn legal_pack(given: PackGiven<'_>) -> Result<LegalPack, LegalError> {
     for (package, component) in concerned(given.contents) {
         if component.overridden.is_some() {
             pack.missing.push(Missing::Source((*package).clone()));
+            pack.local_texts(package, component, given.local_texts.get(*package));
         } else {
             pack.sources(package, component, given.used);
             pack.license_texts(package, component, given.used)?;
@@ -184,13 +198,18 @@ pub fn legal_pack(given: PackGiven<'_>) -> Result<LegalPack, LegalError> {
     if given.contact.is_none() {
         pack.missing.push(Missing::Contact);
     }
-    let rows = manifest::rows(given.contents, given.used);
+    let rows = manifest::rows(given, &pack.files);
     pack.manifest = [
         offer::text(given.contents, given.contact),
         manifest::markdown(given.contents, &rows, &pack.missing),
         manifest::csv(&rows),
     ];
     Ok(pack)
+}
+
+/// Where in the pack a licence text of a package is.
+fn text_path(package: &PackageName, path: &str) -> String {
+    format!("licenses/{package}/{path}")
 }
 
 /// Whether a pack's `manifest.md` is about these tarballs.
@@ -247,7 +266,7 @@ impl LegalPack {
             self.missing.push(Missing::LicenseText(package.clone()));
         }
         for (path, expected) in texts {
-            let dest = format!("licenses/{package}/{path}");
+            let dest = text_path(package, path);
             match place_of(component, path) {
                 Some(Place::Ours(contents)) if Sha256::of(contents) == *expected => {
                     self.add(dest, contents, false);
@@ -277,6 +296,29 @@ impl LegalPack {
             }
         }
         Ok(())
+    }
+
+    /// The licence texts of a local tree. They need not be those of the pinned source.
+    fn local_texts(
+        &mut self,
+        package: &PackageName,
+        component: &Component<'_>,
+        texts: Option<&BTreeMap<String, Vec<u8>>>,
+    ) {
+        let named = &component.recipe.license.files;
+        if named.is_empty() {
+            self.missing.push(Missing::LicenseText(package.clone()));
+        }
+        for path in named.keys() {
+            let ours = match place_of(component, path) {
+                Some(Place::Ours(contents)) => Some(contents),
+                _ => None,
+            };
+            match ours.or_else(|| texts?.get(path).map(Vec::as_slice)) {
+                Some(contents) => self.add(text_path(package, path), contents, false),
+                None => self.missing.push(Missing::LocalText(package.clone(), path.clone())),
+            }
+        }
     }
 
     fn patches(&mut self, package: &PackageName, component: &Component<'_>) {

@@ -143,8 +143,9 @@ pub(in crate::cli) struct Selection {
     /// Packages [default: everything in the root].
     #[arg(value_name = "PACKAGE")]
     pub(in crate::cli) packages: Vec<String>,
-    /// Build a package from a local tree instead of its source; may be given several times.
-    #[arg(long = "override", value_name = "PACKAGE=DIR")]
+    /// Build a package from a local tree instead of its source; may be given several times. Without VERSION, the tree's build
+    /// files state the version, or it is unknown.
+    #[arg(long = "override", value_name = "PACKAGE=DIR[@VERSION]")]
     pub(in crate::cli) overrides: Vec<String>,
     #[command(flatten)]
     pub(in crate::cli) compiler: Compiler,
@@ -419,7 +420,7 @@ pub(in crate::cli) struct Shell {
     #[arg(long, value_name = "ARCH", default_value = "amd64")]
     pub(in crate::cli) arch: String,
     /// Build a package from a local tree, as in the build that failed.
-    #[arg(long = "override", value_name = "PACKAGE=DIR")]
+    #[arg(long = "override", value_name = "PACKAGE=DIR[@VERSION]")]
     pub(in crate::cli) overrides: Vec<String>,
     #[command(flatten)]
     pub(in crate::cli) compiler: Compiler,

@@ -25,7 +25,7 @@ use super::super::project::{Planned, recipes_folder, variable};
 use crate::check::{Conditions, Shuffle, Variation};
 use crate::execute::{Stop, wanted};
 use crate::name::PackageName;
-use crate::plan::Action;
+use crate::plan::{Action, Override};
 use crate::sandbox::Mode;
 use crate::store::{self, Placement, Store};
 
@@ -42,7 +42,7 @@ pub(super) struct Call<'a> {
     pub(super) last_archive_first: bool,
     pub(super) jobs: usize,
     /// Those of the packages whose local trees are built, which are in the folder.
-    pub(super) overrides: Vec<&'a PackageName>,
+    pub(super) overrides: Vec<(&'a PackageName, &'a Override)>,
 }
 
 /// A folder that goes when it is dropped, or when the next k3sroot finds this one dead.
@@ -308,8 +308,9 @@ impl Work {
             words.push("--toolchain=host".to_owned());
         }
         words.extend(selection.compiler.cross_prefix.iter().map(|prefix| format!("--cross-prefix={prefix}")));
-        for package in &call.overrides {
-            words.push(format!("--override={package}={}", path(self.overridden(package))));
+        for (package, over) in &call.overrides {
+            let folder = path(self.overridden(package));
+            words.push(format!("--override={package}={folder}@{}", over.shown_version()));
         }
         if call.last_archive_first {
             words.push("--last-archive-first".to_owned());

@@ -200,7 +200,7 @@ fn root_arch(
         let inside = inside.into_values().filter(|component| component.role != Role::Tool);
         let component = |component: crate::attest::Component<'_>| Component {
             name: component.recipe.name.to_string(),
-            version: component.recipe.version.to_string(),
+            version: component.shown_version().to_owned(),
             terms: component.recipe.license.spdx.clone(),
         };
         Ok(RootTarball { name, file, components: inside.map(component).collect::<BTreeSet<_>>() })

@@ -5,6 +5,7 @@
 use super::super::action::{ENCODING, Parts};
 use super::super::*;
 use super::example_plan;
+use crate::digest::TreeDigest;
 use crate::digest::{Sha256, Sha512, SourceDigest};
 use crate::recipe::{Archive, LocalFile, Patch, Source};
 
@@ -90,7 +91,8 @@ fn table() -> Vec<(String, Parts, Counts)> {
             rows.push((name.to_owned(), with_phase(phase), Both));
         }
     }
-    let over = Input::Override { path: "a".into(), tree: TreeDigest::from_bytes([1; 32]) };
+    let over =
+        Input::Override(Override { path: "a".into(), tree: TreeDigest::from_bytes([1; 32]), version: None });
     rows.push(("Override for Source".to_owned(), Parts { inputs: vec![over], ..Parts::sample() }, Both));
     rows.extend(names().into_iter().map(|(name, changed)| (name.to_owned(), changed, Both)));
     rows
