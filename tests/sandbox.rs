@@ -52,6 +52,7 @@ struct Run {
     timeout: Option<Duration>,
     log_limit: u64,
     memory: Option<u64>,
+    file_size: Option<u64>,
     inherit_fds: Vec<RawFd>,
     cancel: Cancel,
 }
@@ -68,6 +69,8 @@ impl Run {
             timeout: Some(Duration::from_secs(60)),
             log_limit: u64::MAX,
             memory: None,
+            file_size: None,
+            file_size: None,
             inherit_fds: Vec::new(),
             cancel: Cancel::new(),
         }
@@ -100,6 +103,7 @@ impl Run {
             log_limit: self.log_limit,
             timeout: self.timeout,
             memory: self.memory,
+            file_size: self.file_size,
             inherit_fds: &self.inherit_fds,
         };
         let result = Sandbox::new(self.mode, helper()).run(&invocation, &self.cancel);
@@ -557,6 +561,7 @@ fn inheritor() {
         log_limit: u64::MAX,
         timeout: None,
         memory: None,
+        file_size: None,
         inherit_fds: &[],
     };
     let exit = Sandbox::new(mode, helper()).run(&invocation, &Cancel::new()).unwrap();

@@ -26,8 +26,13 @@ pub fn unpack(data: &[u8]) {
         archive = wrapped(&archive);
     }
     let only = if bit(6) { vec!["*.c".to_owned(), "d/**".to_owned()] } else { Vec::new() };
-    let spec =
-        UnpackSpec { nested: nested.then_some("in*.tar"), only: &only, strip_top: bit(7), mtime: MTIME };
+    let spec = UnpackSpec {
+        nested: nested.then_some("in*.tar"),
+        only: &only,
+        strip_top: bit(7),
+        mtime: MTIME,
+        limit: 1 << 20,
+    };
 
     let scratch = tempfile::tempdir().unwrap();
     let folder = scratch.path().join("a/b");

@@ -12,7 +12,9 @@ use super::{means, print, whole};
 use crate::beneath;
 use crate::digest::{Sha256, SourceDigest};
 use crate::execute::{Event, Stop};
-use crate::fetch::{self, Attempt, FetchError, Fetcher, Obtained, UnpackSpec, apply_patch, unpack};
+use crate::fetch::{
+    self, Attempt, FetchError, Fetcher, Obtained, SOURCE_LIMIT, UnpackSpec, apply_patch, unpack,
+};
 use crate::name::Version;
 use crate::plan::policy::SOURCE_DATE_EPOCH;
 use crate::recipe::{Archive, Origin, Recipe, Source};
@@ -226,6 +228,7 @@ impl Work<'_> {
                 only: &source.only,
                 strip_top: true,
                 mtime: SOURCE_DATE_EPOCH,
+                limit: SOURCE_LIMIT,
             };
             let dest = source.into.as_ref().map_or_else(|| tree.to_owned(), |into| tree.join(into));
             unpack(path, &spec, &dest).map_err(|source| CliError::Unpack { path: path.clone(), source })?;

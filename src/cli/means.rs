@@ -107,6 +107,8 @@ pub(super) fn options(running: &Running) -> Options {
         timeout: Some(running.timeout),
         // A process that wants more than there is has lost its way.
         memory: running.memory.or_else(memory::memory),
+        source: running.max_source,
+        output: running.max_output,
         load: running.load,
     }
 }

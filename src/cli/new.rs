@@ -13,7 +13,7 @@ use super::{means, print, whole};
 use crate::beneath;
 use crate::digest::{Sha256, SourceDigest};
 use crate::execute::Event;
-use crate::fetch::{UnpackSpec, unpack};
+use crate::fetch::{SOURCE_LIMIT, UnpackSpec, unpack};
 use crate::lint::{homepage_fault, summary_fault};
 use crate::plan::policy::SOURCE_DATE_EPOCH;
 use crate::upkeep::{Scaffold, named_by, system_of};
@@ -65,7 +65,13 @@ pub(super) fn run(global: &Global, args: &New) -> Result<(), CliError> {
     )?;
     drop(printer);
     let tree = store.temp_dir("new")?;
-    let spec = UnpackSpec { nested: None, only: &[], strip_top: true, mtime: SOURCE_DATE_EPOCH };
+    let spec = UnpackSpec {
+        nested: None,
+        only: &[],
+        strip_top: true,
+        mtime: SOURCE_DATE_EPOCH,
+        limit: SOURCE_LIMIT,
+    };
     let source = tree.path().join("source");
     unpack(&archive, &spec, &source).map_err(|source| CliError::Unpack { path: archive, source })?;
     let files = files(&source)?;

@@ -41,6 +41,16 @@ pub enum ActionError {
     /// Its source could not be unpacked.
     #[error("the source could not be unpacked")]
     Unpack(#[source] UnpackError),
+    /// It installed more than it may.
+    #[error("it installed more than {limit} bytes or {entries} files; too much with `{path}`")]
+    TooMuch {
+        /// What was too much, in the folder that it installs into.
+        path: String,
+        /// How many bytes it may be.
+        limit: u64,
+        /// How many files and folders it may be.
+        entries: usize,
+    },
     /// A patch does not fit.
     #[error("patch `{name}` does not apply")]
     Patch {
@@ -172,11 +182,14 @@ fn list(items: &[String]) -> String {
 }
 
 const TOO_MUCH_MEMORY: &str = "a process wanted more memory than it may have: `--memory SIZE` allows more";
+const TOO_LARGE: &str = "a file became larger than it may: `--max-output SIZE` allows more";
 /// What a command ends with that the kernel killed, itself or its compiler.
 const KILLED: [&str; 2] = ["was killed by signal 9", "Killed signal terminated program"];
 
 /// What is often behind the text of a failed command, with the remedy.
-const SYMPTOMS: [(&str, &str); 9] = [
+const SYMPTOMS: [(&str, &str); 11] = [
+    ("File size limit exceeded", TOO_LARGE),
+    ("File too large", TOO_LARGE),
     ("Temporary failure in name resolution", "builds have no network: every byte comes from a `[[source]]`"),
     ("Network is unreachable", "builds have no network: every byte comes from a `[[source]]`"),
     ("Read-only file system", "a build may write only to /src, /build, /out and /tmp"),
@@ -230,6 +243,10 @@ impl Failure {
                     Machine::Build | Machine::Cross(_) => self.unit.to_string(),
                 };
                 hints.push(format!("`k3sroot shell {unit}` opens the sandbox at the failed phase"));
+            }
+            ActionError::TooMuch { .. } => hints.push("`--max-output SIZE` allows more bytes".to_owned()),
+            ActionError::Unpack(UnpackError::TooLarge { .. }) => {
+                hints.push("`--max-source SIZE` allows more".to_owned());
             }
             ActionError::License { .. } => hints.push(
                 "read the new text; if it is acceptable, put its digest under [license] files".to_owned(),

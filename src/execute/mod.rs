@@ -52,6 +52,9 @@ use schedule::Schedule;
 /// How many sources are fetched at once.
 const FETCHES: usize = 4;
 
+/// How many files and folders one build may leave. The largest, gcc, leaves some 500.
+const ENTRIES: usize = 100_000;
+
 /// How often the machine's load is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -66,6 +69,10 @@ pub struct Options {
     pub timeout: Option<Duration>,
     /// How many bytes of memory one process of a build may use.
     pub memory: Option<u64>,
+    /// How many bytes one source may unpack to.
+    pub source: u64,
+    /// How many bytes one build may leave, and one file of it may have while it runs.
+    pub output: u64,
     /// The machine's load average above which tokens of the jobserver are held back.
     pub load: Option<f64>,
 }

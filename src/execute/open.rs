@@ -40,7 +40,7 @@ impl Executor<'_> {
             .map(|archives| self.fetcher.obtain(archives, &|_| (), &self.stop.downloads))
             .collect::<Result<Vec<_>, _>>()
             .map_err(ActionError::from)?;
-        work.fill(action, &obtained, self.store)?;
+        work.fill(action, &obtained, self.store, self.options.source)?;
         let machine = identity(self.sandbox.mode()).map_err(|error| ActionError::Io {
             what: "tell this machine from others".to_owned(),
             source: std::io::Error::other(error),
@@ -90,6 +90,7 @@ impl Executor<'_> {
             log_limit: u64::MAX,
             timeout: None,
             memory: self.options.memory,
+            file_size: Some(self.options.output),
             inherit_fds: &[],
         };
         Ok(self.sandbox.run(&invocation, &self.stop.processes)?)

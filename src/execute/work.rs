@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use serde::{Deserialize, Serialize};
 
+use super::ENTRIES;
 use super::borrowed::Borrowed;
 use super::machine::machine_of;
 use super::symbols;
@@ -122,7 +123,8 @@ impl Job<'_> {
         let with_log = |error: ActionError| Failed { error: Box::new(error), log: Some(log_path.clone()) };
         let started = Instant::now();
         self.phase("unpack");
-        work.fill(self.action, &self.obtained, store).map_err(with_log)?;
+        work.fill(self.action, &self.obtained, store, self.shared.executor.options.source)
+            .map_err(with_log)?;
         self.inputs.place(&work, store, self.shared.executor.sandbox.mode()).map_err(with_log)?;
         let borrowed = self.shared.executor.borrowed(self.action).map_err(with_log)?;
         let mut running =
@@ -186,6 +188,7 @@ impl Job<'_> {
         if !folder.is_dir() {
             return Err(nothing());
         }
+        limited(&folder, self.shared.executor.options.output)?;
         let tree = match self.action.keep() {
             Keep::AllBut(unwanted) => {
                 let unwanted = globs(unwanted)?;
@@ -208,6 +211,28 @@ impl Job<'_> {
         }
         Ok(tree)
     }
+}
+
+/// Refuses what a build left in `folder` if that is more than `limit` bytes, holes included, or more than [`ENTRIES`]
+/// files and folders: before anything is read.
+fn limited(folder: &Path, limit: u64) -> Result<(), ActionError> {
+    let io = |error: walkdir::Error| ActionError::Io {
+        what: format!("look at `{}`", folder.display()),
+        source: error.into(),
+    };
+    let (mut bytes, mut count) = (0_u64, 0);
+    for entry in walkdir::WalkDir::new(folder) {
+        let entry = entry.map_err(io)?;
+        count += 1;
+        if entry.file_type().is_file() {
+            bytes = bytes.saturating_add(entry.metadata().map_err(io)?.len());
+        }
+        if bytes > limit || count > ENTRIES {
+            let path = entry.path().strip_prefix(folder).unwrap_or(entry.path()).display().to_string();
+            return Err(ActionError::TooMuch { path, limit, entries: ENTRIES });
+        }
+    }
+    Ok(())
 }
 
 /// The phases of an action, as they run.
@@ -292,6 +317,7 @@ impl Running<'_> {
             log_limit: LOG_LIMIT.saturating_sub(start),
             timeout: executor.options.timeout,
             memory: executor.options.memory,
+            file_size: Some(executor.options.output),
             inherit_fds: &[jobserver.fd()],
         };
         let ending = match executor.sandbox.run(&invocation, &executor.stop.processes) {

@@ -156,8 +156,15 @@ impl WorkDir {
         }
     }
 
-    /// Unpacks, checks licences and patches, as `action` says; every file gets the one fixed time.
-    pub fn fill(&self, action: &Action, obtained: &[Obtained], store: &Store) -> Result<(), ActionError> {
+    /// Unpacks, checks licences and patches, as `action` says; every file gets the one fixed time. A source may
+    /// unpack to `limit` bytes.
+    pub fn fill(
+        &self,
+        action: &Action,
+        obtained: &[Obtained],
+        store: &Store,
+        limit: u64,
+    ) -> Result<(), ActionError> {
         let src = self.host(SRC);
         let mut obtained = obtained.iter();
         for input in action.inputs() {
@@ -169,7 +176,7 @@ impl WorkDir {
                 }
                 Input::Source(source) => {
                     let dest = source.into.as_ref().map_or_else(|| src.clone(), |into| src.join(into));
-                    place(source, &dest, &mut obtained)?;
+                    place(source, &dest, &mut obtained, limit)?;
                 }
             }
         }
@@ -193,6 +200,7 @@ fn place<'a>(
     source: &Source,
     dest: &Path,
     obtained: &mut impl Iterator<Item = &'a Obtained>,
+    limit: u64,
 ) -> Result<(), ActionError> {
     match &source.origin {
         Origin::Archives(archives) => {
@@ -202,6 +210,7 @@ fn place<'a>(
                 only: &source.only,
                 strip_top: true,
                 mtime: SOURCE_DATE_EPOCH,
+                limit,
             };
             fetch::unpack(path, &spec, dest).map_err(ActionError::Unpack)
         }

@@ -30,7 +30,7 @@ pub use error::{Attempt, FetchError, UrlError, hints};
 pub use fetcher::Fetcher;
 pub use lock::{Lock, LockError, LockedArchive, Named, file_name, names_apart};
 pub use patch::{PatchError, apply_patch};
-pub use unpack::{UnpackError, UnpackSpec, read_files, unpack};
+pub use unpack::{SOURCE_LIMIT, UnpackError, UnpackSpec, read_files, unpack};
 
 use crate::digest::SourceDigest;
 

@@ -32,11 +32,13 @@ pub(super) fn settle(spec: &Spec) -> Step<()> {
         let (_, hard) = getrlimit(resource).during(|| format!("read {resource:?}"))?;
         setrlimit(resource, limit.min(hard), hard).during(|| format!("set {resource:?}"))?;
     }
-    if let Some(memory) = spec.memory {
-        // Not the address space: programs reserve much more of that than they use.
-        let (_, hard) = getrlimit(Resource::RLIMIT_DATA).during(|| "read RLIMIT_DATA".into())?;
-        let memory = memory.min(hard);
-        setrlimit(Resource::RLIMIT_DATA, memory, memory).during(|| "set RLIMIT_DATA".into())?;
+    // Not the address space: programs reserve much more of that than they use.
+    for (resource, most) in [(Resource::RLIMIT_DATA, spec.memory), (Resource::RLIMIT_FSIZE, spec.file_size)] {
+        if let Some(most) = most {
+            let (_, hard) = getrlimit(resource).during(|| format!("read {resource:?}"))?;
+            let most = most.min(hard);
+            setrlimit(resource, most, most).during(|| format!("set {resource:?}"))?;
+        }
     }
     // The supervisor's mask was inherited.
     SigSet::empty().thread_set_mask().during(|| "unblock signals".into())?;

@@ -100,6 +100,8 @@ pub struct Invocation<'a> {
     pub timeout: Option<Duration>,
     /// How many bytes of memory each of its processes may use as its data (`RLIMIT_DATA`); `None` is without limit.
     pub memory: Option<u64>,
+    /// How many bytes a file may have that it writes, holes included (`RLIMIT_FSIZE`); `None` is without limit.
+    pub file_size: Option<u64>,
     /// The file descriptors without `CLOEXEC` that reach it (a make jobserver's); all others from 3 up are closed.
     pub inherit_fds: &'a [RawFd],
 }
@@ -185,6 +187,7 @@ impl Sandbox {
             cwd: invocation.cwd.to_owned(),
             timeout: invocation.timeout,
             memory: invocation.memory,
+            file_size: invocation.file_size,
             inherit_fds: invocation.inherit_fds.to_vec(),
             interactive: matches!(invocation.output, Output::Inherit),
             scratch: None,

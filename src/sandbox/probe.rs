@@ -26,6 +26,7 @@ pub(super) fn probe(sandbox: &Sandbox) -> Result<(), SandboxError> {
         log_limit: u64::MAX,
         timeout: None,
         memory: None,
+        file_size: None,
         inherit_fds: &[],
     };
     match sandbox.run_unchecked(&nothing, &Cancel::new()) {

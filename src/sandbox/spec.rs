@@ -38,6 +38,7 @@ pub(super) struct Spec {
     pub(super) cwd: String,
     pub(super) timeout: Option<Duration>,
     pub(super) memory: Option<u64>,
+    pub(super) file_size: Option<u64>,
     pub(super) inherit_fds: Vec<RawFd>,
     /// Whether the terminal stays the command's.
     pub(super) interactive: bool,
@@ -160,6 +161,7 @@ mod tests {
             cwd: "/".into(),
             timeout: Some(Duration::from_millis(1500)),
             memory: None,
+            file_size: None,
             inherit_fds: Vec::new(),
             interactive: false,
             scratch: None,

@@ -50,6 +50,38 @@ fn one_that_prints_without_end() {
 }
 
 #[test]
+fn one_that_leaves_more_than_it_may() {
+    // A hole has a size, and is read like all else: nothing of it is.
+    let run = wrong("mkdir -p /out/usr/bin; truncate -s 1T /out/usr/bin/huge", &[]);
+    assert!(run.error().contains("File too large\n"), "{}", run.error());
+    assert!(
+        run.error().contains("hint: a file became larger than it may: `--max-output SIZE`"),
+        "{}",
+        run.error()
+    );
+    let many = "mkdir -p /out/usr/bin; for i in 1 2 3 4 5; do truncate -s 3M /out/usr/bin/$i; done";
+    let run = wrong(many, &["--max-output", "10M"]);
+    assert!(
+        run.error().contains("it installed more than 10485760 bytes or 100000 files; too much with `bin/"),
+        "{}",
+        run.error()
+    );
+    assert!(run.error().contains("hint: `--max-output SIZE` allows more bytes"), "{}", run.error());
+    let workspace = workspace("auto", many);
+    assert_eq!(workspace.build(&["three", "--max-output", "20M"]).code, Some(0));
+}
+
+#[test]
+fn a_source_that_unpacks_to_more_than_it_may() {
+    let workspace = Workspace::new();
+    let run = workspace.build(&["--max-source", "1K"]);
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    assert!(run.error().contains("the source could not be unpacked"), "{}", run.error());
+    assert!(run.error().contains("hint: `--max-source SIZE` allows more"), "{}", run.error());
+    workspace.build_all();
+}
+
+#[test]
 fn a_line_without_end_is_not_shown_whole() {
     let run = wrong("head -c 1000000 /dev/zero | tr '\\\\0' x; exit 1", &[]);
     let longest = run.error().lines().map(str::len).max().unwrap();

@@ -270,6 +270,12 @@ pub(in crate::cli) struct Running {
     /// How much memory one process of a build may use: bytes, or with K, M, G or T [default: as much as the machine has].
     #[arg(long, value_name = "SIZE", value_parser = quantity::size)]
     pub(in crate::cli) memory: Option<u64>,
+    /// How much one source may unpack to.
+    #[arg(long, value_name = "SIZE", default_value = "4G", value_parser = quantity::size)]
+    pub(in crate::cli) max_source: u64,
+    /// How much one build may install, and how large a file of it may become.
+    #[arg(long, value_name = "SIZE", default_value = "4G", value_parser = quantity::size)]
+    pub(in crate::cli) max_output: u64,
 }
 
 /// How builds are kept apart. Tools that were made without namespaces do not do for builds in them.

@@ -40,8 +40,12 @@ pub struct UnpackSpec<'a> {
     pub strip_top: bool,
     /// The modification time of everything, in seconds since 1970.
     pub mtime: i64,
+    /// How many bytes its files may have in all.
+    pub limit: u64,
 }
 
+/// How many bytes a source's files may have, if nobody says otherwise: ten times what the largest have, gcc's and Linux's.
+pub const SOURCE_LIMIT: u64 = 4 << 30;
 /// The most entries that an archive may have.
 const ENTRIES: u64 = 500_000;
 
@@ -49,7 +53,7 @@ const ENTRIES: u64 = 500_000;
 pub fn unpack(archive: &Path, spec: &UnpackSpec<'_>, dest: &Path) -> Result<(), UnpackError> {
     let mut only = Only::new(spec.only)?;
     let nested = spec.nested.map(|pattern| Pattern::new(pattern, false)).transpose()?;
-    let mut writer = Writer::new(dest, spec.mtime)?;
+    let mut writer = Writer::new(dest, spec.mtime, spec.limit)?;
     Pipe::run(archive, nested, |pipe| {
         let result = write_entries(pipe, spec, &mut only, &mut writer);
         // A broken stream is the better explanation of an archive that makes no sense.

@@ -10,7 +10,7 @@ use tar::{Builder, EntryType, Header};
 use super::{UnpackError, UnpackSpec, read_files, unpack};
 
 const SPEC: UnpackSpec<'static> =
-    UnpackSpec { nested: None, only: &[], strip_top: true, mtime: 1_000_000_000 };
+    UnpackSpec { nested: None, only: &[], strip_top: true, mtime: 1_000_000_000, limit: 1 << 20 };
 
 /// A tar archive whose names and targets are written as they are, however wrong.
 #[derive(Default)]

@@ -15,8 +15,6 @@ use nix::sys::time::TimeSpec;
 use super::UnpackError;
 use super::names::resolve;
 
-/// The most bytes that the files of an archive may have.
-const BYTES: u64 = 8 << 30;
 /// How many symlinks may follow each other, as for Linux.
 const LINKS: usize = 40;
 
@@ -33,11 +31,12 @@ pub(super) struct Writer {
     times: FileTimes,
     entries: BTreeMap<String, Kind>,
     bytes: u64,
+    limit: u64,
     buffer: Vec<u8>,
 }
 
 impl Writer {
-    pub(super) fn new(root: &Path, mtime: i64) -> Result<Self, UnpackError> {
+    pub(super) fn new(root: &Path, mtime: i64, limit: u64) -> Result<Self, UnpackError> {
         let failed = |source| UnpackError::Write { path: root.to_owned(), source };
         fs::create_dir_all(root).map_err(failed)?;
         if fs::read_dir(root).map_err(failed)?.next().is_some() {
@@ -53,6 +52,7 @@ impl Writer {
             times: FileTimes::new().set_accessed(time).set_modified(time),
             entries: BTreeMap::new(),
             bytes: 0,
+            limit,
             buffer: vec![0; 128 << 10],
         })
     }
@@ -86,8 +86,8 @@ impl Writer {
                 Err(error) => return Err(UnpackError::Format(error)),
             };
             self.bytes += count as u64;
-            if self.bytes > BYTES {
-                return Err(UnpackError::TooLarge { entry: name.to_owned(), limit: BYTES });
+            if self.bytes > self.limit {
+                return Err(UnpackError::TooLarge { entry: name.to_owned(), limit: self.limit });
             }
             file.write_all(&self.buffer[..count]).map_err(failed)?;
         }
