@@ -49,7 +49,7 @@ pub(super) fn gap(fences: Fences) -> &'static str {
     match fences {
         Fences { files: true, calls: true } => "builds see the names of the machine's processes",
         Fences { files: true, calls: false } => {
-            "builds reach the network but by TCP, and sockets with a path"
+            "builds can reach the network other than by TCP, and sockets by their path"
         }
         Fences { files: false, calls: true } => {
             "builds can read and change what you can, but not reach the network"

@@ -100,16 +100,16 @@ const FAMILIES: [libc::c_int; 4] = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6
 /// The bit that makes a number one of x86-64's 32-bit variants of the same call.
 const X32: i64 = 0x4000_0000;
 
-/// What of `/` a command without namespaces may read beside [`root::SYSTEM`]: programs that other distributions keep
-/// elsewhere. Everything else there (homes, other checkouts, mounts) is somebody's, and closed.
-const PROGRAMS: [&str; 5] = ["gnu", "nix", "opt", "proc", "usr"];
+/// Folders in `/` that a command without namespaces may read besides [`root::SYSTEM`]: `/usr`, `/proc`, and where some
+/// distributions keep programs. Everything else in `/` (homes, other checkouts, mounts) is closed.
+const READABLE: [&str; 5] = ["gnu", "nix", "opt", "proc", "usr"];
 
-/// Beginnings of the names in `/etc` that it may read beside what is there in namespaces: what programs of a build open
-/// whenever they start. Keys and passwords are elsewhere in `/etc`.
+/// Without namespaces, a command may also read files in `/etc` whose names start with one of these: the settings that
+/// musl's loader, Perl and Python read at start-up. The rest of `/etc`, with its keys and passwords, is closed.
 const SETTINGS: [&str; 3] = ["ld-musl-", "perl", "python"];
 
-/// What of `/dev` is everybody's.
-const NODES: [&str; 9] = ["null", "zero", "full", "random", "urandom", "tty", "pts", "ptmx", "shm"];
+/// What it may use of `/dev` besides [`root::NODES`].
+const SHARED: [&str; 3] = ["pts", "ptmx", "shm"];
 
 /// Which fences hold here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -173,7 +173,8 @@ fn ruleset() -> Result<RulesetCreated, RulesetError> {
 /// Leaves this process the system's folders to read, and its own to write.
 fn files(spec: &Spec) -> Step<()> {
     let (mut readable, mut writable) = (system(), Vec::new());
-    let mut pipes: Vec<PathBuf> = NODES.iter().map(|name| Path::new("/dev").join(name)).collect();
+    let mut pipes: Vec<PathBuf> =
+        root::NODES.into_iter().chain(SHARED).map(|name| Path::new("/dev").join(name)).collect();
     for mount in &spec.mounts {
         match mount.access {
             Access::ReadWrite => writable.push(mount.host.clone()),
@@ -200,7 +201,7 @@ fn files(spec: &Spec) -> Step<()> {
 
 /// What of the machine any command may read.
 fn system() -> Vec<PathBuf> {
-    let root = root::SYSTEM.into_iter().chain(PROGRAMS).map(|name| Path::new("/").join(name));
+    let root = root::SYSTEM.into_iter().chain(READABLE).map(|name| Path::new("/").join(name));
     let known = root::ETC.map(|(name, _)| name).into_iter().chain(root::ETC_BORROWED);
     let known = known.map(|name| Path::new("/etc").join(name));
     let is_setting = |path: &PathBuf| {

@@ -37,7 +37,8 @@ pub(super) const ETC: [(&str, &str); 4] = [
     ("nsswitch.conf", "passwd: files\ngroup: files\nshadow: files\nhosts: files\n"),
 ];
 
-const NODES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
+/// What of `/dev` is everybody's.
+pub(super) const NODES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 
 const LINKS: [(&str, &str); 5] = [
     ("dev/fd", "/proc/self/fd"),

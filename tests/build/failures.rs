@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::path::PathBuf;
 use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -24,27 +23,10 @@ fn broken_workspace() -> Workspace {
     workspace
 }
 
-/// Every file in `dist` and its folders.
-fn whole(workspace: &Workspace) -> Vec<(PathBuf, Vec<u8>)> {
-    let mut files = Vec::new();
-    let mut folders = vec![workspace.path("dist")];
-    while let Some(folder) = folders.pop() {
-        for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                files.push((path.clone(), fs::read(path).unwrap()));
-            }
-        }
-    }
-    files.sort();
-    files
-}
-
 #[test]
 fn a_failed_build_shows_why_and_leaves_the_earlier_root_alone() {
     let workspace = broken_workspace();
-    let before = whole(&workspace);
+    let before = workspace.below("dist");
     let run = workspace.build(&[]);
     assert_eq!(run.code, Some(1), "{}", run.stderr);
     assert!(run.error().contains("main.c:20:26: error: expected ';' before '}' token\n"), "{}", run.error());
@@ -60,7 +42,7 @@ fn a_failed_build_shows_why_and_leaves_the_earlier_root_alone() {
     note: `dist/k3s-root-[arch].tar` is unchanged: it is from an earlier build
     note: `dist/k3s-root-xtables-[arch].tar` is unchanged: it is from an earlier build
     ");
-    assert!(whole(&workspace) == before);
+    assert!(workspace.below("dist") == before);
 
     let log = workspace.run("log", &["hello", "--arch", ARCH]);
     assert_eq!(log.code, Some(0), "{}", log.stderr);
@@ -166,10 +148,10 @@ fn a_source_that_cannot_be_had_leaves_a_part_out_if_that_is_wished() {
     assert_eq!(workspace.members().len(), 5);
 
     // And stays, when it is gone again.
-    let before = whole(&workspace);
+    let before = workspace.below("dist");
     workspace.edit("recipes/libword.toml", workspace.digest(), &"0".repeat(64));
     assert_eq!(workspace.run("build", &words).code, Some(1));
-    assert!(whole(&workspace) == before);
+    assert!(workspace.below("dist") == before);
 }
 
 #[test]

@@ -6,7 +6,6 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
-use walkdir::WalkDir;
 
 use crate::workspace::{ARCH, Run, USUAL, Workspace, pack};
 
@@ -21,18 +20,9 @@ fn folder() -> String {
     at("dist/k3s-root-[arch].legal")
 }
 
-/// Every file of a pack, by its path.
-fn files(workspace: &Workspace, folder: &str) -> BTreeMap<String, Vec<u8>> {
-    let folder = workspace.path(folder);
-    let entries =
-        WalkDir::new(&folder).into_iter().map(Result::unwrap).filter(|entry| entry.file_type().is_file());
-    let path = |path: &Path| path.strip_prefix(&folder).unwrap().display().to_string();
-    entries.map(|entry| (path(entry.path()), fs::read(entry.path()).unwrap())).collect()
-}
-
 /// Of every file of a pack the inode and the time of its last change.
 fn stamps(workspace: &Workspace) -> BTreeMap<String, (u64, i64, i64)> {
-    let paths = files(workspace, &folder()).into_keys();
+    let paths = workspace.below(&folder()).into_keys();
     let stamp = |path: String| {
         let meta = fs::metadata(workspace.path(&folder()).join(&path)).unwrap();
         (path, (meta.ino(), meta.mtime(), meta.mtime_nsec()))
@@ -64,7 +54,7 @@ fn a_pack_has_the_sources_patches_texts_and_words_of_all_that_is_in_the_root() {
     dist/k3s-root-[arch].legal  written
     note: it lacks what `dist/k3s-root-[arch].legal/manifest.md` names at its end
     ");
-    let files = files(&workspace, &folder());
+    let files = workspace.below(&folder());
     insta::assert_snapshot!(files.keys().cloned().collect::<Vec<_>>().join("\n"), @r"
     OFFER.txt
     files.csv
@@ -129,7 +119,7 @@ fn a_pack_has_the_sources_patches_texts_and_words_of_all_that_is_in_the_root() {
 fn a_pack_says_what_is_in_it_and_how_to_ask_for_the_rest() {
     let workspace = Workspace::new();
     workspace.build_all();
-    let files = files(&workspace, &folder());
+    let files = workspace.below(&folder());
     let rows = rows(&workspace);
     let columns = |name: &str| rows[name][..10].join(" | ").replace(workspace.digest(), "[digest]");
     insta::assert_snapshot!(columns("libword"), @"libword | 1.2 | Apache-2.0 | linked | sources/libword-1.2.tar.gz |  | sha256:[digest] | https://words.invalid/libword-1.2.tar.gz | patches/libword/0001-say-that-it-is-patched.patch | licenses/libword/COPYING");
@@ -205,7 +195,7 @@ fn a_pack_that_is_there_is_left_alone_and_what_is_wrong_with_it_is_mended() {
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     assert_eq!(stamps(&workspace), before);
     // Whatever is cut, changed or gone comes back; what is right stays.
-    let whole = files(&workspace, &folder());
+    let whole = workspace.below(&folder());
     for (path, is_mended) in [
         ("sources/libword-1.2.tar.gz", true),
         ("licenses/libword/COPYING", true),
@@ -226,7 +216,7 @@ fn a_pack_that_is_there_is_left_alone_and_what_is_wrong_with_it_is_mended() {
         assert_eq!(stamps(&workspace)["sources/hello/main.c"], before["sources/hello/main.c"], "{path}");
     }
     fs::remove_file(workspace.path(&folder()).join("my-notes")).unwrap();
-    assert!(files(&workspace, &folder()) == whole);
+    assert!(workspace.below(&folder()) == whole);
     // A build looks at texts as closely, and at archives by their sizes: they may be large.
     for (path, is_mended) in [("licenses/libword/COPYING", true), ("sources/libword-1.2.tar.gz", false)] {
         let there = workspace.path(&folder()).join(path);
@@ -237,7 +227,7 @@ fn a_pack_that_is_there_is_left_alone_and_what_is_wrong_with_it_is_mended() {
         assert_eq!(fs::read(&there).unwrap() != other, is_mended, "{path}");
     }
     assert_eq!(legal(&workspace, &[]).code, Some(0));
-    assert!(files(&workspace, &folder()) == whole);
+    assert!(workspace.below(&folder()) == whole);
     // A list that was changed to lead out of the folder removes nothing there.
     let list = workspace.path(&folder()).join("files.csv");
     let lines = fs::read_to_string(&list).unwrap();
@@ -252,7 +242,7 @@ fn a_pack_that_is_there_is_left_alone_and_what_is_wrong_with_it_is_mended() {
         "patches = []",
     );
     workspace.build_all();
-    assert!(!files(&workspace, &folder()).keys().any(|path| path.starts_with("patches/")));
+    assert!(!workspace.below(&folder()).keys().any(|path| path.starts_with("patches/")));
 }
 
 #[test]
@@ -325,7 +315,7 @@ fn an_archive_that_is_gone_is_missed_and_a_build_goes_on() {
     dist/k3s-root-[arch].legal  written
     error: a legal pack lacks sources, as its `manifest.md` says: it is not to be handed out
     ");
-    let files = files(&workspace, &folder());
+    let files = workspace.below(&folder());
     assert!(
         !files.keys().any(|path| path.contains("libword-1.2") || path.starts_with("licenses")),
         "{files:?}"
@@ -374,8 +364,7 @@ fn what_comes_from_a_local_tree_is_not_told_as_published() {
     let text = "licenses/libword/COPYING";
     assert_eq!(rows(&workspace)["libword"][4..10], ["a local tree", "", "", "", "", text]);
     let of_libword = || -> Vec<String> {
-        let files = files(&workspace, &folder()).into_keys();
-        files.filter(|path| path.contains("libword")).collect()
+        workspace.below(&folder()).into_keys().filter(|path| path.contains("libword")).collect()
     };
     assert_eq!(of_libword(), [text, "recipes/libword.toml"]);
 
@@ -404,12 +393,12 @@ fn packs_are_as_reproducible_as_the_tarballs() {
     let (one, other) = (Workspace::new(), Workspace::under(USUAL, "elsewhere"));
     one.build_all();
     other.build_all();
-    assert!(files(&one, &folder()) == files(&other, &folder()));
+    assert!(one.below(&folder()) == other.below(&folder()));
     // Another cache, and the verb in place of the build.
     fs::remove_dir_all(other.path("dist")).unwrap();
     let run = legal(&other, &[]);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
-    assert!(files(&one, &folder()) == files(&other, &folder()));
+    assert!(one.below(&folder()) == other.below(&folder()));
 }
 
 #[test]
@@ -422,7 +411,7 @@ fn the_archive_in_the_pack_is_the_one_that_was_used() {
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     let used = fs::read(workspace.path("distfiles/another-name")).unwrap();
     assert_eq!(rows(&workspace)["libword"][6], format!("sha256:{:x}", Sha256::digest(&used)));
-    assert!(files(&workspace, &folder())["sources/libword.tar.gz"] == used);
+    assert!(workspace.below(&folder())["sources/libword.tar.gz"] == used);
 }
 
 #[test]
@@ -492,11 +481,11 @@ fn the_pack_of_a_root_is_not_lost_to_that_of_a_package() {
     assert_eq!(stamps(&workspace), before);
     let run = legal(&workspace, &["box", "--out", "of-box"]);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
-    assert!(files(&workspace, &at("of-box/k3s-root-[arch].legal")).contains_key("sources/box/box.c"));
+    assert!(workspace.below(&at("of-box/k3s-root-[arch].legal")).contains_key("sources/box/box.c"));
     // Nor that of a package to another's, whose tarballs are elsewhere.
     let run = legal(&workspace, &["greet", "--out", "of-box"]);
     assert_eq!((run.code, run.stderr.contains("is of another root")), (Some(1), true), "{}", run.stderr);
-    assert!(files(&workspace, &at("of-box/k3s-root-[arch].legal")).contains_key("sources/box/box.c"));
+    assert!(workspace.below(&at("of-box/k3s-root-[arch].legal")).contains_key("sources/box/box.c"));
     assert_eq!(stamps(&workspace), before);
     // The cache has another root by now than the one that lies here.
     workspace.edit("recipes/files/hello/main.c", "int main", "int other = 1;\nint main");

@@ -126,7 +126,7 @@ fn a_build_says_what_a_collected_folder_lacks_and_what_collects_it() {
         run.stderr
             .lines()
             .filter(|line| {
-                line.starts_with("hint: ") && line.contains("`sources/") || line.contains("--out sources")
+                line.starts_with("hint: ") && (line.contains("`sources/") || line.contains("--out sources"))
             })
             .fold(String::new(), |text, line| text + line + "\n")
     };

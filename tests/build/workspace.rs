@@ -1,5 +1,6 @@
 //! A checkout in a temporary folder: the fixtures, the project's own arch records, a cache, and k3sroot run in it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -195,6 +196,15 @@ impl Workspace {
             .collect();
         files.sort();
         files
+    }
+
+    /// Every file in a folder and below, by its path from there.
+    pub(crate) fn below(&self, folder: &str) -> BTreeMap<String, Vec<u8>> {
+        let folder = self.path(folder);
+        let entries =
+            WalkDir::new(&folder).into_iter().map(Result::unwrap).filter(|entry| entry.file_type().is_file());
+        let path = |path: &Path| path.strip_prefix(&folder).unwrap().display().to_string();
+        entries.map(|entry| (path(entry.path()), fs::read(entry.path()).unwrap())).collect()
     }
 
     pub(crate) fn dist_names(&self) -> Vec<String> {
