@@ -108,7 +108,8 @@ pub(super) fn run(global: &Global, args: &Build) -> Result<(), CliError> {
         }
     }
     global.say(&summary(&planned, &report, record.saved, started));
-    let over = |(package, over): (&PackageName, &Override)| format!("{package} (version {})", over.shown_version());
+    let over =
+        |(package, over): (&PackageName, &Override)| format!("{package} (version {})", over.shown_version());
     let overrides: Vec<String> = planned.overrides.iter().map(over).collect();
     if !overrides.is_empty() {
         global.say(&format!("note: not from pinned sources but from local trees: {}", overrides.join(", ")));

@@ -21,6 +21,7 @@ use crate::attest::{
     Component, Contents, LegalError, LegalPack, LocalTexts, Missing, OFFER, PackGiven, Role, Used,
     UsedArchive, contact, legal_pack,
 };
+use crate::beneath;
 use crate::digest::SourceDigest;
 use crate::execute::{Event, Stop, identities};
 use crate::fetch::{self, FetchError, Fetcher, Named, Obtained, Want, names_apart};
@@ -367,7 +368,7 @@ fn recipe_texts(
     let concerned = contents.components.iter().filter(|(_, component)| component.role != Role::Tool);
     let text = |(package, _): (&&PackageName, _)| {
         let path = &project.recipe(package)?.path;
-        let text = fs::read_to_string(path).map_err(io_error("read", path))?;
+        let text = beneath::read_own(path).map_err(io_error("read", path))?;
         Ok(((*package).clone(), text))
     };
     concerned.map(text).collect()

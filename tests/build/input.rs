@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::process::Command;
 
 use super::workspace::{ARCH, Workspace};
 
@@ -113,6 +114,39 @@ fn a_patch_in_another_encoding_is_refused_with_the_way_round() {
 }
 
 #[test]
+fn what_the_user_names_is_a_plain_file_or_refused_at_once() {
+    let workspace = Workspace::new();
+    let pipe = workspace.path("pipe.json");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    // An archive of no name that is known: every file is looked at.
+    nix::unistd::mkfifo(&workspace.path("distfiles/libword-1.2.tar.gz"), nix::sys::stat::Mode::S_IRWXU)
+        .unwrap();
+    assert_eq!(workspace.build(&[]).code, Some(0), "a pipe among the distfiles is passed over");
+
+    let built = workspace.path(&format!("dist/k3s-root-{ARCH}.tar")).display().to_string();
+    for file in [pipe.to_str().unwrap(), "/dev/zero"] {
+        for (verb, words) in [
+            ("verify", vec![file]),
+            ("verify", vec![built.as_str(), "--provenance", file]),
+            ("diff", vec![file, &built]),
+            ("diff", vec![&built, file]),
+            ("compare", vec![file, &built]),
+            ("outdated", vec!["--listing", file]),
+            ("build", vec!["--arch", ARCH, "--offline", "--out", "dist", "--sign-key", file]),
+        ] {
+            let mut command = Command::new("timeout");
+            let inner = workspace.command(verb, &words);
+            command.arg("60").arg(inner.get_program()).args(inner.get_args());
+            command.current_dir(workspace.path("")).env_clear().env("PATH", "/usr/bin:/bin");
+            let run = workspace.ended(command.output().unwrap());
+            assert!(matches!(run.code, Some(1 | 2)), "{verb} {words:?}: {:?} {}", run.code, run.stderr);
+            let said = run.stdout + &run.stderr;
+            assert!(said.contains("it is not a plain file"), "{verb} {words:?}: {said}");
+        }
+    }
+}
+
+#[test]
 fn what_a_checkout_names_is_a_plain_file_of_its_own() {
     let record = format!("sysroot/{ARCH}.toml");
     let a_patch = "patches/libword/0001-say-that-it-is-patched.patch";
@@ -189,7 +223,7 @@ fn wrong_words_are_refused_with_advice() {
 #[test]
 fn a_folder_that_is_no_checkout_is_said_to_be_none() {
     let folder = tempfile::tempdir().unwrap();
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_k3sroot"))
+    let output = Command::new(env!("CARGO_BIN_EXE_k3sroot"))
         .args(["build", "--cache", "cache"])
         .current_dir(folder.path())
         .output()
