@@ -23,6 +23,7 @@ use super::project::{Project, cache_folder};
 use super::{print, print_json};
 use crate::execute::HostCompiler;
 use crate::fetch;
+use crate::locks;
 use crate::name::ArchName;
 use crate::sandbox::Sandbox;
 use distribution::{Distribution, Packages};
@@ -163,6 +164,7 @@ fn examine(distribution: Distribution, cache: &Path) -> Vec<Row> {
         row("namespaces", namespaces(), State::Note, None),
         row("system calls", calls(), State::Note, None),
         row("disk", room(cache), State::Note, None),
+        row("locks", locks::examine(existing(cache)), State::Note, None),
         row("certificates", certificates(), State::Note, Some(&CERTIFICATES)),
         row("debian: sources", debian_mirrors(), State::Note, None),
         row("pypi: sources", pypi_indexes(), State::Note, None),
@@ -296,9 +298,13 @@ fn calls() -> Result<String, String> {
 
 /// How much room there is for the cache: on the disk of the closest folder that exists.
 fn room(cache: &Path) -> Result<String, String> {
-    let exists = cache.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("/"));
-    let disk = statvfs(exists).map_err(|error| format!("`{}`: {error}", cache.display()))?;
+    let disk = statvfs(existing(cache)).map_err(|error| format!("`{}`: {error}", cache.display()))?;
     enough_room(disk.blocks_available() * disk.fragment_size(), cache)
+}
+
+/// The closest folder of the cache's path that exists.
+fn existing(cache: &Path) -> &Path {
+    cache.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("/"))
 }
 
 fn enough_room(free: u64, cache: &Path) -> Result<String, String> {
