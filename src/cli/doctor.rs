@@ -282,6 +282,11 @@ fn compile(compiler: &str, extension: &str) -> Result<String, String> {
 fn namespaces() -> Result<String, String> {
     let helper = std::env::current_exe().map_err(|error| error.to_string())?;
     match Sandbox::probe(&helper) {
+        Ok(()) if Sandbox::lists_processes(&helper).unwrap_or_default() => {
+            Err("builds run apart from the machine and without a network, but a container around this one covers parts of \
+             `/proc`: they see the names and arguments of the processes in it, and no more of those"
+                .to_owned())
+        }
         Ok(()) => Ok("builds run apart from the machine and without a network".to_owned()),
         Err(error) => Err(format!("{error}; without them {}", gap(Sandbox::fences()))),
     }

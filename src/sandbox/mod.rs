@@ -158,6 +158,11 @@ impl Sandbox {
         probe::probe(&Self::new(Mode::Namespaces, helper.to_owned()))
     }
 
+    /// Whether commands in namespaces see what else runs here: in a container that covers parts of `/proc`.
+    pub fn lists_processes(helper: &Path) -> Result<bool, SandboxError> {
+        probe::lists_processes(&Self::new(Mode::Namespaces, helper.to_owned()))
+    }
+
     /// What the kernel refuses commands here beyond namespaces, or in place of them.
     pub fn fences() -> Fences {
         Fences::here()

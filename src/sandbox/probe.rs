@@ -7,28 +7,14 @@ use std::path::Path;
 
 use nix::errno::Errno;
 
-use super::{Cancel, Invocation, Output, Sandbox, SandboxError};
+use super::{Cancel, Exit, Invocation, Output, Sandbox, SandboxError, Status};
 
 /// What to do where nothing on the machine is to be changed.
 const WITHOUT: &str = "or build with `--sandbox none`";
 
 /// Makes a sandbox and leaves it.
 pub(super) fn probe(sandbox: &Sandbox) -> Result<(), SandboxError> {
-    let null = File::options().read(true).write(true).open("/dev/null");
-    let null = null.map_err(|source| SandboxError::Log { source })?;
-    let nothing = Invocation {
-        mounts: &[],
-        argv: &[],
-        env: &BTreeMap::new(),
-        cwd: "/",
-        shims: &[],
-        output: Output::Log(&null),
-        log_limit: u64::MAX,
-        timeout: None,
-        memory: None,
-        inherit_fds: &[],
-    };
-    match sandbox.run_unchecked(&nothing, &Cancel::new()) {
+    match attempt(sandbox, &[]) {
         Ok(_) => Ok(()),
         Err(SandboxError::Setup { step, source }) => {
             let (reason, remedy) = diagnose(&step, &source, |switch| {
@@ -39,6 +25,31 @@ pub(super) fn probe(sandbox: &Sandbox) -> Result<(), SandboxError> {
         }
         Err(other) => Err(other),
     }
+}
+
+/// Asks a shell whether `/proc` calls it by the number that it has in its namespace.
+pub(super) fn lists_processes(sandbox: &Sandbox) -> Result<bool, SandboxError> {
+    let words = ["/bin/sh", "-c", "read pid rest </proc/self/stat && test \"$pid\" = $$"];
+    Ok(attempt(sandbox, &words.map(str::to_owned))?.status != Status::Code(0))
+}
+
+/// Makes a sandbox and runs `argv` in it.
+fn attempt(sandbox: &Sandbox, argv: &[String]) -> Result<Exit, SandboxError> {
+    let null = File::options().read(true).write(true).open("/dev/null");
+    let null = null.map_err(|source| SandboxError::Log { source })?;
+    let invocation = Invocation {
+        mounts: &[],
+        argv,
+        env: &BTreeMap::new(),
+        cwd: "/",
+        shims: &[],
+        output: Output::Log(&null),
+        log_limit: u64::MAX,
+        timeout: None,
+        memory: None,
+        inherit_fds: &[],
+    };
+    sandbox.run_unchecked(&invocation, &Cancel::new())
 }
 
 /// The likely reason and its remedy, from the step that failed and the kernel's switches.
