@@ -103,6 +103,69 @@ fn a_folder_for_temporary_files_that_does_not_do_is_told_at_once() {
 }
 
 #[test]
+fn a_cache_in_which_builds_would_fail_later_is_refused_at_once() {
+    let workspace = Workspace::new();
+    for (sandbox, length) in [("none", 160), ("namespaces", 3600)] {
+        if sandbox == "namespaces" && !super::namespaces() {
+            continue;
+        }
+        let mut cache = workspace.path("c");
+        while cache.as_os_str().len() < length {
+            cache.push("d".repeat(100));
+        }
+        let words =
+            [&["--cache", cache.to_str().unwrap(), "--sandbox", sandbox], &["--offline"][..]].concat();
+        let output = Command::new(env!("CARGO_BIN_EXE_k3sroot"))
+            .args(["--recipes".as_ref(), workspace.path("recipes").as_os_str(), "build".as_ref()])
+            .args(words)
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("give a shorter `--cache DIR`") && !said.contains(": building"), "{said}");
+    }
+}
+
+#[test]
+fn a_file_system_without_execution_is_told_at_once() {
+    if !super::namespaces() {
+        return;
+    }
+    // Mounted in namespaces of its own: `none` of k3sroot's are needed for what is looked at.
+    let on = |folder: &str, verb: &str, words: &[&str]| {
+        let workspace = Workspace::new();
+        fs::create_dir(workspace.path(folder)).unwrap();
+        let inner = workspace.command(verb, words);
+        let mut command = Command::new("unshare");
+        command
+            .args(["-Urm", "sh", "-c", "mount -t tmpfs -o noexec none \"$0\" && exec \"$@\"", folder])
+            .arg(inner.get_program())
+            .args(inner.get_args())
+            .current_dir(workspace.path(""));
+        if folder != "cache" {
+            command.env("TMPDIR", workspace.path(folder));
+        }
+        workspace.ended(command.output().unwrap())
+    };
+    for sandbox in ["none", "namespaces"] {
+        let run = on("cache", "build", &["--arch", ARCH, "--offline", "--sandbox", sandbox]);
+        assert_eq!(run.code, Some(1), "{}", run.stderr);
+        assert!(
+            run.stderr.contains("mounted `noexec`") && !run.stderr.contains(": building"),
+            "{}",
+            run.stderr
+        );
+    }
+    let run = on("cache", "doctor", &[]);
+    assert!(run.stdout.contains("missing  execution") && !run.stdout.contains("As root"), "{}", run.stdout);
+    let run = on("temporary", "doctor", &[]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    let words = ["--arch", ARCH, "--offline", "--distfiles", "distfiles", "--out", "dist"];
+    let run = on("temporary", "build", &words);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+}
+
+#[test]
 fn a_patch_in_another_encoding_is_refused_with_the_way_round() {
     let said = complaint(|workspace| {
         let path = workspace.path("patches/libword/0001-say-that-it-is-patched.patch");
