@@ -5,7 +5,6 @@ mod folder;
 mod texts;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -198,7 +197,7 @@ impl Packing<'_> {
     pub(super) fn write(&self, contents: &Contents<'_>, out: &Path) -> Result<Done, CliError> {
         let folder = folder_of(contents.arch, out);
         let mut chosen = self.chosen(contents);
-        let offer = fs::read_to_string(folder.join(OFFER)).unwrap_or_default();
+        let offer = beneath::read_named_to_string(&folder.join(OFFER)).unwrap_or_default();
         let contact = self.contact.filter(|text| !text.trim().is_empty()).or_else(|| contact(&offer));
         let recipes = recipe_texts(self.project, contents)?;
         let local_texts = self.local_texts(contents)?;
