@@ -35,6 +35,23 @@ pub fn read_own(path: &Path) -> io::Result<String> {
     read_to_string(folder.unwrap_or(Path::new(".")), name)
 }
 
+/// Opens the plain file that the user names, wherever it is and whatever links lead there.
+pub fn open_named(path: &Path) -> io::Result<File> {
+    plain(openat(CWD, path, READ, Mode::empty())?)
+}
+
+/// The contents of the plain file that the user names, of any size.
+pub fn read_named(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_named(path)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The text of the plain file that the user names: UTF-8, and of no more than 64 MiB.
+pub fn read_named_to_string(path: &Path) -> io::Result<String> {
+    text(contents(open_named(path)?)?)
+}
+
 /// Opens the plain file `name` in `folder`, for reading.
 fn open(folder: &Path, name: &str) -> io::Result<File> {
     let folder = openat(CWD, folder, FOLDER, Mode::empty())?;

@@ -11,6 +11,7 @@
 pub mod arch;
 pub mod beneath;
 pub mod digest;
+pub mod locks;
 pub mod name;
 
 pub mod recipe;

@@ -383,6 +383,56 @@ fn other_processes_are_not_seen() {
     assert!(!result.unwrap().success());
 }
 
+/// Not a test by itself: runs where `a_covered_proc_costs_no_other_fence` covers parts of `/proc`.
+#[test]
+#[allow(clippy::disallowed_methods)]
+fn under_a_covered_proc() {
+    let Ok(outside) = std::env::var("K3SROOT_TEST_OUTSIDE") else { return };
+    assert!(Sandbox::lists_processes(&helper()).unwrap());
+    let sh = |script: &str| Run::sh(Mode::Namespaces, script).log();
+    assert_eq!(
+        sh("echo $$; id -u; kill -0 1 -1 2>/dev/null; ls /sys/class/net 2>/dev/null; echo here"),
+        "2\n1000\nhere\n"
+    );
+    assert_eq!(sh("cat <&0 >/dev/stdout; readlink /proc/self/exe | grep -c /readlink"), "1\n");
+    // Another process's arguments show; nothing else does, and nothing can be changed.
+    assert!(sh(&format!("cat /proc/{outside}/comm")).contains("sleep"));
+    for secret in ["environ", "maps", "mem", "root/etc/passwd", "cwd/.", "fd/0", "io"] {
+        let (result, said) = Run::sh(Mode::Namespaces, &format!("cat /proc/{outside}/{secret}")).output();
+        assert!(!result.unwrap().success(), "{secret}: {said}");
+    }
+    for switch in ["oom_score_adj", "coredump_filter", "clear_refs", "autogroup"] {
+        let write = format!("echo 1 >/proc/{outside}/{switch}");
+        let (result, said) = Run::sh(Mode::Namespaces, &write).output();
+        assert!(!result.unwrap().success(), "{switch}: {said}");
+    }
+    assert_eq!(
+        sh("cat /proc/sys/kernel/hostname; echo x 2>/dev/null >/proc/sys/kernel/hostname || echo no"),
+        "k3sroot\nno\n"
+    );
+}
+
+#[test]
+fn a_covered_proc_costs_no_other_fence() {
+    if !namespaces() {
+        return;
+    }
+    assert!(!Sandbox::lists_processes(&helper()).unwrap());
+    let script = "mount -t tmpfs -o ro none /proc/irq || mount -t tmpfs -o ro none /proc/fs || exit 77
+                  sleep 60 & K3SROOT_TEST_OUTSIDE=$! \"$0\" --exact under_a_covered_proc; code=$?; kill $!; exit $code";
+    let output = std::process::Command::new("unshare")
+        .args(["-Urmpf", "--mount-proc", "sh", "-c", script])
+        .arg(std::env::current_exe().unwrap())
+        .output()
+        .unwrap();
+    let said =
+        [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+    match output.status.code() {
+        Some(77) => skipped("a covered `/proc`", &said),
+        code => assert!(code == Some(0) && said.contains("1 passed"), "{said}"),
+    }
+}
+
 // What a command sees.
 
 #[test]

@@ -1,7 +1,6 @@
 //! A folder of databases, read whole.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
@@ -11,6 +10,7 @@ use serde::de::IgnoredAny;
 use walkdir::WalkDir;
 
 use super::{Record, Says, Source, Subject, nvd, osv};
+use crate::beneath;
 
 /// How large a file may be when it is unpacked, in bytes: NVD's feed of a year has some hundred million.
 const LARGEST: u64 = 4 << 30;
@@ -190,7 +190,7 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, DatabaseError> {
 /// The records in a file.
 fn read(path: &Path, subjects: &[Subject]) -> Result<Vec<Record>, DatabaseError> {
     let failed = |source| DatabaseError::Read { path: path.to_owned(), source };
-    let file = File::open(path).map_err(failed)?;
+    let file = beneath::open_named(path).map_err(failed)?;
     let mut bytes = Vec::new();
     if path.extension().is_some_and(|extension| extension == "gz") {
         flate2::read::MultiGzDecoder::new(file).take(LARGEST + 1).read_to_end(&mut bytes).map_err(failed)?;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::fs;
 use std::io;
 use std::iter;
 use std::path::{Path, PathBuf};
@@ -19,6 +18,7 @@ use super::{colour, print, print_json};
 use crate::attest::dsse::PublicKey;
 use crate::attest::provenance::dependencies;
 use crate::attest::{Contents, Statement, StatementError};
+use crate::beneath;
 use crate::digest::Sha256;
 use crate::name::PackageName;
 
@@ -100,7 +100,7 @@ pub(super) fn run(global: &Global, args: &Verify, path: &Path) -> Result<(), Cli
 }
 
 fn text(path: &Path) -> Result<String, CliError> {
-    fs::read_to_string(path).map_err(io_error("read", path))
+    beneath::read_named_to_string(path).map_err(io_error("read", path))
 }
 
 fn key(path: &Path) -> Result<PublicKey, CliError> {
@@ -163,7 +163,7 @@ fn signature(statement: &Statement) -> Check {
 
 /// Whether the statement is about a tarball, whatever its file is called here.
 fn tarball(statement: &Statement, path: &Path) -> Result<Check, CliError> {
-    let bytes = fs::read(path).map_err(io_error("read", path))?;
+    let bytes = beneath::read_named(path).map_err(io_error("read", path))?;
     let found = Sha256::of(&bytes).to_string();
     let shown = path.display();
     let subject = statement.subjects.iter().find(|(_, sha256)| **sha256 == found);

@@ -12,6 +12,7 @@ use super::place::{Placed, digest_of, io_error, place, remove_if_there};
 use super::printer::{Printer, bytes};
 use super::project::Planned;
 use super::whole;
+use crate::beneath;
 use crate::digest::SourceDigest;
 use crate::execute::{Event, wanted};
 use crate::fetch::{Archive, FetchError, Fetcher, Lock, LockedArchive, Obtained, Want, file_name};
@@ -191,7 +192,7 @@ pub(super) fn lacks(
     let mut lines = Vec::new();
     for folder in distfiles {
         let path = folder.join(Lock::FILE);
-        let Ok(text) = fs::read_to_string(&path) else { continue };
+        let Ok(text) = beneath::read_named_to_string(&path) else { continue };
         let shown = path.display();
         let lock = Lock::parse(&text);
         if let Err(error) = &lock {

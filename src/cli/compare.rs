@@ -15,6 +15,7 @@ use super::place::io_error;
 use super::project::Project;
 use super::table::{Paint, Tone, table};
 use super::{colour, print, print_json};
+use crate::beneath;
 use crate::compare::{Comparison, Count, Direct, Found, Program, Side, Todo, compare, dpkg_status, rpm_list};
 use crate::pack::layout::base_name;
 use crate::pack::{Archive, ArchiveType, program_version, tells_version};
@@ -65,7 +66,7 @@ fn read(path: &Path, owners: &BTreeMap<String, String>) -> Result<Side, CliError
     if path.is_dir() {
         return folder(path).map_err(io_error("read", path));
     }
-    let bytes = fs::read(path).map_err(io_error("read", path))?;
+    let bytes = beneath::read_named(path).map_err(io_error("read", path))?;
     let listed = |source| CliError::List { path: path.to_owned(), source };
     match std::str::from_utf8(&bytes) {
         Ok(text) if text.starts_with("Package:") => {
@@ -133,7 +134,7 @@ fn folder(root: &Path) -> io::Result<Side> {
             insert(&mut programs, name, Program { link, version, package });
         }
     }
-    let status = match fs::read_to_string(root.join(DPKG).join("status")) {
+    let status = match beneath::read_named_to_string(&root.join(DPKG).join("status")) {
         Ok(text) => Some(text),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(error),
@@ -157,7 +158,7 @@ fn dpkg_owners(root: &Path) -> io::Result<BTreeMap<String, String>> {
         };
         // `libc6:amd64.list`
         let package = name.split(':').next().unwrap_or(name);
-        for line in fs::read_to_string(&path)?.lines() {
+        for line in beneath::read_named_to_string(&path)?.lines() {
             let Some((folder, name)) = line.trim_start_matches('/').rsplit_once('/') else { continue };
             if FOLDERS.contains(&folder) {
                 owners.insert(name.to_owned(), package.to_owned());

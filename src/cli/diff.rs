@@ -1,7 +1,6 @@
 //! `k3sroot diff`: what came, went and changed from one tarball to another.
 
 use std::fmt::Write as _;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +11,7 @@ use super::error::CliError;
 use super::place::io_error;
 use super::table::{Paint, Tone};
 use super::{colour, print, print_json};
+use crate::beneath;
 use crate::pack::{self, Archive, Change, Difference, Side, Sole};
 
 /// What is printed as JSON.
@@ -35,7 +35,7 @@ pub(super) fn run(args: &Diff) -> Result<(), CliError> {
 }
 
 fn compare(args: &Diff) -> Result<Difference, CliError> {
-    let bytes = |path: &PathBuf| fs::read(path).map_err(io_error("read", path));
+    let bytes = |path: &PathBuf| beneath::read_named(path).map_err(io_error("read", path));
     let (old, new) = (bytes(&args.old)?, bytes(&args.new)?);
     let archive = |path: &PathBuf, source| CliError::Archive { path: path.clone(), source };
     let old = Archive::read(&old).map_err(|error| archive(&args.old, error))?;

@@ -17,12 +17,13 @@ use serde::Serialize;
 
 use super::args::{Compiler, Doctor, Global, ToolchainChoice};
 use super::error::CliError;
-use super::means::gap;
+use super::means::{gap, is_noexec};
 use super::printer::bytes;
 use super::project::{Project, cache_folder};
 use super::{print, print_json};
 use crate::execute::HostCompiler;
 use crate::fetch;
+use crate::locks;
 use crate::name::ArchName;
 use crate::sandbox::Sandbox;
 use distribution::{Distribution, Packages};
@@ -68,8 +69,13 @@ struct Diagnosis {
     fit: bool,
     /// The command that installs what is missing.
     install: Option<String>,
+    /// The `AppArmor` profile without which there are no namespaces.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    apparmor: Option<String>,
     rows: Vec<Row>,
 }
+
+const NAMESPACES: &str = "namespaces";
 
 /// What this machine's `os-release`(5) says.
 pub(super) fn os_release() -> Option<String> {
@@ -106,7 +112,10 @@ impl Diagnosis {
             }
             _ => None,
         };
-        Self { fit: rows.iter().all(|row| row.state != State::Missing), install, rows }
+        let lacks = |thing: &str| wanting().any(|row| row.thing == thing);
+        let helper = std::env::current_exe().ok().filter(|_| lacks(NAMESPACES));
+        let apparmor = helper.and_then(|helper| Sandbox::apparmor_profile(&helper));
+        Self { apparmor, fit: rows.iter().all(|row| row.state != State::Missing), install, rows }
     }
 
     fn text(&self) -> String {
@@ -121,6 +130,13 @@ impl Diagnosis {
         }
         if let Some(install) = &self.install {
             let _ = write!(text, "\nAs root, this installs what is not there:\n  {install}\n");
+        }
+        if let Some(profile) = &self.apparmor {
+            let _ = write!(
+                text,
+                "\nAs root, this lets k3sroot make namespaces:\n\
+                 cat >/etc/apparmor.d/k3sroot <<'END'\n{profile}END\napparmor_parser -r /etc/apparmor.d/k3sroot\n"
+            );
         }
         text
     }
@@ -158,11 +174,13 @@ fn examine(distribution: Distribution, cache: &Path) -> Vec<Row> {
         })
         .collect();
     rows.extend([
-        row("C programs", compile("gcc", "c"), State::Missing, Some(&C_LIBRARY)),
-        row("C++ programs", compile("g++", "cc"), State::Missing, Some(&CXX_LIBRARY)),
-        row("namespaces", namespaces(), State::Note, None),
+        row("C programs", compile("gcc", "c", cache), State::Missing, Some(&C_LIBRARY)),
+        row("C++ programs", compile("g++", "cc", cache), State::Missing, Some(&CXX_LIBRARY)),
+        row(NAMESPACES, namespaces(), State::Note, None),
         row("system calls", calls(), State::Note, None),
+        row("execution", execution(cache), State::Missing, None),
         row("disk", room(cache), State::Note, None),
+        row("locks", locks::examine(existing(cache)), State::Note, None),
         row("certificates", certificates(), State::Note, Some(&CERTIFICATES)),
         row("debian: sources", debian_mirrors(), State::Note, None),
         row("pypi: sources", pypi_indexes(), State::Note, None),
@@ -257,8 +275,11 @@ fn last_line(bytes: &[u8]) -> String {
 }
 
 /// Compiles, links and runs a program that prints one word.
-fn compile(compiler: &str, extension: &str) -> Result<String, String> {
-    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+fn compile(compiler: &str, extension: &str, cache: &Path) -> Result<String, String> {
+    // Builds run nothing in the folder for temporary files, which may be mounted `noexec`.
+    let place = Some(std::env::temp_dir()).filter(|folder| !is_noexec(folder));
+    let folder = tempfile::tempdir_in(place.as_deref().unwrap_or_else(|| existing(cache)));
+    let folder = folder.map_err(|error| error.to_string())?;
     let (source, program) = (folder.path().join(format!("hello.{extension}")), folder.path().join("hello"));
     let text = match extension {
         "c" => "#include <stdio.h>\nint main(void) { return puts(\"works\") < 0; }\n",
@@ -280,6 +301,11 @@ fn compile(compiler: &str, extension: &str) -> Result<String, String> {
 fn namespaces() -> Result<String, String> {
     let helper = std::env::current_exe().map_err(|error| error.to_string())?;
     match Sandbox::probe(&helper) {
+        Ok(()) if Sandbox::lists_processes(&helper).unwrap_or_default() => {
+            Err("builds run apart from the machine and without a network, but a container around this one covers parts of \
+             `/proc`: they see the names and arguments of the processes in it, and no more of those"
+                .to_owned())
+        }
         Ok(()) => Ok("builds run apart from the machine and without a network".to_owned()),
         Err(error) => Err(format!("{error}; without them {}", gap(Sandbox::fences()))),
     }
@@ -294,11 +320,27 @@ fn calls() -> Result<String, String> {
     }
 }
 
+/// Whether builds can run what they make.
+fn execution(cache: &Path) -> Result<String, String> {
+    let folder = existing(cache).display();
+    if is_noexec(existing(cache)) {
+        Err(format!(
+            "`{folder}` is mounted `noexec`, where builds cannot run what they make: give `--cache DIR`"
+        ))
+    } else {
+        Ok(format!("what builds make can be run in `{folder}`"))
+    }
+}
+
 /// How much room there is for the cache: on the disk of the closest folder that exists.
 fn room(cache: &Path) -> Result<String, String> {
-    let exists = cache.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("/"));
-    let disk = statvfs(exists).map_err(|error| format!("`{}`: {error}", cache.display()))?;
+    let disk = statvfs(existing(cache)).map_err(|error| format!("`{}`: {error}", cache.display()))?;
     enough_room(disk.blocks_available() * disk.fragment_size(), cache)
+}
+
+/// The closest folder of the cache's path that exists.
+fn existing(cache: &Path) -> &Path {
+    cache.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("/"))
 }
 
 fn enough_room(free: u64, cache: &Path) -> Result<String, String> {

@@ -42,6 +42,17 @@ pub(super) enum CliError {
         path.display()
     )]
     CachePath { path: PathBuf },
+    #[error(
+        "the cache's path has {} bytes, and builds {how} have room for {most}: give a shorter `--cache DIR`",
+        path.as_os_str().len()
+    )]
+    CacheLong { path: PathBuf, how: &'static str, most: usize },
+    #[error(
+        "the cache `{}` is on a file system that is mounted `noexec`, where builds cannot run what they make: \
+         give another `--cache DIR`",
+        path.display()
+    )]
+    CacheNoexec { path: PathBuf },
     #[error("the current folder cannot be found")]
     CurrentDir(#[source] std::io::Error),
     #[error(

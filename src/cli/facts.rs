@@ -3,7 +3,6 @@
 //! When, where, by which command and how long: nothing of it is in the statement of where the root came from, which is
 //! the same for everybody. This names that statement.
 
-use std::fs;
 use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -15,6 +14,7 @@ use super::doctor::os_release;
 use super::error::CliError;
 use super::packed::Document;
 use super::project::Planned;
+use crate::beneath;
 use crate::digest::Sha256;
 use crate::name::ArchName;
 use crate::pack::{self, Rendered};
@@ -35,7 +35,7 @@ pub(super) fn write(
     planned: &Planned,
 ) -> Result<(), CliError> {
     let name = Document::Provenance.file(arch);
-    let statement = match fs::read(out.join(&name)) {
+    let statement = match beneath::read_named(&out.join(&name)) {
         Ok(statement) => statement,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(source) => return Err(CliError::Io { what: format!("read `{name}`"), source }),

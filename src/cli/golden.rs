@@ -1,7 +1,6 @@
 //! `k3sroot verify --golden`: whether builds gave the bits that the checkout says they give.
 
 use std::fmt::Write as _;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -14,6 +13,7 @@ use super::place::io_error;
 use super::project::{Project, open_store, recipes_folder};
 use super::table::{Paint, Tone, table};
 use super::{colour, print, print_json, whole};
+use crate::beneath;
 use crate::check::Golden;
 use crate::digest::Sha256;
 use crate::name::ArchName;
@@ -169,7 +169,7 @@ fn tarballs(project: &Project, args: &Verify, arch: &ArchName) -> Result<Vec<(St
                 return Err(CliError::NotPinned { path: path.clone(), note });
             }
         }
-        let bytes = fs::read(path).map_err(io_error("read", path))?;
+        let bytes = beneath::read_named(path).map_err(io_error("read", path))?;
         found.push((name, Sha256::of(&bytes)));
     }
     Ok(found)

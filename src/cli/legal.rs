@@ -5,7 +5,6 @@ mod folder;
 mod texts;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -21,6 +20,7 @@ use crate::attest::{
     Component, Contents, LegalError, LegalPack, LocalTexts, Missing, OFFER, PackGiven, Role, Used,
     UsedArchive, contact, legal_pack,
 };
+use crate::beneath;
 use crate::digest::SourceDigest;
 use crate::execute::{Event, Stop, identities};
 use crate::fetch::{self, FetchError, Fetcher, Named, Obtained, Want, names_apart};
@@ -197,7 +197,7 @@ impl Packing<'_> {
     pub(super) fn write(&self, contents: &Contents<'_>, out: &Path) -> Result<Done, CliError> {
         let folder = folder_of(contents.arch, out);
         let mut chosen = self.chosen(contents);
-        let offer = fs::read_to_string(folder.join(OFFER)).unwrap_or_default();
+        let offer = beneath::read_named_to_string(&folder.join(OFFER)).unwrap_or_default();
         let contact = self.contact.filter(|text| !text.trim().is_empty()).or_else(|| contact(&offer));
         let recipes = recipe_texts(self.project, contents)?;
         let local_texts = self.local_texts(contents)?;
@@ -367,7 +367,7 @@ fn recipe_texts(
     let concerned = contents.components.iter().filter(|(_, component)| component.role != Role::Tool);
     let text = |(package, _): (&&PackageName, _)| {
         let path = &project.recipe(package)?.path;
-        let text = fs::read_to_string(path).map_err(io_error("read", path))?;
+        let text = beneath::read_own(path).map_err(io_error("read", path))?;
         Ok(((*package).clone(), text))
     };
     concerned.map(text).collect()

@@ -37,11 +37,35 @@ pub(super) fn sandbox(global: &Global, running: &Running, store: &Store) -> Resu
     if mode == Mode::None && !is_plain(store.root()) {
         return Err(CliError::CachePath { path: store.root().to_owned() });
     }
+    fits(mode, store.root())?;
     if mode == Mode::None {
         let gap = gap(Sandbox::fences());
         global.say(&format!("note: without namespaces {gap}; the bits are the same"));
     }
     Ok(Sandbox::new(mode, helper).scratch_in(store.session_folder().to_owned()))
+}
+
+/// Refuses a cache in which builds would fail, or go wrong, only later.
+fn fits(mode: Mode, cache: &Path) -> Result<(), CliError> {
+    let (how, most) = match mode {
+        // The kernel takes 4,095 bytes, of which names in archives and builds' own folders need a part.
+        Mode::Namespaces => ("in namespaces", 3500),
+        // The kernel looks at 255 bytes of a script's first line. A shell runs what has more as its own script.
+        Mode::None => ("without namespaces", 150),
+    };
+    if cache.as_os_str().len() > most {
+        return Err(CliError::CacheLong { path: cache.to_owned(), how, most });
+    }
+    if is_noexec(cache) {
+        return Err(CliError::CacheNoexec { path: cache.to_owned() });
+    }
+    Ok(())
+}
+
+/// Whether the file system of `path` lets no program be executed.
+pub(super) fn is_noexec(path: &Path) -> bool {
+    let flags = rustix::fs::statvfs(path).map(|found| found.f_flag);
+    flags.is_ok_and(|flags| flags.contains(rustix::fs::StatVfsMountFlags::NOEXEC))
 }
 
 /// What builds can reach without namespaces. README.md has the whole list.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs;
 use std::path::Path;
 
 use rayon::prelude::*;
@@ -14,6 +13,7 @@ use super::place::io_error;
 use super::project::{Project, open_store};
 use super::table::{Paint, Tone, table};
 use super::{colour, means, print, print_json};
+use crate::beneath;
 use crate::execute::Stop;
 use crate::fetch::{FetchError, Fetcher};
 use crate::name::{PackageName, Version};
@@ -82,7 +82,7 @@ fn wanted<'a>(project: &'a Project, packages: &[PackageName]) -> Result<Vec<&'a 
 /// What a file says of the latest versions.
 fn by_file(recipes: &[&Recipe], all: bool, path: &Path) -> Result<Vec<Listed>, CliError> {
     let shown = path.display();
-    let text = fs::read_to_string(path).map_err(io_error("read", path))?;
+    let text = beneath::read_named_to_string(path).map_err(io_error("read", path))?;
     let mut known = if path.extension().is_some_and(|end| end == "toml") {
         by_toml(path, &text)?
     } else {

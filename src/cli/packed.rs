@@ -1,7 +1,6 @@
 //! What was built, packed for an arch, and the documents that say what is in it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -12,6 +11,7 @@ use super::project::{Planned, Project};
 use crate::attest::dsse::{self, PrivateKey};
 use crate::attest::provenance::ANYBODY;
 use crate::attest::{Component, Contents, Given, MachineCompiler, cyclonedx, openvex, provenance, spdx};
+use crate::beneath;
 use crate::digest::{BlobDigest, CompilerDigest, SourceDigest, TreeDigest};
 use crate::name::{ArchName, Machine, PackageName, Unit};
 use crate::pack::{self, PackageTree, Rendered, Root, TreeEntry};
@@ -169,7 +169,7 @@ impl Signer {
     /// Reads the key, if there is one.
     pub(super) fn new(args: &Signing) -> Result<Self, CliError> {
         let read = |path: &PathBuf| -> Result<PrivateKey, CliError> {
-            let text = fs::read_to_string(path).map_err(io_error("read", path))?;
+            let text = beneath::read_named_to_string(path).map_err(io_error("read", path))?;
             PrivateKey::from_pem(&text).map_err(|source| CliError::Key { path: path.clone(), source })
         };
         let builder = args.builder_id.clone().unwrap_or_else(|| ANYBODY.to_owned());

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use super::error::CliError;
+use crate::beneath;
 use crate::digest::Sha256;
 
 /// What the names of temporary files begin with.
@@ -15,10 +16,7 @@ pub(super) const STAGED: &str = ".k3sroot-";
 pub(super) fn digest_of(path: &Path) -> io::Result<Sha256> {
     use sha2::Digest as _;
 
-    let mut file = File::open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
+    let mut file = beneath::open_named(path)?;
     let mut hasher = sha2::Sha256::new();
     io::copy(&mut file, &mut hasher)?;
     Ok(Sha256::from_bytes(hasher.finalize().into()))

@@ -4,7 +4,6 @@ mod checkout;
 mod root;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::args::{DistributionChoice, Global, PackageChoice, Rpm};
@@ -12,6 +11,7 @@ use super::error::CliError;
 use super::place::{io_error, refuse_other_than_folder};
 use super::project::Project;
 use super::{print, whole};
+use crate::beneath;
 use crate::digest::Sha256;
 use crate::name::ArchName;
 use crate::rpm::{
@@ -116,7 +116,7 @@ pub(super) fn run(global: &Global, args: &Rpm) -> Result<(), CliError> {
 
 /// What to change in the spec of K3s, and in the signatures beside it, as a patch.
 fn k3s(global: &Global, spec: &Path, arches: &[ArchName]) -> Result<String, CliError> {
-    let read = |path: &Path| fs::read_to_string(path).map_err(io_error("read", path));
+    let read = |path: &Path| beneath::read_named_to_string(path).map_err(io_error("read", path));
     let name = |path: &Path| format!("SPECS/k3s/{}", path.file_name().unwrap_or_default().to_string_lossy());
     let changed = |path: &Path, edit: fn(&str, &ArchName) -> Result<String, K3sError>| {
         let before = read(path)?;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs;
 use std::io;
 use std::path::PathBuf;
 
@@ -15,6 +14,7 @@ use super::printer::bytes;
 use super::project::arch_records;
 use super::table::{Column, Paint, Tone, table};
 use super::{colour, print, print_json};
+use crate::beneath;
 use crate::pack::{self, Finding, Program, Report, Verdict, VerifyError};
 
 /// Most members that are named with one finding.
@@ -56,7 +56,7 @@ fn look(global: &Global, args: &Verify) -> Result<(Vec<Verified>, Option<CliErro
     let (mut all, mut unread) = (Vec::new(), None);
     for path in &args.tars {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        all.push(match fs::read(path) {
+        all.push(match beneath::read_named(path) {
             Ok(contents) => Verified::new(path.clone(), pack::verify(&name, &contents, &arches, forced)),
             Err(source) => {
                 let error = Some(format!("cannot be read: {source}"));

@@ -24,7 +24,9 @@ use nix::fcntl::{Flock, FlockArg};
 use sha2::Digest as _;
 
 use super::error::{FetchError, UrlError};
+use crate::beneath;
 use crate::digest::{Sha256, Sha512, SourceDigest};
+use crate::locks;
 
 /// Computes a [`SourceDigest`] of the kind of another.
 #[derive(Clone)]
@@ -85,11 +87,8 @@ pub(super) struct Verifier {
 impl Verifier {
     /// The digest of the regular file `path`, of the kind of `like`.
     pub(super) fn digest(&self, path: &Path, like: &SourceDigest) -> io::Result<SourceDigest> {
-        let mut file = File::open(path)?;
+        let mut file = beneath::open_named(path)?;
         let metadata = file.metadata()?;
-        if !metadata.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
-        }
         let key = (stamp(&metadata), like.algorithm());
         if let Some(known) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return Ok(*known);
@@ -182,7 +181,8 @@ impl Cache {
             hasher: Hasher::like(like),
             head: Vec::new(),
             bytes: 0,
-            file: file.map_err(|(_, errno)| failed(errno.into()))?,
+            lasts: false,
+            file: file.map_err(|(_, errno)| failed(locks::error(&folder.join(UNKNOWN), errno)))?,
         })
     }
 
@@ -213,6 +213,12 @@ impl Cache {
                             let _ = fs::remove_file(&path);
                             return Ok(None);
                         }
+                        if !locks::keep_out(&path).map_err(failed)? {
+                            // Somebody else may write to it at this moment.
+                            let mut own = self.unknown(digest)?;
+                            own.expected = Expected::Exactly(*digest);
+                            return Ok(Some(own));
+                        }
                         let mut partial = Partial {
                             cache: self,
                             expected: Expected::Exactly(*digest),
@@ -220,6 +226,7 @@ impl Cache {
                             hasher: Hasher::like(digest),
                             head: Vec::new(),
                             bytes: 0,
+                            lasts: true,
                             file,
                         };
                         partial.resume().map_err(failed)?;
@@ -236,7 +243,7 @@ impl Cache {
                     }
                     std::thread::sleep(Duration::from_millis(50));
                 }
-                Err((_, errno)) => return Err(failed(errno.into())),
+                Err((_, errno)) => return Err(failed(locks::error(&path, errno))),
             }
         }
     }
@@ -247,9 +254,11 @@ fn remove_abandoned(partial: &Path) {
     for entry in fs::read_dir(partial).into_iter().flatten().flatten() {
         let unknown = entry.file_name().to_string_lossy().starts_with(UNKNOWN);
         // Whoever still writes one holds its lock.
-        let file = File::open(entry.path()).ok().filter(|_| unknown);
-        if file.is_some_and(|file| Flock::lock(file, FlockArg::LockExclusiveNonblock).is_ok()) {
-            let _ = fs::remove_file(entry.path());
+        let path = entry.path();
+        let file = beneath::open_named(&path).ok().filter(|_| unknown);
+        let held = file.and_then(|file| Flock::lock(file, FlockArg::LockExclusiveNonblock).ok());
+        if held.is_some() && locks::keep_out(&path).unwrap_or_default() {
+            let _ = fs::remove_file(&path);
         }
     }
 }
@@ -281,6 +290,8 @@ pub(super) struct Partial<'a> {
     hasher: Hasher,
     head: Vec<u8>,
     bytes: u64,
+    /// Whether a later download finds what this one leaves.
+    lasts: bool,
     file: Flock<File>,
 }
 
@@ -364,9 +375,9 @@ impl Partial<'_> {
 
 impl Drop for Partial<'_> {
     fn drop(&mut self) {
-        // Still under the lock, so nobody else can be writing to it: an empty one is of no use to anyone, and one that
-        // has no digest yet will not be found again.
-        if self.bytes == 0 || matches!(self.expected, Expected::Like(_)) {
+        // Still under the lock, so nobody else can be writing to it: an empty one is of no use to anyone, and one under
+        // a name of its own will not be found again.
+        if self.bytes == 0 || !self.lasts {
             let _ = fs::remove_file(&self.path);
         }
     }

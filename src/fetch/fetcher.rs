@@ -1,7 +1,7 @@
 //! [`Fetcher`]: tries every alternative, every URL and every place it stands for, until one gives the right bytes.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -14,6 +14,7 @@ use super::error::{Attempt, FetchError, UrlError};
 use super::http::Http;
 use super::locate::{Locator, Place};
 use super::{Archive, Event, Obtained, Options, Want};
+use crate::beneath;
 use crate::digest::{Sha256, SourceDigest};
 
 /// Fetches archives into a folder, and remembers for the run which hosts do not answer.
@@ -354,7 +355,7 @@ impl<'a> Search<'a> {
         use std::io::Read as _;
 
         let failed = |source| UrlError::Io { path: path.to_owned(), source };
-        let mut file = File::open(path).map_err(failed)?;
+        let mut file = beneath::open_named(path).map_err(failed)?;
         partial.restart()?;
         let mut buffer = vec![0; 256 << 10];
         loop {

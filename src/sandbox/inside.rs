@@ -4,8 +4,9 @@
 //! one the command is uid 1000, and the mounts belong to a namespace above it, so that it can undo none. Real root on
 //! a kernel that forbids user namespaces goes without: then the command is uid 0, without any capability.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
@@ -13,6 +14,7 @@ use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode as FileMode, umask};
 use nix::unistd::{chdir, getegid, geteuid, setgroups, sethostname};
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::process::WaitOptions;
 
 use super::fence;
@@ -39,7 +41,7 @@ pub(super) fn unshare() -> Step<()> {
         | CloneFlags::CLONE_NEWIPC
         | CloneFlags::CLONE_NEWUTS;
     match nix::sched::unshare(others | CloneFlags::CLONE_NEWUSER) {
-        Ok(()) => map_ids(0, uid.as_raw(), gid.as_raw()),
+        Ok(()) => map_ids(&machines_proc()?, 0, uid.as_raw(), gid.as_raw()),
         Err(_) if uid.is_root() => {
             nix::sched::unshare(others).during(|| "unshare namespaces, as root".into())
         }
@@ -47,15 +49,24 @@ pub(super) fn unshare() -> Step<()> {
     }
 }
 
+/// A handle on `/proc` as it is before the root changes. The command's own may be read-only.
+fn machines_proc() -> Step<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    openat(CWD, "/proc", flags, Mode::empty()).map_err(io::Error::from).during(|| "open `/proc`".into())
+}
+
 /// Makes this process's user and group, called `uid` and `gid` outside, `id` in its new user namespace; no other
 /// exists there.
-fn map_ids(id: u32, uid: u32, gid: u32) -> Step<()> {
+fn map_ids(proc: &OwnedFd, id: u32, uid: u32, gid: u32) -> Step<()> {
     for (file, line) in [
         ("setgroups", "deny".to_owned()),
         ("uid_map", format!("{id} {uid} 1")),
         ("gid_map", format!("{id} {gid} 1")),
     ] {
-        fs::write(format!("/proc/self/{file}"), line).during(|| format!("write `/proc/self/{file}`"))?;
+        let step = || format!("write `/proc/self/{file}`");
+        let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+        let opened = openat(proc, format!("self/{file}"), flags, Mode::empty()).map_err(io::Error::from);
+        File::from(opened.during(step)?).write_all(line.as_bytes()).during(step)?;
     }
     Ok(())
 }
@@ -72,14 +83,16 @@ pub(super) fn run(spec: &Spec, supervisor: i32) -> Step<Report> {
     }
     umask(FileMode::from_bits_truncate(0o022));
     nix::sched::unshare(CloneFlags::CLONE_NEWNS).during(|| "unshare mounts".into())?;
-    root::enter(&spec.mounts)?;
+    let proc = machines_proc()?;
+    root::enter(&spec.mounts, &proc)?;
     sethostname(HOST_NAME).during(|| "set the host name".into())?;
     rustix::system::setdomainname(HOST_NAME.as_bytes())
         .map_err(io::Error::from)
         .during(|| "set the domain name".into())?;
     chdir(spec.cwd.as_str()).during(|| format!("enter `{}`", spec.cwd))?;
     launch::settle(spec)?;
-    drop_privileges()?;
+    drop_privileges(&proc)?;
+    drop(proc);
     // Again: the change of credentials may have forgotten it.
     prctl::set_pdeathsig(Signal::SIGKILL).during(|| "follow its supervisor's death".into())?;
     if spec.argv.is_empty() {
@@ -98,11 +111,11 @@ pub(super) fn run(spec: &Spec, supervisor: i32) -> Step<Report> {
 }
 
 /// Becomes uid 1000 in a user namespace that owns nothing, or failing that root without capabilities.
-fn drop_privileges() -> Step<()> {
+fn drop_privileges(proc: &OwnedFd) -> Step<()> {
     let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
     if nix::sched::unshare(CloneFlags::CLONE_NEWUSER).is_ok() {
         // The capabilities that come with the namespace end where the command is executed, as it is not root.
-        return map_ids(ID, uid, gid);
+        return map_ids(proc, ID, uid, gid);
     }
     fence::capabilities(super::Mode::Namespaces)
 }

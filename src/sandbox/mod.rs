@@ -160,6 +160,16 @@ impl Sandbox {
         probe::probe(&Self::new(Mode::Namespaces, helper.to_owned()))
     }
 
+    /// An `AppArmor` profile that lets this `helper` make namespaces, where `AppArmor` is what forbids them.
+    pub fn apparmor_profile(helper: &Path) -> Option<String> {
+        probe::is_restricted_by_apparmor().then(|| probe::apparmor_profile(helper))
+    }
+
+    /// Whether commands in namespaces see what else runs here: in a container that covers parts of `/proc`.
+    pub fn lists_processes(helper: &Path) -> Result<bool, SandboxError> {
+        probe::lists_processes(&Self::new(Mode::Namespaces, helper.to_owned()))
+    }
+
     /// What the kernel refuses commands here beyond namespaces, or in place of them.
     pub fn fences() -> Fences {
         Fences::here()

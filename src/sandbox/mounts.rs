@@ -26,6 +26,11 @@ pub struct GuestPathError {
 pub struct GuestPath(String);
 
 impl GuestPath {
+    /// `/proc`, which only the sandbox itself may mount.
+    pub(super) fn proc() -> Self {
+        Self("/proc".to_owned())
+    }
+
     /// The path as text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -7,18 +7,62 @@ use std::path::Path;
 
 use nix::errno::Errno;
 
-use super::{Cancel, Invocation, Output, Sandbox, SandboxError};
+use super::{Cancel, Exit, Invocation, Output, Sandbox, SandboxError, Status};
 
 /// What to do where nothing on the machine is to be changed.
 const WITHOUT: &str = "or build with `--sandbox none`";
 
+/// The switch with which `AppArmor` forbids user namespaces to programs without a profile.
+const APPARMOR: &str = "kernel/apparmor_restrict_unprivileged_userns";
+
 /// Makes a sandbox and leaves it.
 pub(super) fn probe(sandbox: &Sandbox) -> Result<(), SandboxError> {
+    match attempt(sandbox, &[]) {
+        Ok(_) => Ok(()),
+        Err(SandboxError::Setup { step, source }) => {
+            let (reason, remedy) = diagnose(&step, &source, switch);
+            let cause = Box::new(SandboxError::Setup { step, source });
+            Err(SandboxError::Unavailable { reason, remedy: format!("{remedy}, {WITHOUT}"), cause })
+        }
+        Err(other) => Err(other),
+    }
+}
+
+/// One of the kernel's switches, by its path in `/proc/sys`.
+fn switch(name: &str) -> Option<u64> {
+    fs::read_to_string(Path::new("/proc/sys").join(name)).ok()?.trim().parse().ok()
+}
+
+/// Whether `AppArmor` forbids user namespaces to programs without a profile.
+pub(super) fn is_restricted_by_apparmor() -> bool {
+    switch(APPARMOR) == Some(1)
+}
+
+/// What `AppArmor` 4 is to be told of `helper`. Its path is a pattern there, so that what means more than itself is escaped.
+pub(super) fn apparmor_profile(helper: &Path) -> String {
+    let mut path = String::new();
+    for c in helper.display().to_string().chars() {
+        if "\\\"*?[]{}^".contains(c) {
+            path.push('\\');
+        }
+        path.push(c);
+    }
+    format!("abi <abi/4.0>,\n\nprofile k3sroot \"{path}\" flags=(unconfined) {{\n  userns,\n}}\n")
+}
+
+/// Asks a shell whether `/proc` calls it by the number that it has in its namespace.
+pub(super) fn lists_processes(sandbox: &Sandbox) -> Result<bool, SandboxError> {
+    let words = ["/bin/sh", "-c", "read pid rest </proc/self/stat && test \"$pid\" = $$"];
+    Ok(attempt(sandbox, &words.map(str::to_owned))?.status != Status::Code(0))
+}
+
+/// Makes a sandbox and runs `argv` in it.
+fn attempt(sandbox: &Sandbox, argv: &[String]) -> Result<Exit, SandboxError> {
     let null = File::options().read(true).write(true).open("/dev/null");
     let null = null.map_err(|source| SandboxError::Log { source })?;
-    let nothing = Invocation {
+    let invocation = Invocation {
         mounts: &[],
-        argv: &[],
+        argv,
         env: &BTreeMap::new(),
         cwd: "/",
         shims: &[],
@@ -29,17 +73,7 @@ pub(super) fn probe(sandbox: &Sandbox) -> Result<(), SandboxError> {
         file_size: None,
         inherit_fds: &[],
     };
-    match sandbox.run_unchecked(&nothing, &Cancel::new()) {
-        Ok(_) => Ok(()),
-        Err(SandboxError::Setup { step, source }) => {
-            let (reason, remedy) = diagnose(&step, &source, |switch| {
-                fs::read_to_string(Path::new("/proc/sys").join(switch)).ok()?.trim().parse().ok()
-            });
-            let cause = Box::new(SandboxError::Setup { step, source });
-            Err(SandboxError::Unavailable { reason, remedy: format!("{remedy}, {WITHOUT}"), cause })
-        }
-        Err(other) => Err(other),
-    }
+    sandbox.run_unchecked(&invocation, &Cancel::new())
 }
 
 /// The likely reason and its remedy, from the step that failed and the kernel's switches.
@@ -51,10 +85,10 @@ fn diagnose(step: &str, error: &io::Error, switch: impl Fn(&str) -> Option<u64>)
         say("`user.max_user_namespaces` is too small", "as root, `sysctl user.max_user_namespaces=15000`")
     } else if switch("kernel/unprivileged_userns_clone") == Some(0) {
         say("`kernel.unprivileged_userns_clone` is 0", "as root, `sysctl kernel.unprivileged_userns_clone=1`")
-    } else if forbidden && switch("kernel/apparmor_restrict_unprivileged_userns") == Some(1) {
+    } else if forbidden && switch(APPARMOR) == Some(1) {
         say(
             "AppArmor restricts user namespaces (`kernel.apparmor_restrict_unprivileged_userns` is 1)",
-            "give k3sroot a profile with `userns,`; as root, \
+            "give k3sroot a profile with `userns,`, which `k3sroot doctor` prints; as root, \
              `sysctl kernel.apparmor_restrict_unprivileged_userns=0`",
         )
     } else if errno == Errno::EINVAL && step.starts_with("unshare") {
@@ -87,6 +121,13 @@ fn diagnose(step: &str, error: &io::Error, switch: impl Fn(&str) -> Option<u64>)
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_apparmor_profile_names_this_program_and_nothing_else() {
+        let profile = apparmor_profile(Path::new("/opt/a b/{x,y}*/k3sroot"));
+        let expected = r#"profile k3sroot "/opt/a b/\{x,y\}\*/k3sroot" flags=(unconfined) {"#;
+        assert!(profile.contains(expected) && profile.ends_with("{\n  userns,\n}\n"), "{profile}");
+    }
 
     #[test]
     fn what_is_missing_is_named() {

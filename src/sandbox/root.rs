@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -11,6 +12,8 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::unistd::{chdir, pivot_root};
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 
 use super::mounts::{Access, GuestPath, Mount};
 use super::spec::{During, Report, Step};
@@ -61,10 +64,14 @@ const MASKED: [&str; 9] = [
     "timer_stats",
 ];
 
-/// Replaces this process's root; it must be root in mount and pid namespaces of its own.
-pub(super) fn enter(mounts: &[Mount]) -> Step<()> {
+/// Replaces this process's root; it must be root in mount and pid namespaces of its own. `proc` is the machine's `/proc`.
+pub(super) fn enter(mounts: &[Mount], proc: &OwnedFd) -> Step<()> {
     change(Path::new("/"), MsFlags::MS_REC | MsFlags::MS_PRIVATE)?;
     let mut table = File::open("/proc/self/mountinfo").during(|| "open `/proc/self/mountinfo`".into())?;
+    // Taken now, for the base hides it. Before Linux 5.2 there is no such call.
+    let recursive = OpenTreeFlags::from_bits_retain(libc::AT_RECURSIVE.unsigned_abs());
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | recursive;
+    let machines = open_tree(CWD, "/proc", flags).ok();
     fresh("tmpfs", Path::new(BASE), MsFlags::empty(), "mode=0755")?;
 
     let mut root = Root { base: BASE.into(), binds: BTreeMap::new() };
@@ -77,7 +84,7 @@ pub(super) fn enter(mounts: &[Mount]) -> Step<()> {
     }
     root.seal(&mut table)?;
     // Last, for the seal needs to tell what is mounted below from what was below the machine's own `/proc`.
-    root.processes()?;
+    root.processes(machines, proc)?;
 
     chdir(BASE).during(|| "enter the new root".into())?;
     pivot_root(".", ".").during(|| "change the root".into())?;
@@ -159,10 +166,26 @@ impl Root {
 
     /// `/proc`, with the kernel's switches read-only: files of real root's stay its own in any user namespace. What is
     /// [`MASKED`] is empty.
-    fn processes(&self) -> Step<()> {
+    ///
+    /// In a container that covers parts of `/proc`, the kernel allows no fresh one, which would uncover them. There it is
+    /// the container's own, `machines`, with the covers. It lists the container's processes: a command can read what they
+    /// are called and their arguments, but, in its user namespace, neither their environment nor memory nor files; and it
+    /// is read-only, for a file like `oom_score_adj` is writable to the same user.
+    fn processes(&mut self, machines: Option<OwnedFd>, handle: &OwnedFd) -> Step<()> {
         self.folder("proc")?;
         let proc = self.base.join("proc");
-        fresh("proc", &proc, MsFlags::MS_NOEXEC, "")?;
+        if let Err(refused) = fresh("proc", &proc, MsFlags::MS_NOEXEC, "") {
+            let is_covered =
+                matches!(refused, Report::SetupFailed { errno, .. } if errno == Errno::EPERM as i32);
+            let Some(machines) = machines.filter(|_| is_covered) else { return Err(refused) };
+            let moved = move_mount(machines.as_fd(), "", CWD, &proc, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH);
+            moved.map_err(|_| refused)?;
+            let step = || "list the mounts in `/proc`".to_owned();
+            self.binds.insert(GuestPath::proc(), Access::ReadOnly);
+            let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+            let table = openat(handle, "self/mountinfo", flags, Mode::empty());
+            self.seal(&mut table.map_err(io::Error::from).during(step)?.into())?;
+        }
         for path in MASKED.map(|name| proc.join(name)) {
             match path.symlink_metadata() {
                 Ok(found) if found.is_dir() => fresh("tmpfs", &path, MsFlags::MS_RDONLY, "mode=0555")?,

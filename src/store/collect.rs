@@ -17,6 +17,7 @@ use super::outcome::decode;
 use super::session::remove_tree;
 use super::{DAMAGED, DESCRIPTIONS, DISTFILES, DURATIONS, FAILED, LOCKS, LOGS, Store, held, read_if_there};
 use crate::digest::TreeDigest;
+use crate::locks;
 
 /// Locks that stay when those of actions are removed.
 const OWN_LOCKS: [&str; 4] = ["store", "sessions", "gc", DURATIONS];
@@ -49,9 +50,17 @@ impl Store {
     /// of failed builds, the oldest first; the outcomes that were not looked up for longest with what only they need;
     /// the oldest descriptions, logs and source archives.
     ///
-    /// [`StoreError::InUse`] if another process has the store open or this one is at work in it.
+    /// [`StoreError::InUse`] if another process has the store open or this one is at work in it,
+    /// [`StoreError::Unlocked`] if locks cannot tell.
     pub fn collect(&self, max_size: u64) -> Result<GcReport, StoreError> {
         let in_use = || StoreError::InUse { root: self.root().to_owned() };
+        if !self.inner.session.locks_hold() {
+            let (kind, _) = locks::file_system(self.root());
+            return Err(StoreError::Unlocked { root: self.root().to_owned(), kind });
+        }
+        if self.inner.session.has_elsewhere() {
+            return Err(in_use());
+        }
         let _quiet = match self.inner.activity.try_write() {
             Ok(guard) => guard,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),

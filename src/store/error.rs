@@ -151,6 +151,19 @@ pub enum StoreError {
         /// The folder.
         dest: PathBuf,
     },
+    /// Locks keep nobody out, so that nobody can tell whether the store is in use.
+    #[error(
+        "the store `{}` is on a file system ({kind}) that grants a lock to everybody, so that other k3sroots in it \
+         cannot be seen: {}",
+        root.display(),
+        crate::locks::REMEDY
+    )]
+    Unlocked {
+        /// The store's folder.
+        root: PathBuf,
+        /// The file system's type.
+        kind: String,
+    },
     /// Another process is using the store.
     #[error(
         "the store `{}` is in use by another k3sroot: shrink it when that has finished",

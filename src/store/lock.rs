@@ -13,6 +13,7 @@ use nix::fcntl::{Flock, FlockArg};
 use super::error::{StoreError, at};
 use super::outcome::OutcomeKey;
 use super::{LOCKS, Store};
+use crate::locks;
 
 /// A lock that is held until it is dropped.
 #[derive(Debug)]
@@ -54,7 +55,7 @@ impl FileLock {
                 Ok(same.then_some(Self(lock)))
             }
             Err((_, Errno::EWOULDBLOCK | Errno::EINTR)) => Ok(None),
-            Err((_, errno)) => Err(errno.into()),
+            Err((_, errno)) => Err(locks::error(path, errno)),
         }
     }
 

@@ -9,7 +9,8 @@
 //!     swept.<n>/               what another session's death left, being removed
 //! ```
 //!
-//! A session whose lock can be taken is dead, whatever became of its process id. Making a session and looking for dead
+//! A session whose lock can be taken is dead, whatever became of its process id; where locks keep nobody out, none is.
+//! Where another machine may have made it, whose locks may not be seen here, it counts as alive for a week. Making a session and looking for dead
 //! ones exclude each other (`locks/sessions`), so none is swept before it has its lock.
 
 use std::fs::{self, Permissions};
@@ -18,19 +19,25 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tempfile::{Builder, NamedTempFile};
 
 use super::error::{StoreError, at};
 use super::lock::FileLock;
 use super::{LOCKS, Store, TMP};
+use crate::locks;
 
 const LOCK: &str = "lock";
+/// How long another machine's session counts as alive after its folder last changed.
+const ELSEWHERE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// An open store's part of `tmp/`; removed when dropped.
 #[derive(Debug)]
 pub(super) struct Session {
     path: PathBuf,
+    /// Whether its lock keeps others out.
+    locks_hold: bool,
     _lock: FileLock,
 }
 
@@ -45,9 +52,12 @@ impl Session {
             .permissions(Permissions::from_mode(0o711))
             .tempdir_in(&tmp)
             .map_err(at("make a folder in", &tmp))?;
-        let lock = FileLock::exclusive(&folder.path().join(LOCK))?;
-        let session = Self { path: folder.keep(), _lock: lock };
-        let swept = session.take_over_dead(&tmp)?;
+        let place = folder.path().join(LOCK);
+        let lock = FileLock::exclusive(&place)?;
+        fs::write(&place, machine()).map_err(at("write", &place))?;
+        let locks_hold = locks::keep_out(&place).map_err(at("lock", &place))?;
+        let session = Self { path: folder.keep(), locks_hold, _lock: lock };
+        let swept = if locks_hold { session.take_over_dead(&tmp)? } else { Vec::new() };
         drop(turn);
         for path in swept {
             remove_tree(&path).map_err(at("remove", &path))?;
@@ -58,6 +68,7 @@ impl Session {
     /// Moves dead sessions into this one, which is quick; they can then be removed without anyone waiting.
     fn take_over_dead(&self, tmp: &Path) -> Result<Vec<PathBuf>, StoreError> {
         let mut swept = Vec::new();
+        let (_, shared) = locks::file_system(tmp);
         for entry in fs::read_dir(tmp).map_err(at("list", tmp))? {
             let path = entry.map_err(at("list", tmp))?.path();
             if path == self.path {
@@ -65,14 +76,15 @@ impl Session {
             }
             let lock = path.join(LOCK);
             let alive = lock.exists()
-                && match FileLock::try_exclusive(&lock) {
-                    Ok(held) => held.is_none(),
-                    // A session that ended by itself meanwhile.
-                    Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                        continue;
-                    }
-                    Err(error) => return Err(error),
-                };
+                && (shared && is_elsewhere(&path)
+                    || match FileLock::try_exclusive(&lock) {
+                        Ok(held) => held.is_none(),
+                        // A session that ended by itself meanwhile.
+                        Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                            continue;
+                        }
+                        Err(error) => return Err(error),
+                    });
             if !alive {
                 let target = self.path.join(format!("swept.{}", swept.len()));
                 match fs::rename(&path, &target) {
@@ -88,6 +100,17 @@ impl Session {
         Ok(swept)
     }
 
+    /// Whether the locks of this store keep others out.
+    pub(super) fn locks_hold(&self) -> bool {
+        self.locks_hold
+    }
+
+    /// Whether another machine uses the store, or may: its locks may not be seen here.
+    pub(super) fn has_elsewhere(&self) -> bool {
+        let Some(tmp) = self.path.parent().filter(|tmp| locks::file_system(tmp).1) else { return false };
+        fs::read_dir(tmp).into_iter().flatten().flatten().any(|entry| is_elsewhere(&entry.path()))
+    }
+
     /// Where its files are.
     pub(super) fn path(&self) -> &Path {
         &self.path
@@ -97,6 +120,19 @@ impl Session {
     pub(super) fn file(&self) -> Result<NamedTempFile, StoreError> {
         Builder::new().prefix("").tempfile_in(&self.path).map_err(at("make a file in", &self.path))
     }
+}
+
+fn machine() -> Vec<u8> {
+    rustix::system::uname().nodename().to_bytes().to_vec()
+}
+
+/// Whether the session at `path` is another machine's that may still be alive.
+fn is_elsewhere(path: &Path) -> bool {
+    let Ok(name) = fs::read(path.join(LOCK)) else { return false };
+    let changed = fs::metadata(path).and_then(|found| found.modified()).ok();
+    // A clock that is behind makes it younger, never older.
+    let is_old = changed.and_then(|at| at.elapsed().ok()).is_some_and(|age| age > ELSEWHERE);
+    !name.is_empty() && name != machine() && !is_old
 }
 
 impl Drop for Session {

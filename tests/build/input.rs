@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::process::Command;
 
 use super::workspace::{ARCH, Workspace};
 
@@ -102,6 +103,69 @@ fn a_folder_for_temporary_files_that_does_not_do_is_told_at_once() {
 }
 
 #[test]
+fn a_cache_in_which_builds_would_fail_later_is_refused_at_once() {
+    let workspace = Workspace::new();
+    for (sandbox, length) in [("none", 160), ("namespaces", 3600)] {
+        if sandbox == "namespaces" && !super::namespaces() {
+            continue;
+        }
+        let mut cache = workspace.path("c");
+        while cache.as_os_str().len() < length {
+            cache.push("d".repeat(100));
+        }
+        let words =
+            [&["--cache", cache.to_str().unwrap(), "--sandbox", sandbox], &["--offline"][..]].concat();
+        let output = Command::new(env!("CARGO_BIN_EXE_k3sroot"))
+            .args(["--recipes".as_ref(), workspace.path("recipes").as_os_str(), "build".as_ref()])
+            .args(words)
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("give a shorter `--cache DIR`") && !said.contains(": building"), "{said}");
+    }
+}
+
+#[test]
+fn a_file_system_without_execution_is_told_at_once() {
+    if !super::namespaces() {
+        return;
+    }
+    // Mounted in namespaces of its own: `none` of k3sroot's are needed for what is looked at.
+    let on = |folder: &str, verb: &str, words: &[&str]| {
+        let workspace = Workspace::new();
+        fs::create_dir(workspace.path(folder)).unwrap();
+        let inner = workspace.command(verb, words);
+        let mut command = Command::new("unshare");
+        command
+            .args(["-Urm", "sh", "-c", "mount -t tmpfs -o noexec none \"$0\" && exec \"$@\"", folder])
+            .arg(inner.get_program())
+            .args(inner.get_args())
+            .current_dir(workspace.path(""));
+        if folder != "cache" {
+            command.env("TMPDIR", workspace.path(folder));
+        }
+        workspace.ended(command.output().unwrap())
+    };
+    for sandbox in ["none", "namespaces"] {
+        let run = on("cache", "build", &["--arch", ARCH, "--offline", "--sandbox", sandbox]);
+        assert_eq!(run.code, Some(1), "{}", run.stderr);
+        assert!(
+            run.stderr.contains("mounted `noexec`") && !run.stderr.contains(": building"),
+            "{}",
+            run.stderr
+        );
+    }
+    let run = on("cache", "doctor", &[]);
+    assert!(run.stdout.contains("missing  execution") && !run.stdout.contains("As root"), "{}", run.stdout);
+    let run = on("temporary", "doctor", &[]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    let words = ["--arch", ARCH, "--offline", "--distfiles", "distfiles", "--out", "dist"];
+    let run = on("temporary", "build", &words);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+}
+
+#[test]
 fn a_patch_in_another_encoding_is_refused_with_the_way_round() {
     let said = complaint(|workspace| {
         let path = workspace.path("patches/libword/0001-say-that-it-is-patched.patch");
@@ -110,6 +174,39 @@ fn a_patch_in_another_encoding_is_refused_with_the_way_round() {
     });
     assert!(said.contains("cannot read the patch: invalid utf-8 sequence of 1 bytes from index "), "{said}");
     assert!(said.contains("a command in [build] prepare changes a file of another encoding"), "{said}");
+}
+
+#[test]
+fn what_the_user_names_is_a_plain_file_or_refused_at_once() {
+    let workspace = Workspace::new();
+    let pipe = workspace.path("pipe.json");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    // An archive of no name that is known: every file is looked at.
+    nix::unistd::mkfifo(&workspace.path("distfiles/libword-1.2.tar.gz"), nix::sys::stat::Mode::S_IRWXU)
+        .unwrap();
+    assert_eq!(workspace.build(&[]).code, Some(0), "a pipe among the distfiles is passed over");
+
+    let built = workspace.path(&format!("dist/k3s-root-{ARCH}.tar")).display().to_string();
+    for file in [pipe.to_str().unwrap(), "/dev/zero"] {
+        for (verb, words) in [
+            ("verify", vec![file]),
+            ("verify", vec![built.as_str(), "--provenance", file]),
+            ("diff", vec![file, &built]),
+            ("diff", vec![&built, file]),
+            ("compare", vec![file, &built]),
+            ("outdated", vec!["--listing", file]),
+            ("build", vec!["--arch", ARCH, "--offline", "--out", "dist", "--sign-key", file]),
+        ] {
+            let mut command = Command::new("timeout");
+            let inner = workspace.command(verb, &words);
+            command.arg("60").arg(inner.get_program()).args(inner.get_args());
+            command.current_dir(workspace.path("")).env_clear().env("PATH", "/usr/bin:/bin");
+            let run = workspace.ended(command.output().unwrap());
+            assert!(matches!(run.code, Some(1 | 2)), "{verb} {words:?}: {:?} {}", run.code, run.stderr);
+            let said = run.stdout + &run.stderr;
+            assert!(said.contains("it is not a plain file"), "{verb} {words:?}: {said}");
+        }
+    }
 }
 
 #[test]
@@ -189,7 +286,7 @@ fn wrong_words_are_refused_with_advice() {
 #[test]
 fn a_folder_that_is_no_checkout_is_said_to_be_none() {
     let folder = tempfile::tempdir().unwrap();
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_k3sroot"))
+    let output = Command::new(env!("CARGO_BIN_EXE_k3sroot"))
         .args(["build", "--cache", "cache"])
         .current_dir(folder.path())
         .output()

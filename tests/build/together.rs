@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -103,6 +103,62 @@ fn whoever_opens_the_store_leaves_a_running_build_its_private_files() {
         assert!(fs::read_to_string(&log).unwrap().contains("\nkept\n"), "{sandbox}");
         assert_sound(&workspace, sandbox);
     }
+}
+
+/// A library that makes `flock` do as `body` says, for file systems of which there is none here.
+fn flock_that(workspace: &Workspace, body: &str) -> PathBuf {
+    let (source, library) = (workspace.path("flock.c"), workspace.path("flock.so"));
+    fs::write(&source, format!("#include <errno.h>\nint flock(int fd, int how) {{ {body} }}\n")).unwrap();
+    let made =
+        Command::new("gcc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source).status().unwrap();
+    assert!(made.success());
+    library
+}
+
+#[test]
+fn a_file_system_without_locks_is_named() {
+    for errno in ["ENOLCK", "EOPNOTSUPP", "ENOSYS"] {
+        let workspace = scripts::workspace(USUAL);
+        let library = flock_that(&workspace, &format!("errno = {errno}; return -1;"));
+        let output = workspace.command("build", &build_words("auto")).env("LD_PRELOAD", library).output();
+        let run = workspace.ended(output.unwrap());
+        assert!(matches!(run.code, Some(1 | 2)), "{errno}: {}", run.stderr);
+        for part in ["cannot lock `cache/locks/store`", "has no locks (", "`--cache DIR` or K3SROOT_CACHE"] {
+            assert!(run.stderr.contains(part), "{errno}: {}", run.stderr);
+        }
+    }
+}
+
+#[test]
+fn nothing_is_lost_where_everybody_gets_every_lock() {
+    let expected = scripts::workspace(USUAL);
+    expected.build_all();
+
+    let workspace = scripts::workspace(USUAL);
+    let library = flock_that(&workspace, "return 0;");
+    insert(&workspace, "last", "echo ready; sleep 3");
+    let start = |out: &str| {
+        let words = [&build_words("auto")[..], &["--out", out]].concat();
+        let mut command = workspace.command("build", &words);
+        command.env("LD_PRELOAD", &library).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let outs = ["dist-0", "dist-1"];
+    let first = start(outs[0]);
+    until_ready(&workspace);
+    // It opens the store while the first has folders of its own there, and both build the last unit at once.
+    let second = start(outs[1]);
+    let gc = workspace.command("cache", &["gc", "--max-size", "0"]).env("LD_PRELOAD", &library).output();
+    let gc = workspace.ended(gc.unwrap());
+    assert_eq!(gc.code, Some(2), "{}", gc.stdout);
+    assert!(gc.stderr.contains("grants a lock to everybody"), "{}", gc.stderr);
+    for child in [first, second] {
+        let run = workspace.ended(child.wait_with_output().unwrap());
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+    }
+    for out in outs {
+        assert!(workspace.files(out) == expected.dist(), "{out}");
+    }
+    assert_sound(&workspace, "after both");
 }
 
 /// How much gc counts.

@@ -14,6 +14,7 @@ use super::super::error::CliError;
 use super::super::place::{Placed, READ_ONLY, STAGED, digest_of, io_error, place, remove_if_there};
 use super::super::whole::publish;
 use crate::attest::{Contents, LegalPack, MANIFEST, is_about};
+use crate::beneath;
 use crate::digest::{Sha256, Sha512, SourceDigest};
 
 /// Every file but the manifest's, with its size and digest.
@@ -44,7 +45,9 @@ pub(super) enum Look {
 
 /// Whether `folder` has this pack.
 pub(super) fn has(folder: &Path, pack: &LegalPack, look: Look) -> bool {
-    let is = |path: &str, contents: &[u8]| fs::read(folder.join(path)).is_ok_and(|there| there == contents);
+    let is = |path: &str, contents: &[u8]| {
+        beneath::read_named(&folder.join(path)).is_ok_and(|there| there == contents)
+    };
     let listed = listed(folder);
     let is_right = |one: &Listed| match pack.archives.get(&one.file) {
         Some(digest) => has_archive(&folder.join(&one.file), one, digest, look),
@@ -68,7 +71,7 @@ fn has_archive(path: &Path, line: &Listed, digest: &SourceDigest, look: Look) ->
         SourceDigest::Sha256(sha256) => line.sha256 == *sha256 && is_listed(),
         SourceDigest::Sha512(_) if look == Look::Passing => true,
         SourceDigest::Sha512(sha512) => {
-            is_listed() && fs::read(path).is_ok_and(|there| Sha512::of(&there) == *sha512)
+            is_listed() && beneath::read_named(path).is_ok_and(|there| Sha512::of(&there) == *sha512)
         }
     }
 }
@@ -78,7 +81,7 @@ fn has_text(path: &Path, line: &Listed, pack: &LegalPack) -> bool {
     let of_file = pack.files.get(&line.file).map(|file| Sha256::of(&file.contents));
     let wanted = of_file.or_else(|| Some(pack.licenses.get(&line.file)?.sha256));
     wanted == Some(line.sha256)
-        && fs::read(path)
+        && beneath::read_named(path)
             .is_ok_and(|there| there.len() as u64 == line.bytes && Some(Sha256::of(&there)) == wanted)
 }
 
@@ -91,7 +94,7 @@ pub(super) fn is_whole(folder: &Path) -> bool {
 /// Whether a whole pack is in `folder`, of these tarballs.
 pub(super) fn is_of(folder: &Path, contents: &Contents<'_>) -> bool {
     let [_, for_people, _] = MANIFEST;
-    let text = fs::read_to_string(folder.join(for_people));
+    let text = beneath::read_named_to_string(&folder.join(for_people));
     is_whole(folder) && text.is_ok_and(|text| is_about(&text, contents))
 }
 
@@ -107,7 +110,7 @@ pub(super) fn invalidate(folder: &Path) -> Result<bool, CliError> {
 
 /// The licence text that an earlier pack has at `path`, if it is the right one.
 pub(super) fn kept(folder: &Path, path: &str, sha256: Sha256) -> Option<Vec<u8>> {
-    fs::read(folder.join(path)).ok().filter(|contents| Sha256::of(contents) == sha256)
+    beneath::read_named(&folder.join(path)).ok().filter(|contents| Sha256::of(contents) == sha256)
 }
 
 /// Writes a pack: `archives` says where the archives are, `texts` what the licence texts say, by their paths in the pack. Files
@@ -146,7 +149,7 @@ pub(super) fn write(
         ours.chain(texts.iter().map(|(path, text)| (path, text.as_slice(), false)))
     {
         let dest = dest(folder, path)?;
-        if !fs::read(&dest).is_ok_and(|there| there == contents) {
+        if !beneath::read_named(&dest).is_ok_and(|there| there == contents) {
             publish(&dest, contents, executable)?;
         }
         let bytes = contents.len() as u64;

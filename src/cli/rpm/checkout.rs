@@ -12,6 +12,7 @@ use flate2::read::GzDecoder;
 use walkdir::{DirEntry, WalkDir};
 
 use super::{VERSION, Written, homepage};
+use crate::beneath;
 use crate::cli::args::{Global, Rpm};
 use crate::cli::error::CliError;
 use crate::cli::place::{digest_of, io_error};
@@ -139,7 +140,7 @@ fn vendored(root: &Path, args: &Rpm, folder: &Path) -> Result<PathBuf, CliError>
 
 /// Takes crates that were packed before.
 fn given_crates(given: &Path, folder: &Path) -> Result<PathBuf, CliError> {
-    let open = || File::open(given).map_err(io_error("read", given));
+    let open = || beneath::open_named(given).map_err(io_error("read", given));
     let mut archive = tar::Archive::new(GzDecoder::new(BufReader::new(open()?)));
     let first = archive.entries().ok().and_then(|mut entries| entries.next()?.ok());
     let is_vendor = first.is_some_and(|entry| entry.path().is_ok_and(|path| path.starts_with("vendor")));

@@ -3,7 +3,6 @@
 //! An archive nested in another one is taken from it on the way, without being written out.
 
 use std::cmp::min;
-use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -13,6 +12,7 @@ use ruzstd::decoding::StreamingDecoder;
 
 use super::entries::each_entry;
 use super::{Pattern, UnpackError};
+use crate::beneath;
 
 const BLOCK: usize = 256 << 10;
 /// How many blocks may be decompressed ahead.
@@ -44,7 +44,7 @@ impl Pipe {
         consume: impl FnOnce(&mut Self) -> Result<T, UnpackError>,
     ) -> Result<T, UnpackError> {
         let failed = |source| UnpackError::Read { path: archive.to_owned(), source };
-        let file = File::open(archive).map_err(failed)?;
+        let file = beneath::open_named(archive).map_err(failed)?;
         let packed = file.metadata().map_err(failed)?.len();
         let (sender, receiver) = sync_channel(BACKLOG);
         thread::scope(|scope| {
