@@ -70,7 +70,6 @@ impl Run {
             log_limit: u64::MAX,
             memory: None,
             file_size: None,
-            file_size: None,
             inherit_fds: Vec::new(),
             cancel: Cancel::new(),
         }
