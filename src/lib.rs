@@ -10,6 +10,7 @@
 
 pub mod arch;
 pub mod beneath;
+pub mod deadline;
 pub mod digest;
 pub mod locks;
 pub mod name;

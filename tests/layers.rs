@@ -12,6 +12,8 @@ use walkdir::WalkDir;
 const MODULES: &[(&str, &[&str])] = &[
     ("name", &[]),
     ("beneath", &[]),
+    // Until when work may go on, for all that takes long.
+    ("deadline", &[]),
     ("digest", &[]),
     // An arch record is called by an arch's name, and documents say which bytes it was read from.
     ("arch", &["beneath", "digest", "name"]),

@@ -5,6 +5,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 
+use k3sroot::deadline::Deadline;
 use k3sroot::fetch::UnpackSpec;
 
 use super::archive::{from_lines, mend};
@@ -32,6 +33,7 @@ pub fn unpack(data: &[u8]) {
         strip_top: bit(7),
         mtime: MTIME,
         limit: 1 << 20,
+        deadline: &Deadline::NEVER,
     };
 
     let scratch = tempfile::tempdir().unwrap();

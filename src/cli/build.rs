@@ -184,6 +184,9 @@ fn tarballs(writing: &Writing<'_>) -> Result<Vec<TarballRecord>, CliError> {
         }
         for arch in &planned.arches {
             if writes {
+                if packing.stop.is_thrown() {
+                    return Err(CliError::Stopped);
+                }
                 all.extend(write_tars(writing, arch, out)?);
             } else {
                 say_what_stays(packing, arch, out);

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::args::{Bump, Global};
-use super::error::CliError;
+use super::error::{CliError, unpack_error};
 use super::outdated::{Latest, latest};
 use super::place::io_error;
 use super::printer::Printer;
@@ -229,9 +229,10 @@ impl Work<'_> {
                 strip_top: true,
                 mtime: SOURCE_DATE_EPOCH,
                 limit: SOURCE_LIMIT,
+                deadline: &self.stop.deadline(None),
             };
             let dest = source.into.as_ref().map_or_else(|| tree.to_owned(), |into| tree.join(into));
-            unpack(path, &spec, &dest).map_err(|source| CliError::Unpack { path: path.clone(), source })?;
+            unpack(path, &spec, &dest).map_err(unpack_error(path))?;
         }
         Ok(())
     }

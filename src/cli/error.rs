@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt::Write as _;
 use std::iter;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource};
@@ -16,7 +16,7 @@ use crate::attest::dsse::DsseError;
 use crate::attest::{LegalError, StatementError};
 use crate::check::{GoldenError, ParseVariationError, StageError, Variation};
 use crate::compare::ListError;
-use crate::digest::Sha256;
+use crate::digest::{BlobDigest, Sha256};
 use crate::execute::{ActionError, CompilerError, ExecuteError, Failure, MachineError, is_disk_full};
 use crate::fetch::{FetchError, UnpackError, hints};
 use crate::graph::GraphError;
@@ -246,6 +246,8 @@ pub(super) enum CliError {
     ArchivesGone { label: String, others: bool, source: FetchError },
     #[error("left to do:\n{}", open.iter().map(|item| format!("- {}", item.replace('\n', "\n  "))).collect::<Vec<_>>().join("\n"))]
     BumpOpen { open: Vec<String> },
+    #[error("a file of the root, blob `{blob}`, has {size} bytes; no more than {limit} can be packed")]
+    LargeMember { blob: BlobDigest, size: u64, limit: u64 },
     #[error("cannot unpack `{}`", path.display())]
     Unpack { path: PathBuf, source: UnpackError },
     #[error(
@@ -337,6 +339,14 @@ fn list(findings: &[ElfFinding]) -> String {
     findings.iter().map(|finding| format!("  {finding}")).collect::<Vec<_>>().join("\n")
 }
 
+/// What an archive could not be unpacked for; who stopped it is not told of an error.
+pub(super) fn unpack_error(archive: &Path) -> impl FnOnce(UnpackError) -> CliError {
+    move |source| match source {
+        UnpackError::Expired(_) => CliError::Stopped,
+        source => CliError::Unpack { path: archive.to_owned(), source },
+    }
+}
+
 impl CliError {
     /// 1 when the build or the input failed, 2 when k3sroot itself did.
     pub(super) fn exit_code(&self) -> ExitCode {
@@ -403,7 +413,7 @@ pub(super) fn causes<'a>(error: &'a (dyn Error + 'a)) -> impl Iterator<Item = &'
 }
 
 /// `error: …`, its causes and what was last written as a tree, the log, the hints.
-fn tree(error: &dyn Error, excerpt: &[String], log: Option<&std::path::Path>, hints: &[String]) -> String {
+fn tree(error: &dyn Error, excerpt: &[String], log: Option<&Path>, hints: &[String]) -> String {
     // Errors quote what others wrote.
     let plain = |error: &dyn Error| shown(&error.to_string(), &['\n', '\t']);
     let mut text = format!("error: {}\n", plain(error));
@@ -435,7 +445,7 @@ fn tree(error: &dyn Error, excerpt: &[String], log: Option<&std::path::Path>, hi
 
 /// A place in a file, shown with the lines around it.
 pub(super) fn snippet(
-    path: &std::path::Path,
+    path: &Path,
     text: &str,
     span: std::ops::Range<usize>,
     message: &str,

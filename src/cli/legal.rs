@@ -230,7 +230,7 @@ impl Packing<'_> {
         if folder::has(&folder, &pack, look) {
             return Ok(done(pack, true, errors));
         }
-        let texts = texts::texts(&folder, &pack, &chosen, &paths, self.fetcher)?;
+        let texts = texts::texts(&folder, &pack, &chosen, &paths, self.fetcher, &self.stop.deadline(None))?;
         let mut archives = BTreeMap::new();
         for ((package, source), archive) in used(&chosen).into_iter().filter(|(_, archive)| archive.is_here) {
             let path = paths[&(package, source)].clone();

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use super::args::{Global, New};
-use super::error::CliError;
+use super::error::{CliError, unpack_error};
 use super::place::io_error;
 use super::printer::Printer;
 use super::project::{Project, open_store, recipes_folder};
@@ -71,9 +71,10 @@ pub(super) fn run(global: &Global, args: &New) -> Result<(), CliError> {
         strip_top: true,
         mtime: SOURCE_DATE_EPOCH,
         limit: SOURCE_LIMIT,
+        deadline: &stop.deadline(None),
     };
     let source = tree.path().join("source");
-    unpack(&archive, &spec, &source).map_err(|source| CliError::Unpack { path: archive, source })?;
+    unpack(&archive, &spec, &source).map_err(unpack_error(&archive))?;
     let files = files(&source)?;
     let license_files: BTreeMap<String, Sha256> = licenses(&source, &files)?;
     let license = match &args.license {

@@ -18,6 +18,9 @@ use crate::pack::{self, PackageTree, Rendered, Root, TreeEntry};
 use crate::plan::policy::SOURCE_DATE_EPOCH;
 use crate::store::{Entry, Store};
 
+/// The largest file that is packed, in bytes: tarballs are made in memory. busybox, the largest, has 1.3 MiB.
+const LARGEST: u64 = 256 << 20;
+
 /// What was built for an arch, packed.
 pub(super) struct Packed {
     /// The members.
@@ -57,7 +60,12 @@ pub(super) fn packed(
     }
     let record = project.arches.get(arch)?;
     let root = pack::assemble(&project.layout, &trees, &missing)?;
-    let root = root.load(|blob| store.read_blob(blob).map(Arc::<[u8]>::from))?;
+    let root = root.load(|(blob, size)| {
+        if *size > LARGEST {
+            return Err(CliError::LargeMember { blob: *blob, size: *size, limit: LARGEST });
+        }
+        Ok(Arc::<[u8]>::from(store.read_blob(blob)?))
+    })?;
     let real_paths = [store.root().display().to_string()];
     pack::inspect_root(record, &root, &real_paths).map_err(CliError::Unsound)?;
     let files = pack::render_root(&root, arch, SOURCE_DATE_EPOCH.unsigned_abs())?;
@@ -65,10 +73,10 @@ pub(super) fn packed(
 }
 
 /// A tree of the store as `pack` sees it.
-fn tree(store: &Store, digest: &TreeDigest) -> Result<PackageTree<BlobDigest>, CliError> {
+fn tree(store: &Store, digest: &TreeDigest) -> Result<PackageTree<(BlobDigest, u64)>, CliError> {
     let tree = store.tree(digest)?;
     let entry = |entry: &Entry| match entry {
-        Entry::File { blob, .. } => TreeEntry::File(*blob),
+        Entry::File { blob, size, .. } => TreeEntry::File((*blob, *size)),
         Entry::Symlink { target } => TreeEntry::Symlink(target.clone()),
         Entry::Dir => TreeEntry::Dir,
     };

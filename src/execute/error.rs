@@ -3,8 +3,10 @@
 use std::error::Error;
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::CompilerError;
+use crate::deadline::Expired;
 use crate::digest::Sha256;
 use crate::fetch::{FetchError, PatchError, UnpackError};
 use crate::name::{Machine, Unit};
@@ -41,15 +43,11 @@ pub enum ActionError {
     /// Its source could not be unpacked.
     #[error("the source could not be unpacked")]
     Unpack(#[source] UnpackError),
-    /// It installed more than it may.
-    #[error("it installed more than {limit} bytes or {entries} files; too much with `{path}`")]
-    TooMuch {
-        /// What was too much, in the folder that it installs into.
-        path: String,
-        /// How many bytes it may be.
-        limit: u64,
-        /// How many files and folders it may be.
-        entries: usize,
+    /// A step of k3sroot's own took too long.
+    #[error("unpacking its sources, or storing what it installed, took longer than {}", time(*after))]
+    TimedOut {
+        /// How long it may take.
+        after: Duration,
     },
     /// A patch does not fit.
     #[error("patch `{name}` does not apply")]
@@ -133,7 +131,7 @@ pub enum ActionError {
     Compiler(#[from] CompilerError),
     /// The store failed.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(StoreError),
     /// A file of the build could not be read or written.
     #[error("cannot {what}")]
     Io {
@@ -167,6 +165,33 @@ impl From<FetchError> for ActionError {
             error => Self::Fetch(error),
         }
     }
+}
+
+impl From<StoreError> for ActionError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Expired(expired) => expired.into(),
+            error => Self::Store(error),
+        }
+    }
+}
+
+impl From<Expired> for ActionError {
+    fn from(expired: Expired) -> Self {
+        match expired {
+            Expired::Stopped => Self::Cancelled,
+            Expired::TimedOut { after } => Self::TimedOut { after },
+        }
+    }
+}
+
+/// A time as `--timeout` takes it.
+pub(super) fn time(time: Duration) -> String {
+    let (count, unit) = match time.as_secs() {
+        seconds if seconds % 60 == 0 => (seconds / 60, "minute"),
+        seconds => (seconds, "second"),
+    };
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Whether there was no room left on a disk for what `error` is about.
@@ -244,7 +269,10 @@ impl Failure {
                 };
                 hints.push(format!("`k3sroot shell {unit}` opens the sandbox at the failed phase"));
             }
-            ActionError::TooMuch { .. } => hints.push("`--max-output SIZE` allows more bytes".to_owned()),
+            ActionError::Installed { reason: Refusal::Large { .. }, .. } => {
+                hints.push("`--max-output SIZE` allows more".to_owned());
+            }
+            ActionError::TimedOut { .. } => hints.push("`--timeout TIME` allows more".to_owned()),
             ActionError::Unpack(UnpackError::TooLarge { .. }) => {
                 hints.push("`--max-source SIZE` allows more".to_owned());
             }
@@ -259,5 +287,16 @@ impl Failure {
         }
         hints.dedup();
         hints
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_told_as_they_were_given() {
+        let told = [1, 60, 90, 7200].map(|seconds| time(Duration::from_secs(seconds)));
+        assert_eq!(told, ["1 second", "1 minute", "90 seconds", "120 minutes"]);
     }
 }

@@ -27,6 +27,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use crate::deadline::Deadline;
 use crate::digest::TreeDigest;
 use crate::fetch::{self, FetchError, Fetcher, Obtained};
 use crate::name::{ArchName, Unit};
@@ -52,9 +53,6 @@ use schedule::Schedule;
 /// How many sources are fetched at once.
 const FETCHES: usize = 4;
 
-/// How many files and folders one build may leave. The largest, gcc, leaves some 500.
-const ENTRIES: usize = 100_000;
-
 /// How often the machine's load is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -65,7 +63,7 @@ pub struct Options {
     pub jobs: usize,
     /// Whether to go on with what does not depend on a unit that failed.
     pub keep_going: bool,
-    /// How long one command may take.
+    /// How long one command may take, and each step of k3sroot's own: unpacking and patching, hashing and storing.
     pub timeout: Option<Duration>,
     /// How many bytes of memory one process of a build may use.
     pub memory: Option<u64>,
@@ -161,7 +159,7 @@ pub struct Executor<'a> {
 pub struct Stop {
     /// Ends processes.
     pub processes: Cancel,
-    /// Ends downloads.
+    /// Ends downloads, and what k3sroot does itself.
     pub downloads: Arc<AtomicBool>,
 }
 
@@ -175,6 +173,11 @@ impl Stop {
     /// Whether it was thrown.
     pub fn is_thrown(&self) -> bool {
         self.processes.is_cancelled()
+    }
+
+    /// The deadline of work that takes no longer than `after`, and ends when the switch is thrown.
+    pub fn deadline(&self, after: Option<Duration>) -> Deadline {
+        Deadline::new(&self.downloads, after)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Opens the sandbox of one unit for a person: as a failed build left it, or freshly filled.
 
 use super::work::Inputs;
-use super::workdir::WorkDir;
+use super::workdir::{Limits, WorkDir};
 use super::{ActionError, Executor, Kept, borrowed, identity, key, wanted};
 use crate::name::Unit;
 use crate::plan::policy::SRC;
@@ -40,7 +40,8 @@ impl Executor<'_> {
             .map(|archives| self.fetcher.obtain(archives, &|_| (), &self.stop.downloads))
             .collect::<Result<Vec<_>, _>>()
             .map_err(ActionError::from)?;
-        work.fill(action, &obtained, self.store, self.options.source)?;
+        let limits = Limits { source: self.options.source, deadline: self.stop.deadline(None) };
+        work.fill(action, &obtained, self.store, &limits)?;
         let machine = identity(self.sandbox.mode()).map_err(|error| ActionError::Io {
             what: "tell this machine from others".to_owned(),
             source: std::io::Error::other(error),

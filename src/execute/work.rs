@@ -1,7 +1,7 @@
 //! Runs one action: puts its inputs in place, runs its phases in the sandbox, and takes in what it installed.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -10,19 +10,20 @@ use std::time::{Duration, Instant};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use serde::{Deserialize, Serialize};
 
-use super::ENTRIES;
 use super::borrowed::Borrowed;
+use super::error::time;
 use super::machine::machine_of;
 use super::symbols;
-use super::workdir::{WorkDir, forget_kept, guest, log_path, tail};
-use super::{ActionError, Event, How, Shared, archives};
+use super::workdir::{Limits, WorkDir, forget_kept, guest, log_path, tail};
+use super::{ActionError, Event, Executor, How, Shared, archives};
+use crate::deadline::Deadline;
 use crate::digest::{ActionDigest, TreeDigest};
 use crate::fetch::Obtained;
 use crate::name::Unit;
 use crate::plan::policy::{OUT, SYSROOT, TOOLS};
 use crate::plan::{Action, Keep, Step};
 use crate::sandbox::{Access, Invocation, Mode, Mount, Output, SandboxError, Shim, Status};
-use crate::store::{Outcome, OutcomeKey, Placement, Store, StoreError};
+use crate::store::{Intake, Outcome, OutcomeKey, Placement, Store, StoreError};
 
 /// Where a sandbox sees the folder with the jobserver's pipe.
 const JOBSERVER: &str = "/run/k3sroot";
@@ -31,6 +32,9 @@ const EXCERPT: usize = 12;
 const EXCERPT_LINE: usize = 400;
 /// How large a log may become, in bytes. That of the C library, the largest, has 1.5 MiB.
 const LOG_LIMIT: u64 = 64 << 20;
+
+/// How many files and folders one build may leave. gcc leaves some 500.
+const ENTRIES: usize = 100_000;
 
 /// Why an action has no outcome, and where its log is.
 pub(super) struct Failed {
@@ -123,8 +127,9 @@ impl Job<'_> {
         let with_log = |error: ActionError| Failed { error: Box::new(error), log: Some(log_path.clone()) };
         let started = Instant::now();
         self.phase("unpack");
-        work.fill(self.action, &self.obtained, store, self.shared.executor.options.source)
-            .map_err(with_log)?;
+        let options = &self.shared.executor.options;
+        let limits = Limits { source: options.source, deadline: self.deadline() };
+        work.fill(self.action, &self.obtained, store, &limits).map_err(with_log)?;
         self.inputs.place(&work, store, self.shared.executor.sandbox.mode()).map_err(with_log)?;
         let borrowed = self.shared.executor.borrowed(self.action).map_err(with_log)?;
         let mut running =
@@ -171,24 +176,29 @@ impl Job<'_> {
         (self.shared.events)(Event::Phase { unit: self.action.unit(), phase });
     }
 
+    /// The deadline of a step of k3sroot's own that begins now.
+    fn deadline(&self) -> Deadline {
+        let Executor { stop, options, .. } = self.shared.executor;
+        stop.deadline(options.timeout)
+    }
+
     /// Takes what the action installed into the store.
     fn take_in(&self, work: &WorkDir) -> Result<TreeDigest, ActionError> {
-        let under = self.action.installed_under();
-        let folder = work.plain(&format!("{OUT}/{under}"))?;
-        let nothing = || ActionError::NothingInstalled { folder: format!("{OUT}/{under}") };
+        let Executor { store, options, .. } = self.shared.executor;
+        let under = format!("{OUT}/{}", self.action.installed_under());
+        let nothing = || ActionError::NothingInstalled { folder: under.clone() };
+        let folder = work.made(&under)?.ok_or_else(nothing)?;
         let capture = |keep: &(dyn Fn(&str) -> bool + Sync)| {
-            self.shared.executor.store.capture(&folder, keep).map_err(|error| match error {
+            let intake = Intake { keep, bytes: options.output, entries: ENTRIES, deadline: self.deadline() };
+            store.capture(&folder, &intake).map_err(|error| match error {
                 StoreError::Refused { path, reason } => {
-                    let path = path.strip_prefix(work.host(OUT)).unwrap_or(&path);
-                    ActionError::Installed { path: format!("{OUT}/{}", path.display()), reason }
+                    let path = path.strip_prefix(folder.path()).unwrap_or(&path);
+                    let path = format!("{}/{}", under.trim_end_matches('/'), path.display());
+                    ActionError::Installed { path, reason }
                 }
                 error => error.into(),
             })
         };
-        if !folder.is_dir() {
-            return Err(nothing());
-        }
-        limited(&folder, self.shared.executor.options.output)?;
         let tree = match self.action.keep() {
             Keep::AllBut(unwanted) => {
                 let unwanted = globs(unwanted)?;
@@ -197,7 +207,7 @@ impl Job<'_> {
             Keep::Only(wanted) => {
                 let matcher = globs(wanted)?;
                 let tree = capture(&|path| matcher.is_match(path))?;
-                let listing = self.shared.executor.store.tree(&tree)?;
+                let listing = store.tree(&tree)?;
                 for (index, glob) in wanted.iter().enumerate() {
                     if !listing.entries().keys().any(|path| matcher.matches(path).contains(&index)) {
                         return Err(ActionError::KeepMatchesNothing { glob: glob.clone() });
@@ -206,33 +216,11 @@ impl Job<'_> {
                 tree
             }
         };
-        if self.shared.executor.store.tree(&tree)?.entries().is_empty() {
+        if store.tree(&tree)?.entries().is_empty() {
             return Err(nothing());
         }
         Ok(tree)
     }
-}
-
-/// Refuses what a build left in `folder` if that is more than `limit` bytes, holes included, or more than [`ENTRIES`]
-/// files and folders: before anything is read.
-fn limited(folder: &Path, limit: u64) -> Result<(), ActionError> {
-    let io = |error: walkdir::Error| ActionError::Io {
-        what: format!("look at `{}`", folder.display()),
-        source: error.into(),
-    };
-    let (mut bytes, mut count) = (0_u64, 0);
-    for entry in walkdir::WalkDir::new(folder) {
-        let entry = entry.map_err(io)?;
-        count += 1;
-        if entry.file_type().is_file() {
-            bytes = bytes.saturating_add(entry.metadata().map_err(io)?.len());
-        }
-        if bytes > limit || count > ENTRIES {
-            let path = entry.path().strip_prefix(folder).unwrap_or(entry.path()).display().to_string();
-            return Err(ActionError::TooMuch { path, limit, entries: ENTRIES });
-        }
-    }
-    Ok(())
 }
 
 /// The phases of an action, as they run.
@@ -273,18 +261,13 @@ impl Running<'_> {
             }
             Step::Write { path, contents } => {
                 let text = self.work.translated(executor.sandbox.mode(), &self.borrowed, contents)?;
-                let path = self.work.plain(path)?;
-                io_step(fs::write(&path, text), &format!("write `{}`", path.display()))
+                self.work.write(path, &text)
             }
             Step::SetSymbols { path, symbols } => {
-                let path = self.work.plain(path)?;
-                let set =
-                    fs::read_to_string(&path).and_then(|text| fs::write(&path, symbols::set(&text, symbols)));
-                io_step(set, &format!("set symbols in `{}`", path.display()))
+                self.work.write(path, &symbols::set(&self.work.read(path)?, symbols))
             }
             Step::RequireSymbols { path, symbols } => {
-                let path = self.work.plain(path)?;
-                let text = io_step(fs::read_to_string(&path), &format!("read `{}`", path.display()))?;
+                let text = self.work.read(path)?;
                 let lost = symbols::lost(&text, symbols);
                 if lost.is_empty() { Ok(()) } else { Err(ActionError::Symbols { lost }) }
             }
@@ -379,15 +362,6 @@ fn cut(text: &str, longest: usize) -> String {
     }
 }
 
-/// A time as `--timeout` takes it.
-fn time(time: Duration) -> String {
-    let (count, unit) = match time.as_secs() {
-        seconds if seconds % 60 == 0 => (seconds / 60, "minute"),
-        seconds => (seconds, "second"),
-    };
-    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
-}
-
 /// The last lines of what was written to `log` since `start`.
 fn excerpt(log: &File, start: u64) -> io::Result<Vec<String>> {
     let (_, text) = tail(log.try_clone()?, start, 64 << 10)?;
@@ -405,11 +379,5 @@ mod tests {
         assert_eq!(shorten(&["make".to_owned(), "all".to_owned()]), "make all");
         let long = shorten(&["é".repeat(200)]);
         assert!(long.ends_with('…') && long.chars().count() == 92, "{long}");
-    }
-
-    #[test]
-    fn times_are_told_as_they_were_given() {
-        let told = [1, 60, 90, 7200].map(|seconds| time(Duration::from_secs(seconds)));
-        assert_eq!(told, ["1 second", "1 minute", "90 seconds", "120 minutes"]);
     }
 }

@@ -11,9 +11,10 @@ use nix::sys::time::TimeSpec;
 
 use super::borrowed::Borrowed;
 use super::{ActionError, Kept};
-use crate::beneath;
+use crate::beneath::{self, Folder};
+use crate::deadline::Deadline;
 use crate::digest::Sha256;
-use crate::fetch::{self, Obtained, UnpackSpec};
+use crate::fetch::{self, Obtained, UnpackError, UnpackSpec};
 use crate::name::Unit;
 use crate::plan::policy::{BUILD, OUT, SOURCE_DATE_EPOCH, SRC, SYSROOT, TOOLS};
 use crate::plan::{Action, Input, Override};
@@ -31,10 +32,20 @@ const FOLDERS: [(&str, Access); 5] = [
 /// In the folder of a failed action, what [`Kept`] says.
 const KEPT: &str = "kept.json";
 
+/// How much may be put into the folders of an action.
+pub struct Limits {
+    /// How many bytes one source may unpack to.
+    pub source: u64,
+    /// Until when that may take.
+    pub deadline: Deadline,
+}
+
 /// The folders of one action.
 #[derive(Debug)]
 pub struct WorkDir {
     root: PathBuf,
+    /// The same, held open: without namespaces a build may put something else at its path.
+    folder: Folder,
     /// Removes the folders in the end, unless they are kept from an earlier run.
     _temporary: Option<TempDir>,
 }
@@ -67,6 +78,19 @@ pub(super) fn guest(path: &str) -> Result<GuestPath, ActionError> {
         .map_err(|error| ActionError::Io { what: format!("mount `{path}`"), source: io::Error::other(error) })
 }
 
+/// A guest path in the folder of an action.
+fn relative(guest: &str) -> &Path {
+    Path::new(guest.trim_start_matches('/'))
+}
+
+/// Why k3sroot itself could not get at what a command has left.
+fn strange(verb: &str, guest: &str, source: io::Error) -> ActionError {
+    if source.kind() == io::ErrorKind::InvalidInput {
+        return ActionError::Stranger { path: guest.to_owned() };
+    }
+    ActionError::Io { what: format!("{verb} `{guest}`"), source }
+}
+
 fn kept_folder(store: &Store, unit: &Unit) -> PathBuf {
     store.failed().join(unit.to_string())
 }
@@ -82,19 +106,20 @@ impl WorkDir {
     pub fn new(store: &Store, unit: &Unit) -> Result<Self, ActionError> {
         let temporary = store.temp_dir(&unit.to_string())?;
         let root = temporary.path().to_owned();
+        let io = |source| ActionError::Io { what: format!("make folders in `{}`", root.display()), source };
         for (guest, _) in FOLDERS {
-            let folder = root.join(&guest[1..]);
-            fs::create_dir(&folder)
-                .map_err(|source| ActionError::Io { what: format!("make `{}`", folder.display()), source })?;
+            fs::create_dir(root.join(&guest[1..])).map_err(io)?;
         }
-        Ok(Self { root, _temporary: Some(temporary) })
+        let folder = Folder::open(&root).map_err(io)?;
+        Ok(Self { root, folder, _temporary: Some(temporary) })
     }
 
     /// The folders that a failed build of `unit` left, with what failed.
     pub fn kept(store: &Store, unit: &Unit) -> Option<(Self, Kept)> {
         let root = kept_folder(store, unit);
-        let kept = serde_json::from_slice(&fs::read(root.join(KEPT)).ok()?).ok()?;
-        Some((Self { root, _temporary: None }, kept))
+        let folder = Folder::open(&root).ok()?;
+        let kept = serde_json::from_slice(&folder.read(Path::new(KEPT)).ok()?).ok()?;
+        Some((Self { root, folder, _temporary: None }, kept))
     }
 
     /// Keeps the folders for `k3sroot shell`, in place of those of an earlier failure.
@@ -105,33 +130,45 @@ impl WorkDir {
             source,
         };
         forget_kept(store, unit);
-        fs::write(self.root.join(KEPT), serde_json::to_vec_pretty(kept).map_err(|error| io(error.into()))?)
-            .map_err(io)?;
-        fs::rename(&self.root, &folder).map_err(io)
+        let text = serde_json::to_vec_pretty(kept).map_err(|error| io(error.into()))?;
+        self.folder.write(Path::new(KEPT), &text).map_err(io)?;
+        fs::rename(&self.root, &folder).map_err(io)?;
+        if self.folder.is_at(&folder).map_err(io)? {
+            return Ok(());
+        }
+        // The build has put something else at the path.
+        forget_kept(store, unit);
+        Err(ActionError::Stranger { path: "/".to_owned() })
     }
 
     /// Where a guest path is on the build machine.
     pub fn host(&self, guest: &str) -> PathBuf {
-        self.root.join(guest.trim_start_matches('/'))
+        self.root.join(relative(guest))
     }
 
-    /// Where a guest path is on the build machine, for k3sroot itself to read or write after a command has run: nothing on
-    /// the way is a link, which a build could have made to lead out of its folders, and nothing there is a device or pipe.
-    pub(super) fn plain(&self, guest: &str) -> Result<PathBuf, ActionError> {
-        let mut path = self.root.clone();
-        for part in guest.split('/').filter(|part| !part.is_empty()) {
-            path.push(part);
-            match fs::symlink_metadata(&path) {
-                Ok(there) if !there.is_file() && !there.is_dir() => {
-                    return Err(ActionError::Stranger { path: guest.to_owned() });
-                }
-                Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                    return Err(ActionError::Io { what: format!("look at `{}`", path.display()), source });
-                }
-                _ => {}
+    /// What is in a file that a command may have made.
+    pub(super) fn read(&self, guest: &str) -> Result<String, ActionError> {
+        let text = self.folder.read(relative(guest)).and_then(|bytes| {
+            String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+        });
+        text.map_err(|source| strange("read", guest, source))
+    }
+
+    /// Writes a file that a command may have made.
+    pub(super) fn write(&self, guest: &str, text: &str) -> Result<(), ActionError> {
+        let written = self.folder.write(relative(guest), text.as_bytes());
+        written.map_err(|source| strange("write", guest, source))
+    }
+
+    /// A folder that a command may have made; none if it did not.
+    pub(super) fn made(&self, guest: &str) -> Result<Option<Folder>, ActionError> {
+        match self.folder.folder(relative(guest)) {
+            Ok(folder) => Ok(Some(folder)),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                Ok(None)
             }
+            Err(source) => Err(strange("open", guest, source)),
         }
-        Ok(path)
     }
 
     /// The folders as the sandbox mounts them, with what is borrowed from the build machine.
@@ -156,14 +193,13 @@ impl WorkDir {
         }
     }
 
-    /// Unpacks, checks licences and patches, as `action` says; every file gets the one fixed time. A source may
-    /// unpack to `limit` bytes.
+    /// Unpacks, checks licences and patches, as `action` says; every file gets the one fixed time.
     pub fn fill(
         &self,
         action: &Action,
         obtained: &[Obtained],
         store: &Store,
-        limit: u64,
+        limits: &Limits,
     ) -> Result<(), ActionError> {
         let src = self.host(SRC);
         let mut obtained = obtained.iter();
@@ -176,7 +212,7 @@ impl WorkDir {
                 }
                 Input::Source(source) => {
                     let dest = source.into.as_ref().map_or_else(|| src.clone(), |into| src.join(into));
-                    place(source, &dest, &mut obtained, limit)?;
+                    place(source, &dest, &mut obtained, limits)?;
                 }
             }
         }
@@ -185,11 +221,13 @@ impl WorkDir {
             if let Input::Source(source) = input {
                 let dest = source.into.as_ref().map_or_else(|| src.clone(), |into| src.join(into));
                 for patch in &source.patches {
+                    limits.deadline.check()?;
                     fetch::apply_patch(&dest, &patch.name, &patch.text)
                         .map_err(|source| ActionError::Patch { name: patch.name.clone(), source })?;
                 }
             }
         }
+        limits.deadline.check()?;
         set_times(&src)
             .map_err(|source| ActionError::Io { what: format!("set times in `{}`", src.display()), source })
     }
@@ -200,7 +238,7 @@ fn place<'a>(
     source: &Source,
     dest: &Path,
     obtained: &mut impl Iterator<Item = &'a Obtained>,
-    limit: u64,
+    limits: &Limits,
 ) -> Result<(), ActionError> {
     match &source.origin {
         Origin::Archives(archives) => {
@@ -210,9 +248,13 @@ fn place<'a>(
                 only: &source.only,
                 strip_top: true,
                 mtime: SOURCE_DATE_EPOCH,
-                limit,
+                limit: limits.source,
+                deadline: &limits.deadline,
             };
-            fetch::unpack(path, &spec, dest).map_err(ActionError::Unpack)
+            fetch::unpack(path, &spec, dest).map_err(|error| match error {
+                UnpackError::Expired(expired) => expired.into(),
+                error => ActionError::Unpack(error),
+            })
         }
         Origin::Local(files) => {
             for (name, file) in files {
@@ -251,24 +293,62 @@ fn set_times(folder: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::name::Machine;
 
     #[test]
     fn what_a_build_made_leads_k3sroot_nowhere() {
-        let folder = tempfile::tempdir().unwrap();
-        let work = WorkDir { root: folder.path().join("work"), _temporary: None };
-        let victim = folder.path().join("victim");
-        fs::create_dir_all(work.root.join("build/sub")).unwrap();
+        let place = tempfile::tempdir().unwrap();
+        let root = place.path().join("work");
+        let victim = place.path().join("victim");
+        fs::create_dir_all(root.join("build/sub")).unwrap();
         fs::create_dir(&victim).unwrap();
-        fs::write(work.root.join("build/.config"), "").unwrap();
-        for fine in ["/build", "/build/.config", "/build/sub/new", "/out/tools"] {
-            assert_eq!(work.plain(fine).unwrap(), work.host(fine));
+        fs::write(root.join("build/.config"), "").unwrap();
+        let work = WorkDir { folder: Folder::open(&root).unwrap(), root, _temporary: None };
+        for fine in ["/build/.config", "/build/sub/new"] {
+            work.write(fine, "text").unwrap();
+            assert_eq!(work.read(fine).unwrap(), "text");
         }
+        assert!(work.made("/build/sub").unwrap().is_some());
+        assert!(work.made("/out/tools").unwrap().is_none() && work.made("/build/.config").unwrap().is_none());
         std::os::unix::fs::symlink(&victim, work.root.join("build/link")).unwrap();
         nix::unistd::mkfifo(&work.root.join("build/pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
         for strange in ["/build/link", "/build/link/new", "/build/pipe"] {
-            let error = work.plain(strange).unwrap_err();
+            let error = work.read(strange).unwrap_err();
             assert!(matches!(&error, ActionError::Stranger { path } if path == strange), "{error}");
         }
+        for strange in ["/build/link", "/build/link/new"] {
+            let (written, made) = (work.write(strange, "").map(drop), work.made(strange).map(drop));
+            for error in [written.unwrap_err(), made.unwrap_err()] {
+                assert!(matches!(&error, ActionError::Stranger { path } if path == strange), "{error}");
+            }
+        }
+        work.write("/build/pipe", "").unwrap_err();
+        assert_eq!(fs::read_dir(&victim).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_folder_that_a_build_put_in_place_of_its_own_gets_nothing_and_is_not_kept() {
+        let place = tempfile::tempdir().unwrap();
+        let store = Store::open(&place.path().join("store")).unwrap();
+        let unit = Unit { package: "pigz".parse().unwrap(), machine: Machine::Build };
+        let work = WorkDir::new(&store, &unit).unwrap();
+        let victim = place.path().join("victim");
+        fs::create_dir(&victim).unwrap();
+        let moved = place.path().join("store/moved");
+        fs::rename(&work.root, &moved).unwrap();
+        std::os::unix::fs::symlink(&victim, &work.root).unwrap();
+        work.write("/build/new", "text").unwrap();
+        let kept = Kept {
+            action: crate::digest::ActionDigest::from_bytes([0; 32]),
+            phase: "build".to_owned(),
+            cwd: "/".to_owned(),
+            argv: Vec::new(),
+        };
+        let error = work.keep(&store, &unit, &kept).unwrap_err();
+        assert!(matches!(error, ActionError::Stranger { .. }), "{error}");
+        assert!(moved.join(KEPT).exists() && moved.join("build/new").exists());
+        assert_eq!(fs::read_dir(&victim).unwrap().count(), 0);
+        assert!(WorkDir::kept(&store, &unit).is_none());
     }
 
     #[test]

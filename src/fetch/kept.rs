@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::{Fetcher, UnpackError, read_files};
+use crate::deadline::Deadline;
 use crate::digest::{Sha256, SourceDigest};
 
 impl Fetcher {
@@ -14,6 +15,7 @@ impl Fetcher {
         (archive, digest): (&Path, &SourceDigest),
         nested: Option<&str>,
         wanted: &BTreeMap<&str, Sha256>,
+        deadline: &Deadline,
     ) -> Result<BTreeMap<String, Vec<u8>>, UnpackError> {
         let name = |path: &str| {
             let origin = format!("{digest}\n{}\n{path}", nested.unwrap_or_default());
@@ -30,7 +32,7 @@ impl Fetcher {
         if others.is_empty() {
             return Ok(files);
         }
-        for (path, contents) in read_files(archive, nested, &others)? {
+        for (path, contents) in read_files(archive, nested, &others, deadline)? {
             self.cache.write_file(&name(&path), &contents);
             files.insert(path, contents);
         }

@@ -5,7 +5,7 @@
 //! verified once in this process is only verified again when its length, mode or time are not as they should be.
 
 use std::fs::{self, File, FileTimes, Metadata, OpenOptions, Permissions};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -15,6 +15,7 @@ use nix::fcntl::OFlag;
 
 use super::error::{Item, Refusal, StoreError, at};
 use super::{BLOBS, DAMAGED, Store, held, read_if_there};
+use crate::deadline::Deadline;
 use crate::digest::BlobDigest;
 
 /// The modification time of everything that the store hands out, in seconds since 1970: 2025-01-01, the
@@ -49,6 +50,25 @@ impl BlobName {
     pub(super) fn mode(self) -> u32 {
         if self.executable { 0o555 } else { 0o444 }
     }
+}
+
+/// Renames a file to the path that it is given.
+type Mover<'a> = &'a dyn Fn(&Path) -> io::Result<()>;
+
+/// A file on its way into the store.
+pub(super) struct Arrival<'a> {
+    /// Where it is, for messages.
+    pub(super) path: PathBuf,
+    /// The file itself.
+    pub(super) file: File,
+    /// What it will be called.
+    pub(super) name: BlobName,
+    /// Its length in bytes.
+    pub(super) size: u64,
+    /// Renames it; none if it must stay where it is.
+    pub(super) mover: Option<Mover<'a>>,
+    /// Until when it may take.
+    pub(super) deadline: &'a Deadline,
 }
 
 /// How [`Store::check_blob`] found a blob.
@@ -118,7 +138,7 @@ impl Store {
             Err(error) => return Err(at("open", &path)(error)),
         };
         let meta = file.metadata().map_err(at("look at", &path))?;
-        if meta.is_file() && hash(&mut file).map_err(at("read", &path))?.0 == name.digest {
+        if meta.is_file() && hash(&mut file, &Deadline::NEVER).map_err(at("read", &path))?.0 == name.digest {
             if !is_pristine(name, &meta) {
                 set_mode_and_time(&file, name.mode()).map_err(at("restore the mode of", &path))?;
             }
@@ -133,15 +153,9 @@ impl Store {
         Ok(Check::Damaged(self.set_aside(&path)?))
     }
 
-    /// Takes the file at `path`, open as `file`, into the store: by renaming it if `movable`, else by copying it.
-    pub(super) fn adopt(
-        &self,
-        path: &Path,
-        file: &mut File,
-        name: BlobName,
-        size: u64,
-        movable: bool,
-    ) -> Result<(), StoreError> {
+    /// Takes a file into the store: by renaming it if that is possible, else by copying it.
+    pub(super) fn adopt(&self, arrival: Arrival<'_>) -> Result<(), StoreError> {
+        let Arrival { path, mut file, name, size, mover, deadline } = arrival;
         if self.check_blob(name, size)? == Check::Sound {
             return Ok(());
         }
@@ -153,15 +167,18 @@ impl Store {
             }
             _ => {}
         }
-        let moved = movable
-            && set_mode_and_time(file, name.mode()).is_ok()
-            && is_plainly(file, size)
-            && fs::rename(path, &target).is_ok();
+        let moved = mover.is_some_and(|rename| {
+            set_mode_and_time(&file, name.mode()).is_ok()
+                && is_plainly(&file, size)
+                && rename(&target).is_ok()
+        });
         if !moved {
             let mut copy = self.inner.session.file()?;
-            let digest = copy_hashing(file, copy.as_file_mut()).map_err(at("copy", path))?;
-            if digest != name.digest {
-                return Err(StoreError::Refused { path: path.to_owned(), reason: Refusal::Changed });
+            io::Seek::rewind(&mut file).map_err(at("read", &path))?;
+            let copied = copy_hashing(&mut file, copy.as_file_mut(), deadline);
+            deadline.check()?;
+            if copied.map_err(at("copy", &path))?.0 != name.digest {
+                return Err(StoreError::Refused { path, reason: Refusal::Changed });
             }
             set_mode_and_time(copy.as_file(), name.mode()).map_err(at("set the mode of", copy.path()))?;
             copy.persist(&target).map_err(|error| at("write", &target)(error.error))?;
@@ -236,21 +253,26 @@ pub(super) fn set_time(file: &File) -> io::Result<()> {
     file.set_times(FileTimes::new().set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(FIXED_TIME)))
 }
 
-/// The digest and length of what is left to read in `file`.
-pub(super) fn hash(file: &mut File) -> io::Result<(BlobDigest, u64)> {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update_reader(file)?;
-    Ok((BlobDigest::from_bytes(*hasher.finalize().as_bytes()), hasher.count()))
+/// The digest and length of what is left to read in `file`. An error if `deadline` expires meanwhile.
+pub(super) fn hash(file: &mut File, deadline: &Deadline) -> io::Result<(BlobDigest, u64)> {
+    copy_hashing(file, &mut io::sink(), deadline)
 }
 
-fn copy_hashing(from: &mut File, to: &mut File) -> io::Result<BlobDigest> {
-    io::Seek::rewind(from)?;
+fn copy_hashing(
+    from: &mut File,
+    to: &mut impl io::Write,
+    deadline: &Deadline,
+) -> io::Result<(BlobDigest, u64)> {
     let mut hasher = blake3::Hasher::new();
     let mut buffer = vec![0; 1 << 16];
     loop {
-        let length = from.read(&mut buffer)?;
+        deadline.check().map_err(io::Error::other)?;
+        let length = match from.read(&mut buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            result => result?,
+        };
         if length == 0 {
-            return Ok(BlobDigest::from_bytes(*hasher.finalize().as_bytes()));
+            return Ok((BlobDigest::from_bytes(*hasher.finalize().as_bytes()), hasher.count()));
         }
         hasher.update(&buffer[..length]);
         to.write_all(&buffer[..length])?;

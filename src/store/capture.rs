@@ -8,44 +8,69 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
+use rustix::fs::FileType;
 
-use super::blob::{BlobName, hash, open_plain, set_time};
+use super::blob::{Arrival, BlobName, hash, set_time};
 use super::error::{Item, Refusal, StoreError, at};
 use super::listing::{Entry, Tree, digest_of};
-use super::session::make_accessible;
 use super::{Store, TREES, held, read_if_there};
+use crate::beneath::Folder;
+use crate::deadline::Deadline;
 use crate::digest::TreeDigest;
+
+/// What becomes of a folder that is captured.
+pub struct Intake<'a> {
+    /// Which paths, relative to the folder, are kept; it is given U+FFFD for what is not UTF-8. Such names are refused if
+    /// it wants them.
+    pub keep: &'a (dyn Fn(&str) -> bool + Sync),
+    /// How many bytes may be kept, holes included.
+    pub bytes: u64,
+    /// How many files and folders there may be.
+    pub entries: usize,
+    /// Until when it may take.
+    pub deadline: Deadline,
+}
 
 /// Whose folder it is that is captured.
 enum Whose<'a> {
-    /// Nobody needs it any more; this says which paths are kept.
-    Scratch(&'a (dyn Fn(&str) -> bool + Sync)),
+    /// Nobody needs it any more.
+    Scratch(&'a Intake<'a>),
     /// Somebody's, who finds it as it was; this says which names are left out.
     Other(&'a (dyn Fn(&OsStr) -> bool + Sync)),
 }
 
 enum Found {
-    File(PathBuf),
-    Symlink(PathBuf),
+    File,
+    Symlink,
     Dir,
 }
 
+/// A folder that is being captured.
+struct Capture<'a> {
+    store: &'a Store,
+    folder: &'a Folder,
+    whose: Whose<'a>,
+}
+
 impl Store {
-    /// Keeps what is in `dir` and of which `keep` says so, as a tree. `keep` is given paths relative to `dir`, with
-    /// U+FFFD for what is not UTF-8; such names are refused if it wants them.
+    /// Keeps what is in `folder`, in so far as `intake` wants it, as a tree.
     ///
     /// Files become mode 0644, or 0755 if their owner could run them; hard links become files; folders are kept
-    /// only if they are empty on the disk and `keep` wants them. `dir` is scratch: files are moved out of it.
-    pub fn capture(
-        &self,
-        dir: &Path,
-        keep: &(dyn Fn(&str) -> bool + Sync),
-    ) -> Result<TreeDigest, StoreError> {
-        self.capture_as(dir, &Whose::Scratch(keep))
+    /// only if they are empty on the disk and wanted. `folder` is scratch: files are moved out of it.
+    pub fn capture(&self, folder: &Folder, intake: &Intake<'_>) -> Result<TreeDigest, StoreError> {
+        Capture { store: self, folder, whose: Whose::Scratch(intake) }.run()
+    }
+
+    /// Keeps everything that is in the scratch folder `dir` as a tree.
+    pub fn capture_all(&self, dir: &Path) -> Result<TreeDigest, StoreError> {
+        let folder = Folder::open(dir).map_err(at("open the folder", dir))?;
+        let intake =
+            Intake { keep: &|_| true, bytes: u64::MAX, entries: usize::MAX, deadline: Deadline::NEVER };
+        self.capture(&folder, &intake)
     }
 
     /// Keeps a copy of what is in `dir` as a tree, but for what `leave_out` says of its name, and for what is neither file,
@@ -55,57 +80,8 @@ impl Store {
         dir: &Path,
         leave_out: &(dyn Fn(&OsStr) -> bool + Sync),
     ) -> Result<TreeDigest, StoreError> {
-        self.capture_as(dir, &Whose::Other(leave_out))
-    }
-
-    fn capture_as(&self, dir: &Path, whose: &Whose<'_>) -> Result<TreeDigest, StoreError> {
-        let _activity = self.active();
-        let scratch = matches!(whose, Whose::Scratch(_));
-        let entries: BTreeMap<String, Entry> = scan(dir, whose)?
-            .into_par_iter()
-            .map(|(path, found)| Ok((path, self.take(&found, scratch)?)))
-            .collect::<Result<_, StoreError>>()?;
-        self.put_tree(&Tree::new(entries)?)
-    }
-
-    fn take(&self, found: &Found, scratch: bool) -> Result<Entry, StoreError> {
-        match found {
-            Found::File(path) => self.take_file(path, scratch),
-            Found::Symlink(path) => {
-                let target = fs::read_link(path).map_err(at("read the link", path))?;
-                let target = target.to_str().filter(|target| !target.contains('\n'));
-                let target = target.ok_or_else(|| refuse(path, Refusal::Name))?.to_owned();
-                Ok(Entry::Symlink { target })
-            }
-            Found::Dir => Ok(Entry::Dir),
-        }
-    }
-
-    fn take_file(&self, path: &Path, scratch: bool) -> Result<Entry, StoreError> {
-        let mut file = match open_plain(path) {
-            Err(error) if scratch && error.kind() == io::ErrorKind::PermissionDenied => {
-                let mode = fs::symlink_metadata(path).map_err(at("look at", path))?.mode() & 0o7777;
-                let readable = Permissions::from_mode(mode | 0o400);
-                fs::set_permissions(path, readable).map_err(at("make readable", path))?;
-                open_plain(path)
-            }
-            result => result,
-        }
-        .map_err(at("open", path))?;
-        let meta = file.metadata().map_err(at("look at", path))?;
-        if !meta.is_file() {
-            return Err(refuse(path, Refusal::Special));
-        }
-        if meta.mode() & 0o6000 != 0 {
-            return Err(refuse(path, Refusal::SetId));
-        }
-        // With a second name somewhere, a change of mode would be seen there: then it is copied. The time is set before
-        // the contents are read, so that a write meanwhile shows.
-        let movable = scratch && meta.nlink() == 1 && set_time(&file).is_ok();
-        let (digest, size) = hash(&mut file).map_err(at("read", path))?;
-        let name = BlobName { digest, executable: meta.mode() & 0o100 != 0 };
-        self.adopt(path, &mut file, name, size, movable)?;
-        Ok(Entry::File { blob: digest, executable: name.executable, size })
+        let folder = Folder::open(dir).map_err(at("open the folder", dir))?;
+        Capture { store: self, folder: &folder, whose: Whose::Other(leave_out) }.run()
     }
 
     /// Writes a tree's listing.
@@ -152,71 +128,160 @@ impl Store {
     }
 }
 
-fn refuse(path: &Path, reason: Refusal) -> StoreError {
-    StoreError::Refused { path: path.to_owned(), reason }
-}
+impl Capture<'_> {
+    fn run(&self) -> Result<TreeDigest, StoreError> {
+        let _activity = self.store.active();
+        let entries: BTreeMap<String, Entry> = self
+            .scan()?
+            .into_par_iter()
+            .map(|(path, found)| {
+                let entry = self.take(Path::new(&path), &found)?;
+                Ok((path, entry))
+            })
+            .collect::<Result<_, StoreError>>()?;
+        self.store.put_tree(&Tree::new(entries)?)
+    }
 
-/// Finds what is to be kept.
-fn scan(dir: &Path, whose: &Whose<'_>) -> Result<Vec<(String, Found)>, StoreError> {
-    let keep = |path: &Path| match whose {
-        Whose::Scratch(keep) => keep(&path.to_string_lossy()),
-        Whose::Other(_) => true,
-    };
-    let mut found = Vec::new();
-    let mut folders = vec![PathBuf::new()];
-    while let Some(folder) = folders.pop() {
-        let on_disk = dir.join(&folder);
-        if let Whose::Scratch(_) = whose {
-            make_accessible(&on_disk).map_err(at("open the folder", &on_disk))?;
-        }
-        let mut empty = true;
-        for entry in fs::read_dir(&on_disk).map_err(at("list", &on_disk))? {
-            let entry = entry.map_err(at("list", &on_disk))?;
-            if let Whose::Other(leave_out) = whose
-                && leave_out(&entry.file_name())
-            {
-                continue;
-            }
-            empty = false;
-            let file_type = entry.file_type().map_err(at("look at", &entry.path()))?;
-            let relative = folder.join(entry.file_name());
-            if file_type.is_dir() {
-                folders.push(relative);
-            } else if keep(&relative) {
-                let on_disk = entry.path();
-                let special = file_type.is_block_device()
-                    || file_type.is_char_device()
-                    || file_type.is_fifo()
-                    || file_type.is_socket();
-                if special {
-                    match whose {
-                        Whose::Scratch(_) => return Err(refuse(&on_disk, Refusal::Special)),
-                        Whose::Other(_) => continue,
-                    }
-                }
-                let path = listed_path(&relative, &on_disk)?;
-                let is_link = file_type.is_symlink();
-                found.push((path, if is_link { Found::Symlink(on_disk) } else { Found::File(on_disk) }));
-            }
-        }
-        if empty && folder != Path::new("") && keep(&folder) {
-            found.push((listed_path(&folder, &on_disk)?, Found::Dir));
+    fn deadline(&self) -> Deadline {
+        match self.whose {
+            Whose::Scratch(intake) => intake.deadline.clone(),
+            Whose::Other(_) => Deadline::NEVER,
         }
     }
-    Ok(found)
-}
 
-fn listed_path(relative: &Path, on_disk: &Path) -> Result<String, StoreError> {
-    let path = relative.to_str().filter(|path| !path.contains('\n'));
-    Ok(path.ok_or_else(|| refuse(on_disk, Refusal::Name))?.to_owned())
+    fn is_scratch(&self) -> bool {
+        matches!(self.whose, Whose::Scratch(_))
+    }
+
+    fn wants(&self, path: &Path) -> bool {
+        match self.whose {
+            Whose::Scratch(intake) => (intake.keep)(&path.to_string_lossy()),
+            Whose::Other(_) => true,
+        }
+    }
+
+    /// Finds what is to be kept.
+    fn scan(&self) -> Result<Vec<(String, Found)>, StoreError> {
+        let (mut found, mut count, mut bytes) = (Vec::new(), 0, 0_u64);
+        let mut folders = vec![PathBuf::new()];
+        let deadline = self.deadline();
+        while let Some(folder) = folders.pop() {
+            if self.is_scratch() {
+                self.folder.allow(&folder, 0o700).map_err(self.at("open the folder", &folder))?;
+            }
+            let mut empty = true;
+            for (name, kind) in self.folder.entries(&folder).map_err(self.at("list", &folder))? {
+                deadline.check()?;
+                if let Whose::Other(leave_out) = self.whose
+                    && leave_out(&name)
+                {
+                    continue;
+                }
+                empty = false;
+                count += 1;
+                let path = folder.join(name);
+                if let Whose::Scratch(Intake { entries, .. }) = self.whose
+                    && count > *entries
+                {
+                    return Err(self.refuse(&path, Refusal::Many { limit: *entries }));
+                }
+                if kind == FileType::Directory {
+                    folders.push(path);
+                } else if self.wants(&path) {
+                    let kind = match kind {
+                        FileType::RegularFile => Found::File,
+                        FileType::Symlink => Found::Symlink,
+                        _ if self.is_scratch() => return Err(self.refuse(&path, Refusal::Special)),
+                        _ => continue,
+                    };
+                    if let (Whose::Scratch(intake), Found::File) = (&self.whose, &kind) {
+                        let size = self.folder.size(&path).map_err(self.at("look at", &path))?;
+                        bytes = bytes.saturating_add(size);
+                        if bytes > intake.bytes {
+                            return Err(self.refuse(&path, Refusal::Large { limit: intake.bytes }));
+                        }
+                    }
+                    found.push((self.listed(&path)?, kind));
+                }
+            }
+            if empty && folder != Path::new("") && self.wants(&folder) {
+                found.push((self.listed(&folder)?, Found::Dir));
+            }
+        }
+        Ok(found)
+    }
+
+    fn take(&self, path: &Path, found: &Found) -> Result<Entry, StoreError> {
+        match found {
+            Found::File => self.take_file(path),
+            Found::Symlink => {
+                let target = self.folder.read_link(path).map_err(self.at("read the link", path))?;
+                let target = target.to_str().filter(|target| !target.contains('\n'));
+                let target = target.ok_or_else(|| self.refuse(path, Refusal::Name))?.to_owned();
+                Ok(Entry::Symlink { target })
+            }
+            Found::Dir => Ok(Entry::Dir),
+        }
+    }
+
+    fn take_file(&self, path: &Path) -> Result<Entry, StoreError> {
+        let mut file = match self.folder.file(path) {
+            Err(error) if self.is_scratch() && error.kind() == io::ErrorKind::PermissionDenied => {
+                self.folder.allow(path, 0o400).map_err(self.at("make readable", path))?;
+                self.folder.file(path)
+            }
+            result => result,
+        }
+        .map_err(self.at("open", path))?;
+        let meta = file.metadata().map_err(self.at("look at", path))?;
+        if meta.mode() & 0o6000 != 0 {
+            return Err(self.refuse(path, Refusal::SetId));
+        }
+        // With a second name somewhere, a change of mode would be seen there: then it is copied. The time is set before
+        // the contents are read, so that a write meanwhile shows.
+        let movable = self.is_scratch() && meta.nlink() == 1 && set_time(&file).is_ok();
+        let deadline = self.deadline();
+        let read = hash(&mut file, &deadline);
+        deadline.check()?;
+        let (digest, size) = read.map_err(self.at("read", path))?;
+        let executable = meta.mode() & 0o100 != 0;
+        let rename = |target: &Path| self.folder.move_to(path, target);
+        self.store.adopt(Arrival {
+            path: self.folder.path().join(path),
+            file,
+            name: BlobName { digest, executable },
+            size,
+            mover: if movable { Some(&rename) } else { None },
+            deadline: &deadline,
+        })?;
+        Ok(Entry::File { blob: digest, executable, size })
+    }
+
+    fn listed(&self, path: &Path) -> Result<String, StoreError> {
+        let text = path.to_str().filter(|path| !path.contains('\n'));
+        Ok(text.ok_or_else(|| self.refuse(path, Refusal::Name))?.to_owned())
+    }
+
+    fn refuse(&self, path: &Path, reason: Refusal) -> StoreError {
+        StoreError::Refused { path: self.folder.path().join(path), reason }
+    }
+
+    fn at(&self, action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
+        let path = self.folder.path().join(path);
+        move |source| StoreError::Io { action, path, source }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::deadline::Expired;
     use crate::digest::BlobDigest;
     use std::os::unix::fs::symlink;
     use std::os::unix::net::UnixListener;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Duration;
 
     fn store() -> (tempfile::TempDir, Store) {
         let folder = tempfile::tempdir().unwrap();
@@ -229,6 +294,49 @@ mod tests {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, contents).unwrap();
         fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn capture(
+        store: &Store,
+        dir: &Path,
+        keep: &(dyn Fn(&str) -> bool + Sync),
+    ) -> Result<TreeDigest, StoreError> {
+        let intake = Intake { keep, bytes: u64::MAX, entries: usize::MAX, deadline: Deadline::NEVER };
+        store.capture(&Folder::open(dir).unwrap(), &intake)
+    }
+
+    #[test]
+    fn what_is_too_much_is_not_read_and_a_deadline_is_heard() {
+        let (_folder, store) = store();
+        let out = store.temp_dir("out").unwrap();
+        let huge = fs::File::create(out.path().join("huge")).unwrap();
+        huge.set_len(1 << 40).unwrap();
+        let folder = Folder::open(out.path()).unwrap();
+        fs::create_dir(out.path().join("folder")).unwrap();
+        let ended = |bytes, entries, deadline| {
+            let result = store.capture(&folder, &Intake { keep: &|_| true, bytes, entries, deadline });
+            let error = result.unwrap_err();
+            assert_eq!(huge.metadata().unwrap().len(), 1 << 40, "it is still there");
+            error
+        };
+        let started = std::time::Instant::now();
+        let large = ended((1 << 40) - 1, 2, Deadline::NEVER);
+        assert!(matches!(large, StoreError::Refused { reason: Refusal::Large { .. }, .. }), "{large}");
+        let many = ended(1 << 40, 1, Deadline::NEVER);
+        assert!(matches!(many, StoreError::Refused { reason: Refusal::Many { .. }, .. }), "{many}");
+        // Reading a hole of 1 TiB takes minutes.
+        let stopped = Arc::new(AtomicBool::new(false));
+        let soon = Deadline::new(&stopped, Some(Duration::from_millis(200)));
+        assert!(matches!(ended(1 << 40, 2, soon), StoreError::Expired(Expired::TimedOut { .. })));
+        let stops = stopped.clone();
+        let thrown = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(200));
+            stops.store(true, Ordering::Relaxed);
+        });
+        let stop = Deadline::new(&stopped, None);
+        assert!(matches!(ended(1 << 40, 2, stop), StoreError::Expired(Expired::Stopped)));
+        thrown.join().unwrap();
+        assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
     }
 
     #[test]
@@ -253,7 +361,7 @@ mod tests {
         let scratch = store.temp_dir("same").unwrap();
         write(scratch.path().join("src/a.c"), "int a;", 0o644);
         fs::create_dir(scratch.path().join("module")).unwrap();
-        assert_eq!(store.capture(scratch.path(), &|_| true).unwrap(), copied);
+        assert_eq!(store.capture_all(scratch.path()).unwrap(), copied);
     }
 
     #[test]
@@ -269,7 +377,7 @@ mod tests {
         fs::create_dir_all(out.path().join("var/unwanted")).unwrap();
 
         let keep = |path: &str| !path.starts_with("usr/share/man/") && path != "var/unwanted";
-        let tree = store.tree(&store.capture(out.path(), &keep).unwrap()).unwrap();
+        let tree = store.tree(&capture(&store, out.path(), &keep).unwrap()).unwrap();
         let file = |contents: &[u8], executable| Entry::File {
             blob: BlobDigest::of(contents),
             executable,
@@ -293,9 +401,9 @@ mod tests {
     fn an_empty_folder_is_an_empty_tree_and_none_is_an_error() {
         let (folder, store) = store();
         let out = store.temp_dir("out").unwrap();
-        let digest = store.capture(out.path(), &|_| true).unwrap();
+        let digest = store.capture_all(out.path()).unwrap();
         assert_eq!(store.tree(&digest).unwrap(), Tree::default());
-        let error = store.capture(&folder.path().join("none"), &|_| true).unwrap_err();
+        let error = store.capture_all(&folder.path().join("none")).unwrap_err();
         assert!(matches!(error, StoreError::Io { .. }), "{error}");
     }
 
@@ -316,7 +424,7 @@ mod tests {
         set_time(&fs::File::open(two.path().join("run")).unwrap()).unwrap();
         fs::set_permissions(two.path().join("b"), Permissions::from_mode(0o2700)).unwrap();
 
-        let capture = |dir: &Path| store.capture(dir, &|_| true).unwrap();
+        let capture = |dir: &Path| store.capture_all(dir).unwrap();
         assert_eq!(capture(one.path()), capture(two.path()));
     }
 
@@ -327,7 +435,7 @@ mod tests {
         write(out.path().join("locked/program"), "x", 0o111);
         write(out.path().join("locked/secret"), "y", 0);
         fs::set_permissions(out.path().join("locked"), Permissions::from_mode(0o000)).unwrap();
-        let tree = store.tree(&store.capture(out.path(), &|_| true).unwrap()).unwrap();
+        let tree = store.tree(&store.capture_all(out.path()).unwrap()).unwrap();
         assert!(matches!(tree.entries()["locked/program"], Entry::File { executable: true, .. }));
         assert!(matches!(tree.entries()["locked/secret"], Entry::File { executable: false, .. }));
     }
@@ -339,7 +447,7 @@ mod tests {
         write(&outside, "precious", 0o640);
         let out = store.temp_dir("out").unwrap();
         fs::hard_link(&outside, out.path().join("link")).unwrap();
-        store.capture(out.path(), &|_| true).unwrap();
+        store.capture_all(out.path()).unwrap();
         let meta = fs::metadata(&outside).unwrap();
         assert_eq!((meta.mode() & 0o777, meta.nlink()), (0o640, 2), "it was copied, not moved");
     }
@@ -350,8 +458,8 @@ mod tests {
         let refused = |make: &dyn Fn(&Path)| {
             let out = store.temp_dir("out").unwrap();
             make(out.path());
-            assert!(store.capture(out.path(), &|_| false).is_ok(), "it does not matter if it is not kept");
-            match store.capture(out.path(), &|_| true) {
+            assert!(capture(&store, out.path(), &|_| false).is_ok(), "it does not matter if it is not kept");
+            match store.capture_all(out.path()) {
                 Err(StoreError::Refused { path, reason }) => {
                     assert!(path.starts_with(out.path()) && path != out.path(), "{}", path.display());
                     reason

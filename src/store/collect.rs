@@ -297,7 +297,7 @@ mod tests {
             let out = store.temp_dir("out").unwrap();
             fs::write(out.path().join("own"), vec![byte; 5000]).unwrap();
             fs::write(out.path().join("shared"), "shared").unwrap();
-            let tree = store.capture(out.path(), &|_| true).unwrap();
+            let tree = store.capture_all(out.path()).unwrap();
             store.record(&key(byte), &outcome(tree)).unwrap();
             age(&store.path("actions").join(key(byte).file_name()), u64::from(byte));
         }
@@ -417,7 +417,7 @@ mod tests {
         let used = store.lookup(&key(1)).unwrap().unwrap();
         let out = store.temp_dir("out").unwrap();
         fs::write(out.path().join("new"), "new").unwrap();
-        let captured = store.capture(out.path(), &|_| true).unwrap();
+        let captured = store.capture_all(out.path()).unwrap();
         let lock = store.lock(&key(9)).unwrap();
         let report = store.collect(0).unwrap();
         assert_eq!(report.outcomes, 1);

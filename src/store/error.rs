@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::blob::BlobName;
 use super::listing::ListingError;
+use crate::deadline::Expired;
 use crate::digest::{BlobDigest, TreeDigest};
 
 /// Something that the store names.
@@ -46,16 +47,37 @@ pub enum Refusal {
     Name,
     /// Its contents changed while they were read.
     Changed,
+    /// With it there is more than may be kept.
+    Large {
+        /// How many bytes may be kept.
+        limit: u64,
+    },
+    /// With it there are more files and folders than may be.
+    Many {
+        /// How many may be.
+        limit: usize,
+    },
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Special => "devices, sockets and pipes cannot be kept",
-            Self::SetId => "setuid and setgid files cannot be kept",
-            Self::Name => "names and link targets must be UTF-8 without newlines",
-            Self::Changed => "it changed while it was read: is a process of the build still running?",
-        })
+        match self {
+            Self::Special => f.write_str("devices, sockets and pipes cannot be kept"),
+            Self::SetId => f.write_str("setuid and setgid files cannot be kept"),
+            Self::Name => f.write_str("names and link targets must be UTF-8 without newlines"),
+            Self::Changed => {
+                f.write_str("it changed while it was read: is a process of the build still running?")
+            }
+            Self::Large { limit } => {
+                write!(f, "with it, the build leaves more than the {limit} bytes that it may leave")
+            }
+            Self::Many { limit } => {
+                write!(
+                    f,
+                    "with it, the build leaves more than the {limit} files and folders that it may leave"
+                )
+            }
+        }
     }
 }
 
@@ -78,6 +100,9 @@ pub struct Clash {
 /// Raised by everything in the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
+    /// It was stopped, or took too long.
+    #[error(transparent)]
+    Expired(#[from] Expired),
     /// The operating system refused something.
     #[error("cannot {action} `{}`", path.display())]
     Io {

@@ -85,7 +85,7 @@ impl Store {
         let trees = [(outcome.unit.to_string(), outcome.tree)];
         other.materialise(&trees, &folder, Placement::Copy { rewrite: None })?;
         // What was placed is what is captured: a tree has nothing that a folder does not keep.
-        let tree = self.capture(&folder, &|_| true)?;
+        let tree = self.capture_all(&folder)?;
         self.record(key, &Outcome { tree, ..outcome })?;
         Ok(true)
     }

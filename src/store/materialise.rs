@@ -174,7 +174,7 @@ mod tests {
                     fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
                 }
             }
-            (label.to_owned(), self.store.capture(out.path(), &|_| true).unwrap())
+            (label.to_owned(), self.store.capture_all(out.path()).unwrap())
         }
 
         fn place(
@@ -208,7 +208,7 @@ mod tests {
             assert_eq!(mode_and_time(&dest).1, time);
             assert_eq!(mode_and_time(&dest.join("lib/c")).1, time);
             assert_eq!(fs::read_to_string(dest.join("lib/c")).unwrap(), "a");
-            assert_eq!(fixture.store.capture(&dest, &|_| true).unwrap(), digest);
+            assert_eq!(fixture.store.capture_all(&dest).unwrap(), digest);
         }
         // Capturing what was linked did not take the blobs' own names away.
         fixture.place(&[(label, digest)], Placement::Link).unwrap();
@@ -281,7 +281,7 @@ mod tests {
         let placed = elsewhere.path().join("d/a");
         assert_eq!(mode_and_time(&placed), (0o555, i64::try_from(FIXED_TIME).unwrap()));
         fs::write(elsewhere.path().join("d/b"), "b").unwrap();
-        let captured = fixture.store.capture(&elsewhere.path().join("d"), &|_| true).unwrap();
+        let captured = fixture.store.capture_all(&elsewhere.path().join("d")).unwrap();
         assert_eq!(fixture.store.tree(&captured).unwrap().entries().len(), 2);
     }
 }

@@ -48,6 +48,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 pub use blob::FIXED_TIME;
+pub use capture::Intake;
 pub use collect::GcReport;
 pub use descriptions::Described;
 pub use durations::Took;

@@ -15,17 +15,19 @@
 
 use std::fs::{self, Permissions};
 use std::io;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::fs::FileType;
 use tempfile::{Builder, NamedTempFile};
 
 use super::error::{StoreError, at};
 use super::lock::FileLock;
 use super::{LOCKS, Store, TMP};
+use crate::beneath::Folder;
 use crate::locks;
 
 const LOCK: &str = "lock";
@@ -207,24 +209,16 @@ pub fn remove_tree(path: &Path) -> io::Result<()> {
     result.or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
 }
 
-fn open_folders(folder: &Path) -> io::Result<()> {
-    make_accessible(folder)?;
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            open_folders(&entry.path())?;
-        }
+/// Gives the owner all rights on every folder in `top`.
+fn open_folders(top: &Path) -> io::Result<()> {
+    let top = Folder::open(top)?;
+    let mut folders = vec![PathBuf::new()];
+    while let Some(folder) = folders.pop() {
+        top.allow(&folder, 0o700)?;
+        let below = top.entries(&folder)?.into_iter().filter(|(_, kind)| *kind == FileType::Directory);
+        folders.extend(below.map(|(name, _)| folder.join(name)));
     }
     Ok(())
-}
-
-/// Gives the owner all rights on a folder.
-pub(super) fn make_accessible(folder: &Path) -> io::Result<()> {
-    let mode = fs::symlink_metadata(folder)?.mode() & 0o7777;
-    if mode & 0o700 == 0o700 {
-        return Ok(());
-    }
-    fs::set_permissions(folder, Permissions::from_mode(mode | 0o700))
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ fn fill(dir: &Path, files: usize, seed: usize) {
 fn capture(store: &Store, files: usize, seed: usize) -> TreeDigest {
     let out = store.temp_dir("out").unwrap();
     fill(out.path(), files, seed);
-    store.capture(out.path(), &|_| true).unwrap()
+    store.capture_all(out.path()).unwrap()
 }
 
 /// Changes a file of the store in a way that its mode does not allow; the time does not give it away.
@@ -53,7 +53,7 @@ fn with_outcome(folder: &Path) -> (Store, TreeDigest) {
     let store = Store::open(folder).unwrap();
     let out = store.temp_dir("out").unwrap();
     fs::write(out.path().join("file"), "contents").unwrap();
-    let tree = store.capture(out.path(), &|_| true).unwrap();
+    let tree = store.capture_all(out.path()).unwrap();
     store.record(&key(1), &outcome(tree)).unwrap();
     drop(out);
     drop(store);
@@ -76,7 +76,7 @@ fn a_damaged_blob_is_noticed_set_aside_and_replaced() {
         assert_eq!(store.lookup(&key(1)).unwrap(), None, "an outcome without its blob is none");
         let out = store.temp_dir("out").unwrap();
         fs::write(out.path().join("file"), "contents").unwrap();
-        assert_eq!(store.capture(out.path(), &|_| true).unwrap(), tree);
+        assert_eq!(store.capture_all(out.path()).unwrap(), tree);
         store.record(&key(1), &outcome(tree)).unwrap();
         assert!(store.lookup(&key(1)).unwrap().is_some());
         store.materialise(&[("a".into(), tree)], &folder.path().join("e"), Placement::Link).unwrap();
@@ -97,7 +97,7 @@ fn reading_a_damaged_blob_is_an_error_and_capturing_over_one_repairs_it() {
     change(&blob_path(&store, b"contents"), CUT);
     let out = store.temp_dir("out").unwrap();
     fs::write(out.path().join("file"), "contents").unwrap();
-    assert_eq!(store.capture(out.path(), &|_| true).unwrap(), tree);
+    assert_eq!(store.capture_all(out.path()).unwrap(), tree);
     assert_eq!(store.read_blob(&digest).unwrap(), b"contents");
 }
 
@@ -278,7 +278,7 @@ fn measure() {
             println!("{files} files: {what} {:?}", start.elapsed());
         };
         let mut tree = None;
-        timed("capture", &mut || tree = Some(store.capture(out.path(), &|_| true).unwrap()));
+        timed("capture", &mut || tree = Some(store.capture_all(out.path()).unwrap()));
         let tree = tree.unwrap();
         timed("record", &mut || store.record(&key(1), &outcome(tree)).unwrap());
         timed("record again", &mut || store.record(&key(2), &outcome(tree)).unwrap());

@@ -103,7 +103,7 @@ mod tests {
             let temp = store.temp_dir("out").unwrap();
             fs::write(temp.path().join("own"), [byte]).unwrap();
             fs::write(temp.path().join("shared"), "shared").unwrap();
-            let tree = store.capture(temp.path(), &|_| true).unwrap();
+            let tree = store.capture_all(temp.path()).unwrap();
             store.record(&key(byte), &outcome(tree)).unwrap();
         }
         for unit in ["a@amd64", "b@build"] {

@@ -2,7 +2,12 @@
 
 use std::os::unix::fs::lchown;
 use std::os::unix::process::CommandExt as _;
+use std::process::Stdio;
+use std::thread;
 use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use super::scripts::{self, assert_sound, build_words, insert, names};
 use super::skipped::skipped;
@@ -51,24 +56,70 @@ fn one_that_prints_without_end() {
 
 #[test]
 fn one_that_leaves_more_than_it_may() {
-    // A hole has a size, and is read like all else: nothing of it is.
+    // The kernel lets no file become so large, hole or not.
     let run = wrong("mkdir -p /out/usr/bin; truncate -s 1T /out/usr/bin/huge", &[]);
-    assert!(run.error().contains("File too large\n"), "{}", run.error());
-    assert!(
-        run.error().contains("hint: a file became larger than it may: `--max-output SIZE`"),
-        "{}",
-        run.error()
-    );
+    assert!(run.error().contains("File size limit exceeded"), "{}", run.error());
+    let hint = "hint: a file became larger than it may: `--max-output SIZE` allows more\n";
+    assert!(run.error().contains(hint), "{}", run.error());
+    // Several that it lets pass are not read.
     let many = "mkdir -p /out/usr/bin; for i in 1 2 3 4 5; do truncate -s 3M /out/usr/bin/$i; done";
     let run = wrong(many, &["--max-output", "10M"]);
+    let expected =
+        "was installed: with it, the build leaves more than the 10485760 bytes that it may leave\n";
+    assert!(run.error().contains("╰─ `/out/usr/bin/") && run.error().contains(expected), "{}", run.error());
+    assert!(run.error().contains("hint: `--max-output SIZE` allows more\n"), "{}", run.error());
+    let run = wrong("mkdir -p /out/usr/d; cd /out/usr/d; seq 100001 | xargs mkdir", &[]);
     assert!(
-        run.error().contains("it installed more than 10485760 bytes or 100000 files; too much with `bin/"),
+        run.error().contains("more than the 100000 files and folders that it may leave"),
         "{}",
         run.error()
     );
-    assert!(run.error().contains("hint: `--max-output SIZE` allows more bytes"), "{}", run.error());
     let workspace = workspace("auto", many);
     assert_eq!(workspace.build(&["three", "--max-output", "20M"]).code, Some(0));
+}
+
+/// A file that takes a quarter of an hour to read.
+const HUGE: &str = "mkdir -p /out/usr/bin; truncate -s 1T /out/usr/bin/huge";
+
+#[test]
+fn what_k3sroot_itself_does_counts_towards_the_timeout() {
+    let started = Instant::now();
+    let run = wrong(HUGE, &["--max-output", "2T", "--timeout", "2s"]);
+    assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
+    let expected = "unpacking its sources, or storing what it installed, took longer than 2 seconds\n";
+    assert!(run.error().contains(expected), "{}", run.error());
+    assert!(run.error().contains("hint: `--timeout TIME` allows more\n"), "{}", run.error());
+}
+
+#[test]
+fn what_k3sroot_itself_does_hears_ctrl_c() {
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        let workspace = workspace("auto", HUGE);
+        let words = [&build_words("auto")[..], &["three", "--max-output", "2T"]].concat();
+        let child = workspace.command("build", &words).stderr(Stdio::piped()).spawn().unwrap();
+        let is_there = || {
+            let sessions = names(&workspace.path("cache/tmp")).into_iter();
+            let mut folders = sessions.flat_map(|session| {
+                let session = workspace.path("cache/tmp").join(session);
+                names(&session).into_iter().map(move |name| session.join(name))
+            });
+            folders.any(|folder| folder.join("out/usr/bin/huge").exists())
+        };
+        let started = Instant::now();
+        while !is_there() {
+            assert!(started.elapsed() < Duration::from_secs(60), "nothing is built");
+            thread::sleep(Duration::from_millis(20));
+        }
+        // By now the command has ended, and the file is being read.
+        thread::sleep(Duration::from_millis(1500));
+        let started = Instant::now();
+        kill(Pid::from_raw(child.id().try_into().unwrap()), signal).unwrap();
+        let run = workspace.ended(child.wait_with_output().unwrap());
+        assert!(started.elapsed() < Duration::from_secs(5), "{signal}: {:?}", started.elapsed());
+        assert!(run.code == Some(1) && run.stderr.contains("error: stopped"), "{}", run.stderr);
+        assert_eq!(names(&workspace.path("cache/tmp")), [""; 0]);
+        assert_sound(&workspace, "after Ctrl-C");
+    }
 }
 
 #[test]
@@ -198,8 +249,8 @@ fn one_that_leaves_what_nobody_may_read() {
 fn one_that_leads_k3sroot_out_of_its_folders() {
     for sandbox in ["auto", "none"] {
         let workspace = scripts::workspace(USUAL);
-        std::fs::create_dir_all(workspace.path("victim/bin")).unwrap();
-        std::fs::write(workspace.path("victim/bin/precious"), "mine").unwrap();
+        fs::create_dir_all(workspace.path("victim/bin")).unwrap();
+        fs::write(workspace.path("victim/bin/precious"), "mine").unwrap();
         let victim = workspace.path("victim");
         insert(&workspace, "maker", &format!("ln -s {} /out/tools; exit 0", victim.display()));
         let run = workspace.run("build", &[&build_words(sandbox)[..], &["--out", "dist"]].concat());
@@ -209,7 +260,7 @@ fn one_that_leads_k3sroot_out_of_its_folders() {
             "{sandbox}: {}",
             run.stderr
         );
-        assert_eq!(std::fs::read_to_string(victim.join("bin/precious")).unwrap(), "mine", "{sandbox}");
+        assert_eq!(fs::read_to_string(victim.join("bin/precious")).unwrap(), "mine", "{sandbox}");
         assert_sound(&workspace, sandbox);
     }
 }

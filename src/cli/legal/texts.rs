@@ -5,9 +5,10 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
-use super::super::error::CliError;
+use super::super::error::{CliError, unpack_error};
 use super::{Chosen, Paths, folder};
 use crate::attest::{LegalError, LegalPack, LicenseText};
+use crate::deadline::Deadline;
 use crate::digest::{Sha256, SourceDigest};
 use crate::fetch::Fetcher;
 
@@ -21,6 +22,7 @@ pub(super) fn texts(
     chosen: &[Chosen<'_>],
     paths: &Paths,
     fetcher: &Fetcher,
+    deadline: &Deadline,
 ) -> Result<BTreeMap<String, Vec<u8>>, CliError> {
     let mut texts = BTreeMap::new();
     let mut by_archive = ByArchive::new();
@@ -38,7 +40,7 @@ pub(super) fn texts(
     }
     let found: Vec<Vec<(String, Vec<u8>)>> = by_archive
         .into_par_iter()
-        .map(|((file, digest, nested), texts)| read(fetcher, (file, &digest), nested, &texts))
+        .map(|((file, digest, nested), texts)| read(fetcher, (file, &digest), nested, &texts, deadline))
         .collect::<Result<_, _>>()?;
     texts.extend(found.into_iter().flatten());
     Ok(texts)
@@ -50,11 +52,10 @@ fn read(
     archive: (&Path, &SourceDigest),
     nested: Option<&str>,
     texts: &[(&String, &LicenseText)],
+    deadline: &Deadline,
 ) -> Result<Vec<(String, Vec<u8>)>, CliError> {
     let wanted = texts.iter().map(|(_, license)| (license.path.as_str(), license.sha256)).collect();
-    let found = fetcher
-        .files_of(archive, nested, &wanted)
-        .map_err(|source| CliError::Unpack { path: archive.0.to_owned(), source })?;
+    let found = fetcher.files_of(archive, nested, &wanted, deadline).map_err(unpack_error(archive.0))?;
     let take = |(path, license): &(&String, &LicenseText)| {
         let contents = found.get(&license.path);
         match contents.filter(|contents| Sha256::of(contents) == license.sha256) {

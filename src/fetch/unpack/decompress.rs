@@ -13,6 +13,7 @@ use ruzstd::decoding::StreamingDecoder;
 use super::entries::each_entry;
 use super::{Pattern, UnpackError};
 use crate::beneath;
+use crate::deadline::Deadline;
 
 const BLOCK: usize = 256 << 10;
 /// How many blocks may be decompressed ahead.
@@ -41,6 +42,7 @@ impl Pipe {
     pub(super) fn run<T>(
         archive: &Path,
         nested: Option<Pattern>,
+        deadline: &Deadline,
         consume: impl FnOnce(&mut Self) -> Result<T, UnpackError>,
     ) -> Result<T, UnpackError> {
         let failed = |source| UnpackError::Read { path: archive.to_owned(), source };
@@ -50,8 +52,8 @@ impl Pipe {
         thread::scope(|scope| {
             scope.spawn(move || {
                 let limit = min(UNPACKED, SMALL.saturating_add(packed.saturating_mul(RATIO)));
-                let source =
-                    Source { reader: Box::new(BufReader::with_capacity(BLOCK, file)), limit, packed };
+                let reader = Box::new(BufReader::with_capacity(BLOCK, file));
+                let source = Source { reader, packed, limit, deadline };
                 if let Err(error) = source.pump(nested.as_ref(), &sender) {
                     let _ = sender.send(Err(error));
                 }
@@ -107,10 +109,12 @@ struct Source<'a> {
     reader: Box<dyn Read + 'a>,
     packed: u64,
     limit: u64,
+    deadline: &'a Deadline,
 }
 
 impl<'a> Source<'a> {
     fn pump(self, nested: Option<&Pattern>, sender: &SyncSender<Block>) -> Result<(), UnpackError> {
+        let deadline = self.deadline;
         let mut decoded = self.decode()?;
         let Some(glob) = nested else { return decoded.send(sender) };
         let mut first: Option<String> = None;
@@ -128,7 +132,7 @@ impl<'a> Source<'a> {
             first = Some(name);
             let packed = entry.size();
             let limit = min(UNPACKED, SMALL.saturating_add(packed.saturating_mul(RATIO)));
-            Source { reader: Box::new(entry), packed, limit }.decode()?.send(sender)
+            Source { reader: Box::new(entry), packed, limit, deadline }.decode()?.send(sender)
         });
         let walked = match (walked, first) {
             (Ok(()), None) => Err(UnpackError::NoNested { glob: glob.text.clone() }),
@@ -138,12 +142,13 @@ impl<'a> Source<'a> {
         decoded.error.take().map_or(walked, Err)
     }
 
-    fn decode(mut self) -> Result<Decoded<'a>, UnpackError> {
+    fn decode(self) -> Result<Decoded<'a>, UnpackError> {
+        let Self { mut reader, packed, limit, deadline } = self;
         let mut magic = Vec::with_capacity(TAR_MAGIC);
-        let peeked = (&mut self.reader).take(TAR_MAGIC as u64).read_to_end(&mut magic);
+        let peeked = (&mut reader).take(TAR_MAGIC as u64).read_to_end(&mut magic);
         peeked.map_err(UnpackError::Format)?;
         let format = format(&magic)?;
-        let reader = Cursor::new(magic).chain(self.reader);
+        let reader = Cursor::new(magic).chain(reader);
         let (compression, reader): (_, Box<dyn Read + 'a>) = match format {
             Format::Tar => ("tar", Box::new(reader)),
             Format::Gzip => ("gzip", Box::new(flate2::read::MultiGzDecoder::new(reader))),
@@ -157,7 +162,7 @@ impl<'a> Source<'a> {
             }
             Format::Zstd => ("zstd", Box::new(Zstd { source: Some(Box::new(reader)), frame: None })),
         };
-        Ok(Decoded { reader, compression, packed: self.packed, limit: self.limit, bytes: 0, error: None })
+        Ok(Decoded { reader, compression, packed, limit, deadline, bytes: 0, error: None })
     }
 }
 
@@ -167,6 +172,7 @@ struct Decoded<'a> {
     compression: &'static str,
     packed: u64,
     limit: u64,
+    deadline: &'a Deadline,
     bytes: u64,
     error: Option<UnpackError>,
 }
@@ -190,6 +196,10 @@ impl Decoded<'_> {
 
 impl Read for Decoded<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if let Err(expired) = self.deadline.check() {
+            self.error = Some(expired.into());
+            return Err(io::Error::other("the stream ends early"));
+        }
         match self.reader.read(buffer) {
             Ok(count) => {
                 self.bytes += count as u64;

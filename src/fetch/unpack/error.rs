@@ -3,9 +3,14 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::deadline::Expired;
+
 /// Raised when an archive is damaged, is refused, or cannot be written out.
 #[derive(Debug, thiserror::Error)]
 pub enum UnpackError {
+    /// It was stopped, or took too long.
+    #[error(transparent)]
+    Expired(#[from] Expired),
     /// The archive cannot be opened or read.
     #[error("cannot read `{}`", path.display())]
     Read {

@@ -28,6 +28,8 @@ use names::{Top, entry_name};
 pub use read::read_files;
 use write::Writer;
 
+use crate::deadline::Deadline;
+
 /// What to unpack of an archive, and how.
 #[derive(Debug, Clone, Copy)]
 pub struct UnpackSpec<'a> {
@@ -42,6 +44,8 @@ pub struct UnpackSpec<'a> {
     pub mtime: i64,
     /// How many bytes its files may have in all.
     pub limit: u64,
+    /// Until when it may take.
+    pub deadline: &'a Deadline,
 }
 
 /// How many bytes a source's files may have, if nobody says otherwise: ten times what the largest have, gcc's and Linux's.
@@ -54,7 +58,7 @@ pub fn unpack(archive: &Path, spec: &UnpackSpec<'_>, dest: &Path) -> Result<(), 
     let mut only = Only::new(spec.only)?;
     let nested = spec.nested.map(|pattern| Pattern::new(pattern, false)).transpose()?;
     let mut writer = Writer::new(dest, spec.mtime, spec.limit)?;
-    Pipe::run(archive, nested, |pipe| {
+    Pipe::run(archive, nested, spec.deadline, |pipe| {
         let result = write_entries(pipe, spec, &mut only, &mut writer);
         // A broken stream is the better explanation of an archive that makes no sense.
         pipe.drain(result.is_ok())?;
@@ -178,7 +182,7 @@ struct Only {
 impl Only {
     fn new(patterns: &[String]) -> Result<Self, UnpackError> {
         let globs = patterns.iter().map(|pattern| Ok((Pattern::new(pattern, true)?, false)));
-        Ok(Self { globs: globs.collect::<Result<_, _>>()? })
+        Ok(Self { globs: globs.collect::<Result<_, UnpackError>>()? })
     }
 
     fn wants(&mut self, path: &str) -> bool {

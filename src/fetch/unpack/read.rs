@@ -10,6 +10,7 @@ use super::decompress::Pipe;
 use super::entries::each_entry;
 use super::names::{Top, entry_name, resolve};
 use super::{ENTRIES, Pattern, UnpackError, kind, link_name};
+use crate::deadline::Deadline;
 
 /// The largest file that is read, in bytes.
 const LARGEST: u64 = 16 << 20;
@@ -31,6 +32,7 @@ pub fn read_files(
     archive: &Path,
     nested: Option<&str>,
     paths: &BTreeSet<&str>,
+    deadline: &Deadline,
 ) -> Result<BTreeMap<String, Vec<u8>>, UnpackError> {
     let mut found = Found::default();
     let mut wanted: BTreeSet<String> = paths.iter().map(ToString::to_string).collect();
@@ -40,7 +42,7 @@ pub fn read_files(
             break;
         }
         let nested = nested.map(|pattern| Pattern::new(pattern, false)).transpose()?;
-        Pipe::run(archive, nested, |pipe| {
+        Pipe::run(archive, nested, deadline, |pipe| {
             let result = look(pipe, &wanted, &mut found);
             // A broken stream is the better explanation of an archive that makes no sense.
             pipe.drain(false)?;

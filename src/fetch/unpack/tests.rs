@@ -4,13 +4,22 @@ use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use tar::{Builder, EntryType, Header};
 
 use super::{UnpackError, UnpackSpec, read_files, unpack};
+use crate::deadline::Deadline;
 
-const SPEC: UnpackSpec<'static> =
-    UnpackSpec { nested: None, only: &[], strip_top: true, mtime: 1_000_000_000, limit: 1 << 20 };
+const SPEC: UnpackSpec<'static> = UnpackSpec {
+    nested: None,
+    only: &[],
+    strip_top: true,
+    mtime: 1_000_000_000,
+    limit: 1 << 20,
+    deadline: &Deadline::NEVER,
+};
 
 /// A tar archive whose names and targets are written as they are, however wrong.
 #[derive(Default)]
@@ -397,8 +406,25 @@ fn a_small_file_that_unpacks_to_too_much_is_refused() {
     for _ in 0..80 {
         encoder.write_all(&vec![0; 1 << 20]).unwrap();
     }
-    let (_folder, result) = unpack_bytes(&encoder.finish().unwrap(), &SPEC);
+    let bytes = encoder.finish().unwrap();
+    let (_folder, result) = unpack_bytes(&bytes, &UnpackSpec { limit: 1 << 30, ..SPEC });
     assert!(matches!(result, Err(UnpackError::Bomb { .. })), "{result:?}");
+    let (_folder, result) = unpack_bytes(&bytes, &SPEC);
+    assert!(matches!(result, Err(UnpackError::TooLarge { limit, .. }) if limit == SPEC.limit), "{result:?}");
+}
+
+#[test]
+fn a_deadline_is_heard_while_unpacking_and_while_looking_for_files() {
+    let large = Tar::default().file("p/large", &"x".repeat(3 << 20)).end();
+    let over = Deadline::new(&Arc::default(), Some(Duration::ZERO));
+    for bytes in [large.clone(), gzip(&large)] {
+        let (_folder, result) = unpack_bytes(&bytes, &UnpackSpec { deadline: &over, ..SPEC });
+        assert!(matches!(result, Err(UnpackError::Expired(_))), "{result:?}");
+        let mut archive = tempfile::NamedTempFile::new().unwrap();
+        archive.write_all(&bytes).unwrap();
+        let result = read_files(archive.path(), None, &["large"].into(), &over);
+        assert!(matches!(result, Err(UnpackError::Expired(_))), "{result:?}");
+    }
 }
 
 #[test]
@@ -437,7 +463,7 @@ fn a_folder_in_use_is_left_alone() {
 fn found(bytes: &[u8], nested: Option<&str>, paths: &[&str]) -> Result<Vec<(String, String)>, UnpackError> {
     let archive = tempfile::NamedTempFile::new().unwrap();
     fs::write(archive.path(), bytes).unwrap();
-    let files = read_files(archive.path(), nested, &paths.iter().copied().collect())?;
+    let files = read_files(archive.path(), nested, &paths.iter().copied().collect(), &Deadline::NEVER)?;
     Ok(files.into_iter().map(|(path, text)| (path, String::from_utf8(text).unwrap())).collect())
 }
 
