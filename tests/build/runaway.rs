@@ -1,7 +1,9 @@
 //! Builds that go wrong in ways that harm others: what stops them, and what is said.
 
+use std::fs;
 use std::os::unix::fs::lchown;
 use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -68,12 +70,6 @@ fn one_that_leaves_more_than_it_may() {
         "was installed: with it, the build leaves more than the 10485760 bytes that it may leave\n";
     assert!(run.error().contains("╰─ `/out/usr/bin/") && run.error().contains(expected), "{}", run.error());
     assert!(run.error().contains("hint: `--max-output SIZE` allows more\n"), "{}", run.error());
-    let run = wrong("mkdir -p /out/usr/d; cd /out/usr/d; seq 100001 | xargs mkdir", &[]);
-    assert!(
-        run.error().contains("more than the 100000 files and folders that it may leave"),
-        "{}",
-        run.error()
-    );
     let workspace = workspace("auto", many);
     assert_eq!(workspace.build(&["three", "--max-output", "20M"]).code, Some(0));
 }
@@ -98,12 +94,9 @@ fn what_k3sroot_itself_does_hears_ctrl_c() {
         let words = [&build_words("auto")[..], &["three", "--max-output", "2T"]].concat();
         let child = workspace.command("build", &words).stderr(Stdio::piped()).spawn().unwrap();
         let is_there = || {
-            let sessions = names(&workspace.path("cache/tmp")).into_iter();
-            let mut folders = sessions.flat_map(|session| {
-                let session = workspace.path("cache/tmp").join(session);
-                names(&session).into_iter().map(move |name| session.join(name))
-            });
-            folders.any(|folder| folder.join("out/usr/bin/huge").exists())
+            let below = |folder: PathBuf| fs::read_dir(folder).into_iter().flatten().flatten();
+            let mut folders = below(workspace.path("cache/tmp")).flat_map(|session| below(session.path()));
+            folders.any(|folder| folder.path().join("out/usr/bin/huge").exists())
         };
         let started = Instant::now();
         while !is_there() {
