@@ -849,3 +849,23 @@ fn overhead() {
         println!("{mode:?}: best {:?}, median {:?}", walls[0], walls[50]);
     }
 }
+
+#[test]
+fn the_number_of_processes_has_a_limit() {
+    let Some(most) = Sandbox::processes() else {
+        skipped("a limit of processes", "there are no cgroups v2 with `pids` that this process may use");
+        return;
+    };
+    for mode in modes() {
+        let many =
+            format!("i=0; while [ $i -lt {most} ]; do sleep 1000 & i=$((i+1)); done; echo without limit");
+        let (result, log) = Run::sh(mode, &many).output();
+        assert!(result.is_ok() && !log.contains("without limit"), "{mode:?}: {result:?}\n{log}");
+        // Nothing is left that counts for the next, and no group.
+        assert_eq!(Run::sh(mode, "echo fine").log(), "fine\n", "{mode:?}");
+        let groups = walkdir::WalkDir::new("/sys/fs/cgroup").into_iter().flatten();
+        let prefix = format!("k3sroot-{}-", std::process::id());
+        let left = groups.filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix)).count();
+        assert_eq!(left, 0, "{mode:?}");
+    }
+}

@@ -178,6 +178,7 @@ fn examine(distribution: Distribution, cache: &Path) -> Vec<Row> {
         row("C++ programs", compile("g++", "cc", cache), State::Missing, Some(&CXX_LIBRARY)),
         row(NAMESPACES, namespaces(), State::Note, None),
         row("system calls", calls(), State::Note, None),
+        row("processes", processes(), State::Note, None),
         row("execution", execution(cache), State::Missing, None),
         row("disk", room(cache), State::Note, None),
         row("locks", locks::examine(existing(cache)), State::Note, None),
@@ -308,6 +309,16 @@ fn namespaces() -> Result<String, String> {
         }
         Ok(()) => Ok("builds run apart from the machine and without a network".to_owned()),
         Err(error) => Err(format!("{error}; without them {}", gap(Sandbox::fences()))),
+    }
+}
+
+fn processes() -> Result<String, String> {
+    match Sandbox::processes() {
+        Some(most) => Ok(format!("a build has no more than {most}")),
+        None => {
+            Err("a build may have any number: cgroups v2 with `pids` that k3sroot may use would limit it"
+                .to_owned())
+        }
     }
 }
 

@@ -23,7 +23,7 @@ use nix::unistd::{Pid, getpid, getppid, setsid};
 use rustix::process::{WaitId, WaitIdOptions, WaitOptions, WaitStatus, wait, waitid};
 
 use super::spec::{During, Report, Reporter, Spec, Status, Step};
-use super::{Mode, inside, launch};
+use super::{Mode, group, inside, launch};
 
 /// What makes k3sroot a helper; no verb of the command line.
 pub(super) const HIDDEN_WORD: &str = "__sandbox";
@@ -60,6 +60,7 @@ fn run_stage(stage: &OsStr, path: &Path, supervisor: i32) -> io::Result<ExitCode
         if let Some(scratch) = &spec.scratch {
             let _ = remove_tree(scratch);
         }
+        spec.group.as_deref().map(group::leave);
     }
     match report {
         Ok(Some(report)) | Err(report) => reporter.report(&report)?,
@@ -84,6 +85,9 @@ fn supervise(spec: &Spec, path: &Path, keep: RawFd, orphaned: &mut bool) -> Step
     close_others(&[&ours, &spec.inherit_fds[..]].concat()).during(|| "close inherited files".into())?;
     // When the machine runs out of memory, the kernel ends these processes first. Where it cannot be told, it chooses.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
+    if let Some(group) = &spec.group {
+        group::enter(group).during(|| format!("enter the control group `{}`", group.display()))?;
+    }
     if !spec.interactive {
         setsid().during(|| "start a session".into())?;
     }

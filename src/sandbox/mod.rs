@@ -19,7 +19,8 @@
 //!
 //! In both modes a command is kept from harming the machine by mistake: a log has a largest size, a command a longest
 //! time, a process a largest memory; and when the machine itself runs out of memory, the kernel is told to end a
-//! command's processes before anybody else's. Neither the number of processes nor the room on the disk is limited.
+//! command's processes before anybody else's. Where cgroups v2 can be had, the number of processes has a limit
+//! ([`Sandbox::processes`]). The largest file that it writes has one; the room that all of them take has none.
 //!
 //! How: `run` starts k3sroot again with a hidden first argument ([`helper_main`]), single-threaded from its first
 //! instruction, so that it may unshare namespaces and be the parent of everything that runs. In goes an
@@ -28,6 +29,7 @@
 mod cancel;
 mod error;
 mod fence;
+mod group;
 mod helper;
 mod inside;
 mod launch;
@@ -52,6 +54,7 @@ use tempfile::TempDir;
 pub use self::cancel::Cancel;
 pub use self::error::SandboxError;
 pub use self::fence::Fences;
+use self::group::Group;
 pub use self::helper::helper_main;
 pub use self::mounts::{Access, GuestPath, GuestPathError, Mount};
 pub use self::shims::Shim;
@@ -170,6 +173,11 @@ impl Sandbox {
         probe::lists_processes(&Self::new(Mode::Namespaces, helper.to_owned()))
     }
 
+    /// How many processes a command here may have at once; `None` is without limit.
+    pub fn processes() -> Option<u32> {
+        Group::new().map(|_| group::PROCESSES)
+    }
+
     /// What the kernel refuses commands here beyond namespaces, or in place of them.
     pub fn fences() -> Fences {
         Fences::here()
@@ -201,13 +209,17 @@ impl Sandbox {
             inherit_fds: invocation.inherit_fds.to_vec(),
             interactive: matches!(invocation.output, Output::Inherit),
             scratch: None,
+            group: None,
             mounts,
         };
+        let group = Group::new();
+        spec.group = group.as_ref().map(|group| group.path().to_owned());
         let scratch = match self.mode {
             Mode::Namespaces => None,
             Mode::None => Some(translate::to_real_paths(&mut spec, invocation.shims, &self.scratch)?),
         };
         let report = self.supervise(&spec, invocation, cancel)?;
+        drop(group);
         if let Some(scratch) = scratch {
             remove(scratch)?;
         }

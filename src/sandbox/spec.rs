@@ -44,6 +44,8 @@ pub(super) struct Spec {
     pub(super) interactive: bool,
     /// The private folder to remove if nobody else is left to do it.
     pub(super) scratch: Option<PathBuf>,
+    /// The control group to be in, which is removed like `scratch`.
+    pub(super) group: Option<PathBuf>,
 }
 
 /// What became of it. The first report of a conversation is the one that counts.
@@ -165,6 +167,7 @@ mod tests {
             inherit_fds: Vec::new(),
             interactive: false,
             scratch: None,
+            group: None,
         }
     }
 
