@@ -212,7 +212,7 @@ fn a_local_tree_has_its_own_version() {
         let run = workspace.build(&["--override", over]);
         assert_eq!(run.code, Some(0), "{}", run.stderr);
         let shown = version.unwrap_or("unknown");
-        assert!(run.stderr.contains(&format!("local trees: libword ({shown})\n")), "{}", run.stderr);
+        assert!(run.stderr.contains(&format!("local trees: libword (version {shown})\n")), "{}", run.stderr);
         let after = version.map(|version| format!("@{version}")).unwrap_or_default();
         let purl = format!("pkg:generic/word{after}");
         let cpe = format!("cpe:2.3:a:word:word:{}:*:*:*:*:*:*:*", version.unwrap_or("*"));
