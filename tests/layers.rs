@@ -14,6 +14,8 @@ const MODULES: &[(&str, &[&str])] = &[
     ("beneath", &[]),
     // Until when work may go on, for all that takes long.
     ("deadline", &[]),
+    // What locks of files are worth, for the two folders that are shared: the store and the archives.
+    ("locks", &[]),
     ("digest", &[]),
     // An arch record is called by an arch's name, and documents say which bytes it was read from.
     ("arch", &["beneath", "digest", "name"]),
@@ -23,21 +25,24 @@ const MODULES: &[(&str, &[&str])] = &[
     // `upkeep` for which of two versions is the later one.
     ("lint", &["beneath", "name", "recipe", "upkeep"]),
     ("graph", &["name", "recipe"]),
-    ("plan", &["arch", "digest", "graph", "name", "recipe"]),
+    ("plan", &["arch", "beneath", "digest", "graph", "name", "recipe"]),
     // Outcomes and build times are kept under the name of their unit.
-    ("store", &["digest", "name"]),
+    ("store", &["beneath", "deadline", "digest", "locks", "name"]),
     // Not `store`: it is given a folder to keep archives in.
-    ("fetch", &["digest"]),
+    ("fetch", &["beneath", "deadline", "digest", "locks"]),
     ("sandbox", &[]),
     // `recipe`, because an action's inputs are the recipe's own sources and archives, as the plan carries them.
-    ("execute", &["arch", "beneath", "digest", "fetch", "name", "plan", "recipe", "sandbox", "store"]),
+    (
+        "execute",
+        &["arch", "beneath", "deadline", "digest", "fetch", "name", "plan", "recipe", "sandbox", "store"],
+    ),
     // Neither `recipe` nor `store`: the layout names packages, and what they installed is handed in as values.
     ("pack", &["arch", "digest", "name"]),
     // `arch`, `digest` and `name` besides what the design says; `upkeep` for which of two versions is the later one.
     ("attest", &["arch", "digest", "name", "pack", "plan", "recipe", "upkeep"]),
     // Components, how their recipes say they stand to vulnerabilities and where they come from; `upkeep` for the order of
     // versions.
-    ("advisory", &["attest", "name", "recipe", "upkeep"]),
+    ("advisory", &["attest", "beneath", "name", "recipe", "upkeep"]),
     // `upkeep` for which of two versions is the later one.
     ("compare", &["name", "upkeep"]),
     // `fetch` for the archives that a build needs, `plan` for the time that everything has.
@@ -49,8 +54,9 @@ const MODULES: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "advisory", "arch", "attest", "beneath", "check", "compare", "digest", "execute", "fetch",
-            "graph", "lint", "name", "pack", "plan", "recipe", "report", "rpm", "sandbox", "store", "upkeep",
+            "advisory", "arch", "attest", "beneath", "check", "compare", "deadline", "digest", "execute",
+            "fetch", "graph", "lint", "locks", "name", "pack", "plan", "recipe", "report", "rpm", "sandbox",
+            "store", "upkeep",
         ],
     ),
 ];

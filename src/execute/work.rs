@@ -33,7 +33,7 @@ const EXCERPT_LINE: usize = 400;
 /// How large a log may become, in bytes. That of the C library, the largest, has 1.5 MiB.
 const LOG_LIMIT: u64 = 64 << 20;
 
-/// How many files and folders one build may leave. gcc leaves some 500.
+/// How many files and folders one build may leave.
 const ENTRIES: usize = 100_000;
 
 /// Why an action has no outcome, and where its log is.

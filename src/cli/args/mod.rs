@@ -264,17 +264,17 @@ pub(in crate::cli) struct Running {
     pub(in crate::cli) keep_going: bool,
     #[command(flatten)]
     pub(in crate::cli) isolation: Isolation,
-    /// How long one command may take: minutes, or a number with `s`, `m` or `h`.
+    /// How long one command may take, and unpacking or storing of one package: minutes, or a number with `s`, `m` or `h`.
     #[arg(long, value_name = "TIME", default_value = "2h", value_parser = quantity::time)]
     pub(in crate::cli) timeout: Duration,
     /// How much memory one process of a build may use: bytes, or with K, M, G or T [default: as much as the machine has].
     #[arg(long, value_name = "SIZE", value_parser = quantity::size)]
     pub(in crate::cli) memory: Option<u64>,
-    /// How much one source may unpack to.
+    /// How much one source may unpack to: bytes, or with K, M, G or T.
     #[arg(long, value_name = "SIZE", default_value = "4G", value_parser = quantity::size)]
     pub(in crate::cli) max_source: u64,
-    /// How much one build may install, and how large a file of it may become.
-    #[arg(long, value_name = "SIZE", default_value = "4G", value_parser = quantity::size)]
+    /// How much one build may install, and how large any file of it may become: bytes, or with K, M, G or T.
+    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = quantity::size)]
     pub(in crate::cli) max_output: u64,
 }
 
