@@ -189,6 +189,16 @@ pub enum StoreError {
         /// The file system's type.
         kind: String,
     },
+    /// Files cannot be moved from one of its folders to another.
+    #[error(
+        "`{}` is on another file system than `tmp` beside it, so that files cannot be moved there: \
+         keep the whole cache on one",
+        folder.display()
+    )]
+    Split {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// Another process is using the store.
     #[error(
         "the store `{}` is in use by another k3sroot: shrink it when that has finished",

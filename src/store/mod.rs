@@ -120,6 +120,13 @@ impl Store {
         for folder in FOLDERS.map(|folder| root.join(folder)) {
             fs::create_dir_all(&folder).map_err(at("make", &folder))?;
         }
+        // What comes in is renamed out of `tmp/`. Across mounts that is refused before the kernel looks for the file.
+        for folder in FOLDERS.map(|folder| root.join(folder)) {
+            let nothing = fs::rename(root.join(TMP).join("none"), folder.join("none"));
+            if nothing.is_err_and(|error| error.kind() == io::ErrorKind::CrossesDevices) {
+                return Err(StoreError::Split { folder });
+            }
+        }
         let usage = FileLock::shared(&root.join(LOCKS).join("store"))?;
         let session = Arc::new(Session::start(&root)?);
         let inner = Inner {

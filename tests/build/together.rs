@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::scripts::{self, UNITS, assert_sound, build_words, insert, set};
+use super::skipped::skipped;
 use super::workspace::{ARCH, Count, USUAL, Workspace};
 
 const NOTHING: Count = Count { built: 0, cut_off: 0 };
@@ -127,6 +128,37 @@ fn a_file_system_without_locks_is_named() {
             assert!(run.stderr.contains(part), "{errno}: {}", run.stderr);
         }
     }
+}
+
+#[test]
+fn a_cache_on_two_file_systems_is_refused_before_anything_is_built() {
+    let workspace = scripts::workspace(USUAL);
+    for folder in ["cache/blobs", "elsewhere"] {
+        fs::create_dir_all(workspace.path(folder)).unwrap();
+    }
+    let build = workspace.command("build", &build_words("none"));
+    let mut apart = Command::new("unshare");
+    apart.args([
+        "--mount",
+        "--map-root-user",
+        "sh",
+        "-c",
+        "mount --bind elsewhere cache/blobs && exec \"$@\"",
+        "sh",
+    ]);
+    apart.arg(build.get_program()).args(build.get_args()).current_dir(workspace.path(""));
+    let run = workspace.ended(apart.output().unwrap());
+    if run.stderr.contains("unshare: ") || run.stderr.contains("mount: ") {
+        skipped("a cache on two mounts", &run.stderr);
+        return;
+    }
+    assert_eq!(run.code, Some(2), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("`cache/blobs` is on another file system than `tmp` beside it"),
+        "{}",
+        run.stderr
+    );
+    assert!(!run.stderr.contains("building"), "{}", run.stderr);
 }
 
 #[test]
