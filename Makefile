@@ -30,10 +30,10 @@ root: ## Build the tarballs for ARCH (amd64) into dist; TOOLCHAIN=host: with thi
 test: setup lint suite test-root test-other-roots ## Run everything that CI runs
 
 quick: ## Run the tests that need nothing but Rust: seconds
-	$(CARGO) test $(PROFILE) --lib --test currency --test layers
+	$(CARGO) test $(PROFILE) --lib --bins --test currency --test layers
 
 lint: docs ## Check formatting, recipes and links in the documentation, run clippy and shellcheck
-	$(CARGO) fmt --check
+	$(CARGO) fmt --all --check
 	$(CARGO) clippy $(PROFILE) --all-targets -- -D warnings
 	$(K3SROOT) lint
 	shellcheck $(SCRIPTS)
@@ -87,7 +87,7 @@ fuzz: ## Fuzz each of FUZZ_TARGETS (all) for FUZZ_SECONDS (600); CONTRIBUTING.md
 	done
 
 fmt: ## Format the code
-	$(CARGO) fmt
+	$(CARGO) fmt --all
 
 docs: ## Build the code's documentation
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc $(PROFILE) --no-deps --document-private-items

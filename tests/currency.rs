@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use k3sroot::name::PackageName;
-use k3sroot::recipe::{Held, Origin, Recipe, Recipes, load};
-use k3sroot::upkeep::{Newest, newer, newest_releases};
+use base::name::PackageName;
+use base::version::newer;
+use model::recipe::{Held, Origin, Recipe, Recipes, load};
+use upkeep::{Newest, newest_releases};
 
 fn known() -> BTreeMap<PackageName, Newest> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/newest.toml");

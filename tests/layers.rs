@@ -1,76 +1,32 @@
-//! Holds the one-way data flow of the modules: who may use whom, as data, checked against what the code says.
+//! Holds what Cargo cannot say of the rooms below `src/`: that no files of one need each other in a circle, and that only the
+//! command line talks to people. Who may use which room is in the manifests.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use petgraph::algo::tarjan_scc;
+use petgraph::graphmap::DiGraphMap;
 use walkdir::WalkDir;
-
-/// Each module, in the order of the data's way, and the modules that it may use. A module may use only what stands above
-/// it, and whatever is allowed here is used: a line that nothing needs any more goes.
-const MODULES: &[(&str, &[&str])] = &[
-    ("name", &[]),
-    ("beneath", &[]),
-    // Until when work may go on, for all that takes long.
-    ("deadline", &[]),
-    // What locks of files are worth, for the two folders that are shared: the store and the archives.
-    ("locks", &[]),
-    ("digest", &[]),
-    // An arch record is called by an arch's name, and documents say which bytes it was read from.
-    ("arch", &["beneath", "digest", "name"]),
-    // Not `arch`: a recipe names arches, and whether there is a record of each is for the plan to find.
-    ("recipe", &["beneath", "digest", "name"]),
-    ("upkeep", &["digest", "name", "recipe"]),
-    // `upkeep` for which of two versions is the later one.
-    ("lint", &["beneath", "name", "recipe", "upkeep"]),
-    ("graph", &["name", "recipe"]),
-    ("plan", &["arch", "beneath", "digest", "graph", "name", "recipe"]),
-    // Outcomes and build times are kept under the name of their unit.
-    ("store", &["beneath", "deadline", "digest", "locks", "name"]),
-    // Not `store`: it is given a folder to keep archives in.
-    ("fetch", &["beneath", "deadline", "digest", "locks"]),
-    ("sandbox", &[]),
-    // `recipe`, because an action's inputs are the recipe's own sources and archives, as the plan carries them.
-    (
-        "execute",
-        &["arch", "beneath", "deadline", "digest", "fetch", "name", "plan", "recipe", "sandbox", "store"],
-    ),
-    // Neither `recipe` nor `store`: the layout names packages, and what they installed is handed in as values.
-    ("pack", &["arch", "digest", "name"]),
-    // `arch`, `digest` and `name` besides what the design says; `upkeep` for which of two versions is the later one.
-    ("attest", &["arch", "digest", "name", "pack", "plan", "recipe", "upkeep"]),
-    // Components, how their recipes say they stand to vulnerabilities and where they come from; `upkeep` for the order of
-    // versions.
-    ("advisory", &["attest", "beneath", "name", "recipe", "upkeep"]),
-    // `upkeep` for which of two versions is the later one.
-    ("compare", &["name", "upkeep"]),
-    // `fetch` for the archives that a build needs, `plan` for the time that everything has.
-    ("rpm", &["attest", "digest", "name", "plan"]),
-    // What is compared are outcomes in two stores.
-    ("check", &["digest", "name", "store"]),
-    // `graph` for where the units of a picture stand.
-    ("report", &["execute", "fetch", "graph", "name", "plan", "store"]),
-    (
-        "cli",
-        &[
-            "advisory", "arch", "attest", "beneath", "check", "compare", "deadline", "digest", "execute",
-            "fetch", "graph", "lint", "locks", "name", "pack", "plan", "recipe", "report", "rpm", "sandbox",
-            "store", "upkeep",
-        ],
-    ),
-];
 
 fn source() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
 }
 
-/// The modules that `lib.rs` declares, in its order.
-fn declared() -> Vec<String> {
-    let text = fs::read_to_string(source().join("lib.rs")).unwrap();
-    text.lines()
-        .filter_map(|line| Some(line.strip_prefix("pub mod ")?.strip_suffix(';')?.to_owned()))
-        .collect()
+/// The rooms: the folders of `src/`, the command line's among them.
+fn rooms() -> Vec<PathBuf> {
+    let entries = fs::read_dir(source()).unwrap().map(|entry| entry.unwrap().path());
+    let mut rooms: Vec<PathBuf> = entries.filter(|path| path.is_dir()).collect();
+    rooms.sort();
+    assert!(rooms.len() > 10, "{rooms:?}");
+    rooms
+}
+
+/// The code of a file, without comments, strings and its own tests.
+fn read(path: &Path) -> String {
+    let text = code(&fs::read_to_string(path).unwrap());
+    text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default().to_owned()
 }
 
 /// `text` without its comments and string literals, so that what they mention does not count.
@@ -108,20 +64,104 @@ fn string_length(text: &str) -> usize {
     text.len()
 }
 
-/// The modules that `text` reaches through `crate::`, alone or in a group over several lines.
-fn used(text: &str) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    for after in code(text).split("crate::").skip(1) {
-        match after.trim_start().strip_prefix('{') {
-            None => found.insert(first_word(after)),
-            Some(group) => {
-                found.extend(members(group).iter().map(|member| first_word(member)));
-                true
+/// A path of modules and at last, perhaps, of what is in the last of them.
+type Way = Vec<String>;
+
+/// The files of a room by their modules. What is in `lib.rs` and `mod.rs` is the face of those beside it.
+struct Room {
+    files: BTreeMap<Way, String>,
+    faces: BTreeSet<Way>,
+}
+
+impl Room {
+    fn read(folder: &Path) -> Self {
+        let (mut files, mut faces) = (BTreeMap::new(), BTreeSet::new());
+        for entry in WalkDir::new(folder).sort_by_file_name() {
+            let path = entry.unwrap().into_path();
+            let within = path.strip_prefix(folder).unwrap().with_extension("");
+            let mut way: Way = within.iter().map(|part| part.to_string_lossy().into_owned()).collect();
+            let is_test = way.iter().any(|part| part == "tests");
+            if is_test || path.extension().is_none_or(|extension| extension != "rs") {
+                continue;
             }
-        };
+            let is_face = path.ends_with("lib.rs") || path.ends_with("mod.rs");
+            if is_face {
+                way.pop();
+            }
+            if is_face || path.with_extension("").is_dir() {
+                faces.insert(way.clone());
+            }
+            files.insert(way, read(&path));
+        }
+        Self { files, faces }
     }
-    found.remove("");
-    found
+
+    /// The module in which what `way` names is, seen from the module `from`: faces hand on what is in others.
+    fn module(&self, from: &[String], way: &[String]) -> Option<Way> {
+        let mut module = from.to_vec();
+        let mut rest = way;
+        while let [first, more @ ..] = rest {
+            match first.as_str() {
+                "crate" => module.clear(),
+                "super" => {
+                    module.pop();
+                }
+                "self" => {}
+                _ => {
+                    let mut within = module.clone();
+                    within.push(first.clone());
+                    if !self.files.contains_key(&within) {
+                        break;
+                    }
+                    module = within;
+                }
+            }
+            rest = more;
+        }
+        let [item, ..] = rest else { return Some(module) };
+        let handed_on = self.faces.contains(&module).then(|| {
+            let ways = imports(self.files.get(&module)?).into_iter();
+            ways.filter(|way| way.len() > 1 && way.last() == Some(item))
+                .find_map(|way| self.module(&module, &way[..way.len() - 1]).filter(|found| *found != module))
+        });
+        handed_on.flatten().or(Some(module))
+    }
+
+    /// Which other files of the room each file needs.
+    fn needs(&self) -> BTreeMap<&Way, BTreeSet<Way>> {
+        let plain = |way: &Way| !self.faces.contains(way);
+        let needs = self.files.iter().filter(|(way, _)| plain(way)).map(|(way, text)| {
+            let inline = named(text);
+            let ways = imports(text).into_iter().chain(inline);
+            let relative = ways.filter(|way| ["crate", "super", "self"].contains(&way[0].as_str()));
+            let found = relative.filter_map(|needed| self.module(way, &needed));
+            (way, found.filter(|needed| needed != way && plain(needed)).collect())
+        });
+        needs.collect()
+    }
+}
+
+/// What the `use` lines of `text` name, groups taken apart.
+fn imports(text: &str) -> Vec<Way> {
+    let lines = text.split(';').filter_map(|line| {
+        let start = line.rfind("\nuse ").or_else(|| line.rfind(" use ")).or_else(|| line.find("use "))?;
+        Some(line[start..].trim_start().strip_prefix("use ")?.trim())
+    });
+    let mut ways = Vec::new();
+    lines.for_each(|line| take_apart(&[], line, &mut ways));
+    ways
+}
+
+fn take_apart(before: &[String], text: &str, ways: &mut Vec<Way>) {
+    let (way, group) = text.split_once('{').map_or((text, None), |(way, group)| (way, Some(group)));
+    let name = |part: &str| part.split_whitespace().next().map(str::to_owned);
+    let mut whole = before.to_vec();
+    whole.extend(way.split("::").filter_map(name));
+    match group {
+        Some(group) => members(group).iter().for_each(|member| take_apart(&whole, member.trim(), ways)),
+        None if text.is_empty() => {}
+        None => ways.push(whole),
+    }
 }
 
 /// The members of a group that has been opened, up to where it closes.
@@ -132,98 +172,87 @@ fn members(group: &str) -> Vec<String> {
             '{' => depth += 1,
             '}' if depth == 0 => return members,
             '}' => depth -= 1,
-            ',' if depth == 0 => members.push(String::new()),
-            _ => members.last_mut().unwrap().push(c),
+            ',' if depth == 0 => {
+                members.push(String::new());
+                continue;
+            }
+            _ => {}
         }
+        members.last_mut().unwrap().push(c);
     }
     members
 }
 
-fn first_word(text: &str) -> String {
-    text.trim_start().chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect()
+/// What `text` names in the middle of code, from `crate::` or `super::` on.
+fn named(text: &str) -> Vec<Way> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
+    let words = text.split(|c| !is_part(c)).filter(|word| word.contains("::"));
+    let ways =
+        words.map(|word| word.split("::").map(str::to_owned).filter(|part| !part.is_empty()).collect());
+    ways.filter(|way: &Way| !way.is_empty()).collect()
 }
 
-/// What each module uses of the others, with one file of those that do.
-fn uses() -> BTreeMap<String, BTreeMap<String, PathBuf>> {
-    let modules = declared();
-    let mut uses: BTreeMap<String, BTreeMap<String, PathBuf>> = BTreeMap::new();
-    for entry in WalkDir::new(source()).sort_by_file_name() {
-        let path = entry.unwrap().into_path();
-        let within = path.strip_prefix(source()).unwrap().with_extension("");
-        let module =
-            within.iter().next().map(|first| first.to_string_lossy().into_owned()).unwrap_or_default();
-        if path.extension().is_none_or(|extension| extension != "rs") || !modules.contains(&module) {
-            continue;
+/// The circles among `needs`.
+fn circles(needs: &BTreeMap<&Way, BTreeSet<Way>>) -> Vec<Vec<String>> {
+    let pairs = needs.iter().flat_map(|(way, needed)| needed.iter().map(|needed| (*way, needed)));
+    let graph = DiGraphMap::<&Way, ()>::from_edges(pairs);
+    let circles = tarjan_scc(&graph).into_iter().filter(|files| files.len() > 1);
+    circles.map(|files| files.iter().map(|way| way.join("::")).collect()).collect()
+}
+
+#[test]
+fn no_files_of_a_room_need_each_other_in_a_circle() {
+    let (mut arrows, mut found) = (0, Vec::new());
+    for folder in rooms() {
+        let room = Room::read(&folder);
+        let needs = room.needs();
+        arrows += needs.values().map(BTreeSet::len).sum::<usize>();
+        found.extend(circles(&needs).into_iter().map(|files| (folder.clone(), files)));
+    }
+    assert!(found.is_empty(), "these files need each other: {found:#?}");
+    assert!(arrows > 200, "only {arrows} needs were seen: the reader of `use` lines is blind");
+}
+
+#[test]
+fn only_the_command_line_talks_to_people() {
+    for room in rooms().iter().filter(|room| !room.ends_with("cli")) {
+        let manifest: toml::Table = fs::read_to_string(room.join("Cargo.toml")).unwrap().parse().unwrap();
+        let needs = manifest["dependencies"].as_table().unwrap();
+        for library in ["clap", "ctrlc", "indicatif", "miette"] {
+            assert!(!needs.contains_key(library), "{} needs `{library}`", room.display());
         }
-        let of_module = uses.entry(module.clone()).or_default();
-        for other in used(&fs::read_to_string(&path).unwrap()) {
-            if other != module && modules.contains(&other) {
-                of_module.entry(other).or_insert_with(|| path.clone());
+        for entry in WalkDir::new(room).sort_by_file_name() {
+            let path = entry.unwrap().into_path();
+            // What tests print is nobody's business.
+            let is_test = path.ends_with("tests.rs") || path.iter().any(|part| part == "tests");
+            if is_test || path.extension().is_none_or(|extension| extension != "rs") {
+                continue;
+            }
+            let text = read(&path);
+            for word in ["println!(", "eprint!(", "eprintln!(", "env::var(", "env::var_os(", "process::exit("]
+            {
+                assert!(!text.contains(word), "{} has `{word}`", path.display());
             }
         }
     }
-    uses
 }
 
 #[test]
-fn every_module_uses_what_the_table_allows_and_no_more() {
-    let uses = uses();
-    let mut wrong = Vec::new();
-    for (module, allowed) in MODULES {
-        let found = &uses[*module];
-        for (other, path) in found.iter().filter(|(other, _)| !allowed.contains(&other.as_str())) {
-            wrong.push(format!("`{module}` must not use `{other}`: {}", path.display()));
-        }
-        for other in allowed.iter().filter(|other| !found.contains_key(**other)) {
-            wrong.push(format!("`{module}` does not use `{other}`: take it out of the table"));
-        }
-    }
-    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
-}
-
-#[test]
-fn the_table_has_every_module_and_nothing_flows_back() {
-    let names: Vec<&str> = MODULES.iter().map(|(module, _)| *module).collect();
-    let (mut listed, mut declared) = (names.clone(), declared());
-    listed.sort_unstable();
-    declared.sort_unstable();
-    assert_eq!(listed, declared, "the table and `src/lib.rs` have the same modules");
-    for (index, (module, allowed)) in MODULES.iter().enumerate() {
-        for other in *allowed {
-            assert!(names[..index].contains(other), "`{other}` must stand above `{module}`, which uses it");
-        }
-    }
-}
-
-#[test]
-fn only_the_command_line_prints_and_reads_the_environment() {
-    for entry in WalkDir::new(source()).sort_by_file_name() {
-        let path = entry.unwrap().into_path();
-        // What tests print is nobody's business.
-        let other = path.starts_with(source().join("cli")) || path.ends_with("tests.rs");
-        if other || path.extension().is_none_or(|extension| extension != "rs") {
-            continue;
-        }
-        let text = code(&fs::read_to_string(&path).unwrap());
-        let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
-        for word in ["println!(", "eprint!(", "eprintln!(", "env::var(", "env::var_os(", "process::exit("] {
-            assert!(!text.contains(word), "{} has `{word}`", path.display());
-        }
-    }
-}
-
-#[test]
-fn the_reader_of_use_lines_reads_them() {
-    let text = "
-        use crate::name::{ArchName, Unit};
-        use crate::{
-            digest::{Framed, Sha256},
-            recipe::{self, Recipes}, graph,
-        };
-        // crate::comment
-        const QUOTE: char = '\"'; const TEXT: &str = \"crate::string \\\" crate::string\";
-        fn f() -> crate::store::Store { r#\"crate::raw\"# }
-    ";
-    let found: Vec<String> = used(text).into_iter().collect();
-    assert_eq!(found, ["digest", "graph", "name", "recipe", "store"]);
+fn a_circle_is_seen_through_a_face() {
+    let way =
+        |text: &str| -> Way { text.split("::").filter(|part| !part.is_empty()).map(str::to_owned).collect() };
+    let face = "mod a;\nmod b;\npub use a::{First,\n Other as Second};\npub(crate) use b::Third;\n";
+    let files = [
+        ("", face),
+        ("a", "use super::{\n c::Fourth, Third};\nfn a(_: Third) {}"),
+        ("b", "// super::a::First\nconst A: &str = \"super::First\";\nfn b() { let _ = crate::First; }"),
+        ("c", "use std::fs;"),
+    ];
+    let files = files.map(|(name, text)| (way(name), code(text)));
+    let room = Room { files: files.into(), faces: [way("")].into() };
+    assert_eq!(room.needs()[&way("a")], BTreeSet::from([way("b"), way("c")]));
+    assert_eq!(room.needs()[&way("b")], BTreeSet::from([way("a")]));
+    let mut circles = circles(&room.needs());
+    circles[0].sort();
+    assert_eq!(circles, [["a", "b"]]);
 }

@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use k3sroot::name::PackageName;
-use k3sroot::pack::Layout;
-use k3sroot::recipe;
-use k3sroot::upkeep::compare;
+use base::name::PackageName;
+use base::version::compare;
+use model::recipe;
+use root::pack::Layout;
 use serde::Deserialize;
 
 /// Who carries patches. Chimera stands for what musl's and Alpine's own people do elsewhere, `upstream` for a commit

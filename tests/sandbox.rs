@@ -18,9 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use k3sroot::sandbox::{
-    Access, Cancel, Exit, Invocation, Mode, Mount, Output, Sandbox, SandboxError, Shim, Status,
-};
+use sandbox::{Access, Cancel, Exit, Invocation, Mode, Mount, Output, Sandbox, SandboxError, Shim, Status};
 
 use skipped::skipped;
 

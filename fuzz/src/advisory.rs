@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use k3sroot::advisory::{Database, Severity, Subject, findings};
-use k3sroot::attest::{Component, Role};
-use k3sroot::digest::ActionDigest;
-use k3sroot::recipe::parse;
+use base::digest::ActionDigest;
+use model::recipe::parse;
+use root::advisory::{Database, Severity, Subject, findings};
+use root::attest::{Component, Role};
 
 use super::recipe::Files;
 

@@ -1,6 +1,6 @@
 //! Programs out of anybody's tarball: what they say of themselves is no larger than they are, and can be shown.
 
-use k3sroot::pack::{ElfFacts, inspect, judge};
+use root::pack::{ElfFacts, inspect, judge};
 
 /// A file is read, or said to be damaged.
 pub fn elf(data: &[u8]) {

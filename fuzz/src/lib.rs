@@ -25,7 +25,7 @@ pub use unpack::unpack;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use k3sroot::arch::Arches;
+use model::arch::Arches;
 
 /// The real arch records. This is compiled from the project's folder and from `fuzz/`.
 fn arches() -> &'static Arches {

@@ -24,7 +24,7 @@ pub fn patch(data: &[u8]) {
     plant(&tree, contents);
     let outside = snapshot(scratch.path(), Some(&tree));
     let before = snapshot(&tree, None);
-    let result = k3sroot::fetch::apply_patch(&tree, "0001-x.patch", text);
+    let result = fetch::apply_patch(&tree, "0001-x.patch", text);
     assert_eq!(outside, snapshot(scratch.path(), Some(&tree)));
     let after = snapshot(&tree, None);
     match result {

@@ -5,12 +5,12 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use k3sroot::arch::{Arch, ArchError};
-use k3sroot::graph::{CompilerFrom, Graph};
-use k3sroot::name::ArchName;
-use k3sroot::pack::{Layout, LayoutError};
-use k3sroot::plan::{Compilers, Overrides, Plan};
-use k3sroot::recipe::{Beside, LocalFile, Recipe, RecipeError, Recipes, Toolchain, parse};
+use base::name::ArchName;
+use model::arch::{Arch, ArchError};
+use model::graph::{CompilerFrom, Graph};
+use model::plan::{Compilers, Overrides, Plan};
+use model::recipe::{Beside, LocalFile, Recipe, RecipeError, Recipes, Toolchain, parse};
+use root::pack::{Layout, LayoutError};
 
 /// What a text says depends on nothing but its words, and what is wrong with it has a place in it.
 pub fn recipe(data: &[u8]) {

@@ -3,12 +3,10 @@
 
 use std::fs;
 
-use k3sroot::digest::{ActionDigest, ResolvedDigest, TreeDigest};
-use k3sroot::name::Unit;
-use k3sroot::plan::{Description, differences};
-use k3sroot::store::{
-    EntryError, Outcome, OutcomeKey, Store, Took, Tree, decode_outcome, encode_outcome, merge,
-};
+use base::digest::{ActionDigest, ResolvedDigest, TreeDigest};
+use base::name::Unit;
+use model::plan::{Description, differences};
+use store::{EntryError, Outcome, OutcomeKey, Store, Took, Tree, decode_outcome, encode_outcome, merge};
 
 /// What is accepted is what the store itself would write.
 pub fn store(data: &[u8]) {
@@ -64,7 +62,7 @@ fn signed(body: &[u8]) -> Vec<u8> {
     };
     let real = encode_outcome(&OutcomeKey::Action { digest, machine: None }, &outcome);
     let line = real.iter().position(|byte| *byte == b'\n').unwrap();
-    let checksum = k3sroot::digest::BlobDigest::of(body).to_string();
+    let checksum = base::digest::BlobDigest::of(body).to_string();
     [&real[..line - checksum.len()], checksum.as_bytes(), b"\n", body].concat()
 }
 

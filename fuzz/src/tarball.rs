@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use k3sroot::pack::{
+use root::pack::{
     Archive, ArchiveMember, ArchiveType, Check, Content, FileKind, Member, diff, verify, write_tar,
 };
 

@@ -5,8 +5,8 @@ use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 
-use k3sroot::deadline::Deadline;
-use k3sroot::fetch::UnpackSpec;
+use base::deadline::Deadline;
+use fetch::UnpackSpec;
 
 use super::archive::{from_lines, mend};
 use super::scratch::{Node, snapshot};
@@ -43,7 +43,7 @@ pub fn unpack(data: &[u8]) {
     fs::write(scratch.path().join("witness"), "untouched").unwrap();
     fs::write(folder.join("archive"), archive).unwrap();
     let before = snapshot(scratch.path(), Some(&tree));
-    let result = k3sroot::fetch::unpack(&folder.join("archive"), &spec, &tree);
+    let result = fetch::unpack(&folder.join("archive"), &spec, &tree);
     assert_eq!(before, snapshot(scratch.path(), Some(&tree)));
     let written = snapshot(&tree, None);
     check_links(&tree, &written, result.is_ok());

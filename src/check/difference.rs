@@ -5,8 +5,8 @@ use std::fmt;
 use serde::Serialize;
 
 use super::place::{Place, place};
-use crate::digest::BlobDigest;
-use crate::store::{Entry, Tree};
+use base::digest::BlobDigest;
+use store::{Entry, Tree};
 
 /// The first path in which two trees differ.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

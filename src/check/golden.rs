@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::digest::{Sha256, TreeDigest};
-use crate::name::{ArchName, PackageName};
+use base::digest::{Sha256, TreeDigest};
+use base::name::{ArchName, PackageName};
 
 /// What stands before the digests in a file.
 const HEAD: &str = "\

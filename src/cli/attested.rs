@@ -15,12 +15,12 @@ use super::place::io_error;
 use super::project::{Project, open_store};
 use super::table::{Paint, Tone};
 use super::{colour, print, print_json};
-use crate::attest::dsse::PublicKey;
-use crate::attest::provenance::dependencies;
-use crate::attest::{Contents, Statement, StatementError};
-use crate::beneath;
-use crate::digest::Sha256;
-use crate::name::PackageName;
+use base::beneath;
+use base::digest::Sha256;
+use base::name::PackageName;
+use root::attest::dsse::PublicKey;
+use root::attest::provenance::dependencies;
+use root::attest::{Contents, Statement, StatementError};
 
 /// Most names that are told of what is different.
 const NAMED: usize = 8;

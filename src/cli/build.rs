@@ -15,11 +15,11 @@ use super::packed::{About, DOCUMENTS, Signer, documents, envelope_file, packed};
 use super::place::{refuse_other_than_folder, remove_if_there};
 use super::printer::Printer;
 use super::project::{Planned, Project, open_store};
-use crate::execute::{ActionError, Executor, Failure, How, Report};
-use crate::name::{ArchName, PackageName, Unit};
-use crate::pack::{self, Content, Member, Rendered, Written};
-use crate::plan::Override;
-use crate::report::{Ending, MemberRecord, Recorder, TarballRecord};
+use base::name::{ArchName, PackageName, Unit};
+use execute::{ActionError, Executor, Failure, How, Report};
+use model::plan::Override;
+use report::{Ending, MemberRecord, Recorder, TarballRecord};
+use root::pack::{self, Content, Member, Rendered, Written};
 
 pub(super) fn run(global: &Global, args: &Build) -> Result<(), CliError> {
     let started = Instant::now();

@@ -9,16 +9,15 @@ use super::place::io_error;
 use super::printer::Printer;
 use super::project::{Project, open_store};
 use super::{means, print, whole};
-use crate::beneath;
-use crate::digest::{Sha256, SourceDigest};
-use crate::execute::{Event, Stop};
-use crate::fetch::{
-    self, Attempt, FetchError, Fetcher, Obtained, SOURCE_LIMIT, UnpackSpec, apply_patch, unpack,
-};
-use crate::name::Version;
-use crate::plan::policy::SOURCE_DATE_EPOCH;
-use crate::recipe::{Archive, Origin, Recipe, Source};
-use crate::upkeep::{Edit, newer};
+use base::beneath;
+use base::digest::{Sha256, SourceDigest};
+use base::name::Version;
+use base::version::newer;
+use execute::{Event, Stop};
+use fetch::{Attempt, FetchError, Fetcher, Obtained, SOURCE_LIMIT, UnpackSpec, apply_patch, unpack};
+use model::plan::policy::SOURCE_DATE_EPOCH;
+use model::recipe::{Archive, Origin, Recipe, Source};
+use upkeep::Edit;
 
 /// What everything here goes by.
 struct Work<'a> {

@@ -11,7 +11,7 @@ use super::error::CliError;
 use super::printer::bytes;
 use super::project::existing_store;
 use super::{print, print_json, quantity};
-use crate::store::{GcReport, Stats, Store, Usage, VerifyReport};
+use store::{GcReport, Stats, Store, Usage, VerifyReport};
 
 pub(super) fn run(global: &Global, args: &Cache) -> Result<(), CliError> {
     match &args.verb {

@@ -17,12 +17,12 @@ use super::means;
 use super::project::{Planned, Project, open_store};
 use super::table::{Paint, Tone, table};
 use super::{colour, print, print_json};
-use crate::check::{Conditions, Report, Stage, Variation, make_clock, parse_list};
-use crate::execute::{Stop, identity, key};
-use crate::name::Machine;
-use crate::plan::Action;
-use crate::sandbox::{Mode, Sandbox};
-use crate::store::Store;
+use base::name::Machine;
+use check::{Conditions, Report, Stage, Variation, make_clock, parse_list};
+use execute::{Stop, identity, key};
+use model::plan::Action;
+use sandbox::{Mode, Sandbox};
+use store::Store;
 
 use compare::{Compared, Tarball};
 use seen::Seen;

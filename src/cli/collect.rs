@@ -12,19 +12,19 @@ use super::place::{Placed, digest_of, io_error, place, remove_if_there};
 use super::printer::{Printer, bytes};
 use super::project::Planned;
 use super::whole;
-use crate::beneath;
-use crate::digest::SourceDigest;
-use crate::execute::{Event, wanted};
-use crate::fetch::{Archive, FetchError, Fetcher, Lock, LockedArchive, Obtained, Want, file_name};
-use crate::recipe::web_address;
-use crate::store::Store;
+use base::beneath;
+use base::digest::SourceDigest;
+use execute::{Event, wanted};
+use fetch::{Archive, FetchError, Fetcher, Lock, LockedArchive, Obtained, Want, file_name};
+use model::recipe::web_address;
+use store::Store;
 
 /// The archives that would each do for every source of a package, by its name and version: it is the same for every machine.
 pub(super) type Wanted = BTreeMap<(String, String), Vec<Vec<Archive>>>;
 
 /// What a build of `planned` needs; a package that comes from a local tree needs nothing.
 pub(super) fn all_wanted(planned: &Planned) -> Wanted {
-    let of_action = |action: &crate::plan::Action| {
+    let of_action = |action: &model::plan::Action| {
         ((action.unit().package.to_string(), action.shown_version().to_owned()), wanted(action))
     };
     planned.plan.actions().iter().map(of_action).collect()

@@ -15,10 +15,10 @@ use super::place::io_error;
 use super::project::Project;
 use super::table::{Paint, Tone, table};
 use super::{colour, print, print_json};
-use crate::beneath;
-use crate::compare::{Comparison, Count, Direct, Found, Program, Side, Todo, compare, dpkg_status, rpm_list};
-use crate::pack::layout::base_name;
-use crate::pack::{Archive, ArchiveType, program_version, tells_version};
+use base::beneath;
+use root::compare::{Comparison, Count, Direct, Found, Program, Side, Todo, compare, dpkg_status, rpm_list};
+use root::pack::layout::base_name;
+use root::pack::{Archive, ArchiveType, program_version, tells_version};
 
 /// Where programs are, in the order in which a shell would look; a name counts once.
 const FOLDERS: [&str; 7] =

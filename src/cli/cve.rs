@@ -10,10 +10,10 @@ use super::packed::components;
 use super::project::{Planned, Project, open_store};
 use super::table::{Paint, Tone, table};
 use super::{colour, print, print_json};
-use crate::advisory::{Database, Finding, Report, Severity, State, Subject, findings};
-use crate::attest::{Component, Role};
-use crate::name::{ArchName, Machine, PackageName, Unit};
-use crate::plan::UNKNOWN;
+use base::name::{ArchName, Machine, PackageName, Unit};
+use model::plan::UNKNOWN;
+use root::advisory::{Database, Finding, Report, Severity, State, Subject, findings};
+use root::attest::{Component, Role};
 
 impl FailOn {
     fn severity(self) -> Severity {

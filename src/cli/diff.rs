@@ -11,8 +11,8 @@ use super::error::CliError;
 use super::place::io_error;
 use super::table::{Paint, Tone};
 use super::{colour, print, print_json};
-use crate::beneath;
-use crate::pack::{self, Archive, Change, Difference, Side, Sole};
+use base::beneath;
+use root::pack::{self, Archive, Change, Difference, Side, Sole};
 
 /// What is printed as JSON.
 #[derive(Serialize)]

@@ -21,13 +21,12 @@ use super::means::{gap, is_noexec};
 use super::printer::bytes;
 use super::project::{Project, cache_folder};
 use super::{print, print_json};
-use crate::execute::HostCompiler;
-use crate::fetch;
-use crate::locks;
-use crate::name::ArchName;
-use crate::sandbox::Sandbox;
+use base::locks;
+use base::name::ArchName;
 use distribution::{Distribution, Packages};
+use execute::HostCompiler;
 use needs::{BUILD_PATH, C_LIBRARY, CERTIFICATES, CXX_LIBRARY, Check, PROGRAMS, Program};
+use sandbox::Sandbox;
 
 /// A cold build of one arch with all its tools needs less than this, in bytes.
 const ROOM: u64 = 8 << 30;

@@ -5,8 +5,8 @@ use super::error::CliError;
 use super::packed::{About, Document, Signer, documents, from_store};
 use super::print;
 use super::project::{Project, existing_store};
-use crate::execute::identities;
-use crate::sandbox::Mode;
+use execute::identities;
+use sandbox::Mode;
 
 /// What is inside.
 pub(super) fn sbom(global: &Global, args: &Sbom) -> Result<(), CliError> {

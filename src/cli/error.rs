@@ -10,24 +10,24 @@ use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource};
 
 use super::quantity::QuantityError;
 use super::table::shown;
-use crate::advisory::{DatabaseError, Severity};
-use crate::arch::ArchError;
-use crate::attest::dsse::DsseError;
-use crate::attest::{LegalError, StatementError};
-use crate::check::{GoldenError, ParseVariationError, StageError, Variation};
-use crate::compare::ListError;
-use crate::digest::{BlobDigest, Sha256};
-use crate::execute::{ActionError, CompilerError, ExecuteError, Failure, MachineError, is_disk_full};
-use crate::fetch::{FetchError, UnpackError, hints};
-use crate::graph::GraphError;
-use crate::lint::LintError;
-use crate::name::{ArchName, PackageName, ParseNameError, Version};
-use crate::pack::{ArchiveError, AssembleError, ElfFinding, LayoutError, PackError};
-use crate::recipe::RecipeError;
-use crate::rpm::{CratesError, K3sError};
-use crate::sandbox::SandboxError;
-use crate::store::StoreError;
-use crate::upkeep::EditError;
+use base::digest::{BlobDigest, Sha256};
+use base::name::{ArchName, PackageName, ParseNameError, Version};
+use check::{GoldenError, ParseVariationError, StageError, Variation};
+use execute::{ActionError, CompilerError, ExecuteError, Failure, MachineError, is_disk_full};
+use fetch::{FetchError, UnpackError, hints};
+use model::arch::ArchError;
+use model::graph::GraphError;
+use model::recipe::RecipeError;
+use root::advisory::{DatabaseError, Severity};
+use root::attest::dsse::DsseError;
+use root::attest::{LegalError, StatementError};
+use root::compare::ListError;
+use root::pack::{ArchiveError, AssembleError, ElfFinding, LayoutError, PackError};
+use sandbox::SandboxError;
+use store::StoreError;
+use upkeep::EditError;
+use upkeep::lint::LintError;
+use upkeep::rpm::{CratesError, K3sError};
 
 /// Why a command could not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -222,7 +222,7 @@ pub(super) enum CliError {
     #[error("`{}`, line {line}: write a package's name, a blank and a version", path.display())]
     ListingLine { path: PathBuf, line: usize },
     #[error("cannot use `{}`", path.display())]
-    ListingToml { path: PathBuf, source: crate::upkeep::NewestError },
+    ListingToml { path: PathBuf, source: upkeep::NewestError },
     #[error("{package} has no later version in {listing}")]
     NothingNewer { package: PackageName, listing: String },
     #[error("no listing names a version of {package}: give the version")]

@@ -14,11 +14,11 @@ use super::doctor::os_release;
 use super::error::CliError;
 use super::packed::Document;
 use super::project::Planned;
-use crate::beneath;
-use crate::digest::Sha256;
-use crate::name::ArchName;
-use crate::pack::{self, Rendered};
-use crate::report::{Record, UnitRecord};
+use base::beneath;
+use base::digest::Sha256;
+use base::name::ArchName;
+use report::{Record, UnitRecord};
+use root::pack::{self, Rendered};
 
 /// Its name.
 pub(super) fn file(arch: &ArchName) -> String {
@@ -54,7 +54,7 @@ pub(super) fn write(
             "arch": std::env::consts::ARCH,
             "kernel": format!("{} {}", kernel.sysname().to_string_lossy(), kernel.release().to_string_lossy()),
             "distribution": distribution(),
-            "compiler": planned.compilers.get(arch).map(crate::execute::HostCompiler::describe),
+            "compiler": planned.compilers.get(arch).map(execute::HostCompiler::describe),
         },
         "units": units.map(unit).collect::<Vec<_>>(),
     });

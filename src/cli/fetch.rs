@@ -11,7 +11,7 @@ use super::error::{CliError, render_missing};
 use super::place::refuse_other_than_folder;
 use super::project::{Project, open_store};
 use super::{print, print_json};
-use crate::fetch::LockedArchive;
+use fetch::LockedArchive;
 
 /// One archive of one source, as `--list --json` prints it.
 #[derive(Serialize)]

@@ -13,10 +13,10 @@ use super::place::io_error;
 use super::project::{Project, open_store, recipes_folder};
 use super::table::{Paint, Tone, table};
 use super::{colour, print, print_json, whole};
-use crate::beneath;
-use crate::check::Golden;
-use crate::digest::Sha256;
-use crate::name::ArchName;
+use base::beneath;
+use base::digest::Sha256;
+use base::name::ArchName;
+use check::Golden;
 
 /// What is said of a package or a tarball.
 #[derive(Serialize)]

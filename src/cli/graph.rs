@@ -6,8 +6,8 @@ use super::args::{Global, Graph, GraphFormat};
 use super::error::CliError;
 use super::project::Project;
 use super::{print, print_json};
-use crate::graph::{self, Need, render_dot, render_svg, render_text};
-use crate::name::Unit;
+use base::name::Unit;
+use model::graph::{self, Need, render_dot, render_svg, render_text};
 
 pub(super) fn run(global: &Global, args: &Graph) -> Result<(), CliError> {
     let project = Project::load(global)?;

@@ -16,18 +16,18 @@ use super::packed::{About, from_store};
 use super::place::{digest_of, io_error, refuse_other_than_folder};
 use super::printer::Printer;
 use super::project::{Planned, Project, existing_store};
-use crate::attest::{
+use base::beneath;
+use base::digest::SourceDigest;
+use base::name::{ArchName, PackageName, Version};
+use execute::{Event, Stop, identities};
+use fetch::{FetchError, Fetcher, Named, Obtained, Want, names_apart};
+use model::recipe::Archive;
+use root::attest::{
     Component, Contents, LegalError, LegalPack, LocalTexts, Missing, OFFER, PackGiven, Role, Used,
     UsedArchive, contact, legal_pack,
 };
-use crate::beneath;
-use crate::digest::SourceDigest;
-use crate::execute::{Event, Stop, identities};
-use crate::fetch::{self, FetchError, Fetcher, Named, Obtained, Want, names_apart};
-use crate::name::{ArchName, PackageName, Version};
-use crate::recipe::Archive;
-use crate::sandbox::Mode;
-use crate::store::Store;
+use sandbox::Mode;
+use store::Store;
 
 use folder::Look;
 

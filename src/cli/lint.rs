@@ -8,8 +8,8 @@ use super::args::{Global, Lint};
 use super::error::{CliError, snippet};
 use super::project::{Project, recipes_folder};
 use super::{colour, print, print_json};
-use crate::graph::{CompilerFrom, Graph};
-use crate::lint::{Finding, Rule, lint};
+use model::graph::{CompilerFrom, Graph};
+use upkeep::lint::{Finding, Rule, lint};
 
 /// A finding as `--json` prints it.
 #[derive(Serialize)]

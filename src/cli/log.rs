@@ -8,8 +8,8 @@ use super::error::CliError;
 use super::place::io_error;
 use super::print;
 use super::project::{Project, existing_store};
-use crate::execute::log_path;
-use crate::name::{Machine, Unit};
+use base::name::{Machine, Unit};
+use execute::log_path;
 
 pub(super) fn run(global: &Global, args: &Log) -> Result<(), CliError> {
     let project = Project::load(global)?;

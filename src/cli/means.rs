@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use super::args::{Global, Isolation, Running, SandboxChoice, Sources};
 use super::error::CliError;
 use super::memory;
-use crate::execute::{Options, Stop, identity};
-use crate::fetch::{self, Fetcher};
-use crate::sandbox::{Fences, Mode, Sandbox, SandboxError};
-use crate::store::Store;
+use execute::{Options, Stop, identity};
+use fetch::Fetcher;
+use sandbox::{Fences, Mode, Sandbox, SandboxError};
+use store::Store;
 
 /// The fetcher that the options describe.
 pub(super) fn fetcher(sources: &Sources, store: &Store) -> Result<Fetcher, CliError> {

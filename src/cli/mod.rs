@@ -63,15 +63,13 @@ use clap::{CommandFactory as _, Parser as _};
 use args::{Cli, Verb};
 use error::CliError;
 
-use crate::sandbox;
-
 /// Runs the program.
-pub fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     // k3sroot starts itself again inside every sandbox, and for every build that `check` does.
     if let Some(code) = sandbox::helper_main() {
         return code;
     }
-    if let Some(ended) = crate::check::helper_main() {
+    if let Some(ended) = ::check::helper_main() {
         return ended.map_or_else(
             |error| {
                 eprintln!("error: cannot set up a build's conditions: {error}");

@@ -10,13 +10,13 @@ use super::place::io_error;
 use super::printer::Printer;
 use super::project::{Project, open_store, recipes_folder};
 use super::{means, print, whole};
-use crate::beneath;
-use crate::digest::{Sha256, SourceDigest};
-use crate::execute::Event;
-use crate::fetch::{SOURCE_LIMIT, UnpackSpec, unpack};
-use crate::lint::{homepage_fault, summary_fault};
-use crate::plan::policy::SOURCE_DATE_EPOCH;
-use crate::upkeep::{Scaffold, named_by, system_of};
+use base::beneath;
+use base::digest::{Sha256, SourceDigest};
+use execute::Event;
+use fetch::{SOURCE_LIMIT, UnpackSpec, unpack};
+use model::plan::policy::SOURCE_DATE_EPOCH;
+use upkeep::lint::{homepage_fault, summary_fault};
+use upkeep::{Scaffold, named_by, system_of};
 
 /// How the names of licence texts begin.
 const LICENSES: &[&str] = &["COPYING", "LICENSE", "LICENCE", "COPYRIGHT"];

@@ -13,12 +13,13 @@ use super::place::io_error;
 use super::project::{Project, open_store};
 use super::table::{Paint, Tone, table};
 use super::{colour, means, print, print_json};
-use crate::beneath;
-use crate::execute::Stop;
-use crate::fetch::{FetchError, Fetcher};
-use crate::name::{PackageName, Version};
-use crate::recipe::{Held, Origin, Recipe};
-use crate::upkeep::{is_release, listings, newer, newest_releases};
+use base::beneath;
+use base::name::{PackageName, Version};
+use base::version::{is_release, newer};
+use execute::Stop;
+use fetch::{FetchError, Fetcher};
+use model::recipe::{Held, Origin, Recipe};
+use upkeep::{listings, newest_releases};
 
 /// How many listings are waited for at once.
 const AT_ONCE: usize = 8;

@@ -8,15 +8,15 @@ use super::args::{Global, SbomFormat, Signing};
 use super::error::CliError;
 use super::place::io_error;
 use super::project::{Planned, Project};
-use crate::attest::dsse::{self, PrivateKey};
-use crate::attest::provenance::ANYBODY;
-use crate::attest::{Component, Contents, Given, MachineCompiler, cyclonedx, openvex, provenance, spdx};
-use crate::beneath;
-use crate::digest::{BlobDigest, CompilerDigest, SourceDigest, TreeDigest};
-use crate::name::{ArchName, Machine, PackageName, Unit};
-use crate::pack::{self, PackageTree, Rendered, Root, TreeEntry};
-use crate::plan::policy::SOURCE_DATE_EPOCH;
-use crate::store::{Entry, Store};
+use base::beneath;
+use base::digest::{BlobDigest, CompilerDigest, SourceDigest, TreeDigest};
+use base::name::{ArchName, Machine, PackageName, Unit};
+use model::plan::policy::SOURCE_DATE_EPOCH;
+use root::attest::dsse::{self, PrivateKey};
+use root::attest::provenance::ANYBODY;
+use root::attest::{Component, Contents, Given, MachineCompiler, cyclonedx, openvex, provenance, spdx};
+use root::pack::{self, PackageTree, Rendered, Root, TreeEntry};
+use store::{Entry, Store};
 
 /// The largest file that is packed, in bytes: tarballs are made in memory. busybox, the largest, has 1.3 MiB.
 const LARGEST: u64 = 256 << 20;

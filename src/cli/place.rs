@@ -6,8 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use super::error::CliError;
-use crate::beneath;
-use crate::digest::Sha256;
+use base::beneath;
+use base::digest::Sha256;
 
 /// What the names of temporary files begin with.
 pub(super) const STAGED: &str = ".k3sroot-";

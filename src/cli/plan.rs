@@ -9,8 +9,8 @@ use super::error::CliError;
 use super::means;
 use super::project::{Project, open_store};
 use super::{print, print_json};
-use crate::execute::{describe, key};
-use crate::plan::Description;
+use execute::{describe, key};
+use model::plan::Description;
 
 /// An action, as `--json` prints it.
 #[derive(Serialize)]

@@ -11,10 +11,9 @@ use std::time::Duration;
 use indicatif::HumanBytes;
 
 use super::args::Global;
-use crate::execute::{Event, How, log_end, log_path};
-use crate::fetch;
-use crate::name::Unit;
-use crate::store::Store;
+use base::name::Unit;
+use execute::{Event, How, log_end, log_path};
+use store::Store;
 
 use bars::Bars;
 use groups::Groups;

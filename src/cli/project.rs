@@ -9,17 +9,17 @@ use std::path::{Path, PathBuf};
 use super::args::{Compiler, Global, Selection, ToolchainChoice};
 use super::error::CliError;
 use super::place::io_error;
-use crate::arch::Arches;
-use crate::beneath;
-use crate::digest::{Sha256, SourceDigest, TreeDigest};
-use crate::execute::{HostCompiler, identity, key};
-use crate::graph::{self, CompilerFrom, Graph};
-use crate::name::{ArchName, Machine, PackageName, Unit};
-use crate::pack::Layout;
-use crate::plan::{Action, Compilers, Override, Overrides, Plan};
-use crate::recipe::{self, Recipe, Recipes};
-use crate::sandbox::Mode;
-use crate::store::Store;
+use base::beneath;
+use base::digest::{Sha256, SourceDigest, TreeDigest};
+use base::name::{ArchName, Machine, PackageName, Unit};
+use execute::{HostCompiler, identity, key};
+use model::arch::Arches;
+use model::graph::{self, CompilerFrom, Graph};
+use model::plan::{Action, Compilers, Override, Overrides, Plan};
+use model::recipe::{self, Recipe, Recipes};
+use root::pack::Layout;
+use sandbox::Mode;
+use store::Store;
 
 /// A checkout: recipes, arch records and layout.
 pub(super) struct Project {

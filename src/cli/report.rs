@@ -10,8 +10,8 @@ use super::printer::seconds;
 use super::project::existing_store;
 use super::table::{Paint, Tone, table};
 use super::{colour, print, print_json};
-use crate::report::{Record, State, page};
-use crate::store::Store;
+use report::{Record, State, page};
+use store::Store;
 
 pub(super) fn run(global: &Global, args: &Report) -> Result<(), CliError> {
     let store = existing_store(global)?;

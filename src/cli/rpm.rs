@@ -11,10 +11,10 @@ use super::error::CliError;
 use super::place::{io_error, refuse_other_than_folder};
 use super::project::Project;
 use super::{print, whole};
-use crate::beneath;
-use crate::digest::Sha256;
-use crate::name::ArchName;
-use crate::rpm::{
+use base::beneath;
+use base::digest::Sha256;
+use base::name::ArchName;
+use upkeep::rpm::{
     Distribution, K3sError, Registration, edit_signatures, edit_spec, licence_map, registrations, signatures,
     unified,
 };

@@ -5,7 +5,7 @@ use super::error::CliError;
 use super::log::unit;
 use super::means;
 use super::project::{Project, open_store};
-use crate::execute::{Executor, Opened};
+use execute::{Executor, Opened};
 
 pub(super) fn run(global: &Global, args: &Shell) -> Result<(), CliError> {
     let project = Project::load(global)?;

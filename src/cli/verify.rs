@@ -14,8 +14,8 @@ use super::printer::bytes;
 use super::project::arch_records;
 use super::table::{Column, Paint, Tone, table};
 use super::{colour, print, print_json};
-use crate::beneath;
-use crate::pack::{self, Finding, Program, Report, Verdict, VerifyError};
+use base::beneath;
+use root::pack::{self, Finding, Program, Report, Verdict, VerifyError};
 
 /// Most members that are named with one finding.
 const NAMED: usize = 8;

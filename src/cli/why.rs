@@ -12,10 +12,10 @@ use super::error::CliError;
 use super::means;
 use super::project::{Planned, Project, open_store};
 use super::{print, print_json};
-use crate::execute::{ActionError, Answer, Last, Verdict, why};
-use crate::name::{ArchName, Machine, PackageName, ParseNameError, Unit};
-use crate::plan::{Change, Difference, Plan, Role};
-use crate::store::Store;
+use base::name::{ArchName, Machine, PackageName, ParseNameError, Unit};
+use execute::{ActionError, Answer, Last, Verdict, why};
+use model::plan::{Change, Difference, Plan, Role};
+use store::Store;
 
 /// How many files are named of a unit; `--json` has them all.
 const MOST_FILES: usize = 20;

@@ -7,12 +7,17 @@ use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use super::workdir::guest;
 use super::{ActionError, Executor};
-use crate::plan::Action;
-use crate::plan::policy::{BORROWED, COMPILER};
-use crate::sandbox::{Access, Mount};
-use crate::store::Store;
+use model::plan::Action;
+use model::plan::policy::{BORROWED, COMPILER};
+use sandbox::{Access, GuestPath, Mount};
+use store::Store;
+
+/// A path as builds see it.
+pub(super) fn guest(path: &str) -> Result<GuestPath, ActionError> {
+    path.parse()
+        .map_err(|error| ActionError::Io { what: format!("mount `{path}`"), source: io::Error::other(error) })
+}
 
 /// Where programs are looked for on the build machine.
 const PLACES: [&str; 4] = ["/usr/bin", "/bin", "/usr/sbin", "/sbin"];

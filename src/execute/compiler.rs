@@ -12,10 +12,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::borrowed;
-use crate::arch::Arch;
-use crate::digest::{BlobDigest, CompilerDigest, Framed};
-use crate::plan::policy;
-use crate::store::{Store, StoreError};
+use super::error::CompilerError;
+use base::digest::{BlobDigest, CompilerDigest, Framed};
+use model::arch::Arch;
+use model::plan::policy;
+use store::Store;
 
 /// What gcc is told to do differently: headers, start files and libraries are those of the sysroot, and of gcc itself no
 /// library but libgcc; code is position independent, as our own gcc makes it; programs are static PIEs, of which gcc for
@@ -57,68 +58,6 @@ const PROGRAMS: [&str; 4] = ["cc1", "collect2", "as", "ld"];
 const FILES: [&str; 6] = ["libgcc.a", "libgcc_eh.a", "crtbeginS.o", "crtendS.o", "crtbeginT.o", "crtend.o"];
 /// Folders that every sandbox shows.
 const SHOWN: [&str; 6] = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64"];
-
-/// Why the build machine's compiler cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum CompilerError {
-    /// There is none.
-    #[error(
-        "this machine has no C compiler for {arch}; looked for {}\n\
-         install one, name it with `--cross-prefix {arch}=PREFIX`, or use `--toolchain source`",
-        tried.join(", ")
-    )]
-    Absent {
-        /// The arch.
-        arch: String,
-        /// What was looked for.
-        tried: Vec<String>,
-    },
-    /// It is not gcc.
-    #[error("`{}` is not gcc, and only gcc can be told to use another C library", driver.display())]
-    NotGcc {
-        /// The driver.
-        driver: PathBuf,
-    },
-    /// It could not be run or probed.
-    #[error("cannot ask `{}` what it is: {reason}", driver.display())]
-    Probe {
-        /// The driver.
-        driver: PathBuf,
-        /// What it or the system said.
-        reason: String,
-    },
-    /// It compiles for something else.
-    #[error("`{}` does not compile for {arch} with `{flags}`: {reason}", driver.display())]
-    OtherMachine {
-        /// The driver.
-        driver: PathBuf,
-        /// The arch.
-        arch: String,
-        /// The flags that choose the processor.
-        flags: String,
-        /// What came out.
-        reason: String,
-    },
-    /// A part of it is not there.
-    #[error("`{}` has no `{part}`: is its package installed whole?", driver.display())]
-    Incomplete {
-        /// The driver.
-        driver: PathBuf,
-        /// What is missing.
-        part: String,
-    },
-    /// The machine refused something.
-    #[error("cannot {what}")]
-    Io {
-        /// What was tried.
-        what: String,
-        /// Why it failed.
-        source: io::Error,
-    },
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
 
 /// A C compiler of the build machine, with its binutils.
 #[derive(Debug, Clone)]
@@ -356,10 +295,10 @@ fn identity(bytes: &[u8]) -> Option<(u8, u16)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::arch::Arches;
+    use model::arch::Arches;
 
     fn arches() -> Arches {
-        Arches::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("sysroot")).unwrap()
+        Arches::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sysroot")).unwrap()
     }
 
     /// The arch of the machine that runs the tests, and one that it is not.

@@ -5,13 +5,74 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::CompilerError;
-use crate::deadline::Expired;
-use crate::digest::Sha256;
-use crate::fetch::{FetchError, PatchError, UnpackError};
-use crate::name::{Machine, Unit};
-use crate::sandbox::SandboxError;
-use crate::store::{Refusal, StoreError};
+use base::deadline::Expired;
+use base::digest::Sha256;
+use base::name::{Machine, Unit};
+use fetch::{FetchError, PatchError, UnpackError};
+use sandbox::SandboxError;
+use store::{Refusal, StoreError};
+
+/// Why the build machine's compiler cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CompilerError {
+    /// There is none.
+    #[error(
+        "this machine has no C compiler for {arch}; looked for {}\n\
+         install one, name it with `--cross-prefix {arch}=PREFIX`, or use `--toolchain source`",
+        tried.join(", ")
+    )]
+    Absent {
+        /// The arch.
+        arch: String,
+        /// What was looked for.
+        tried: Vec<String>,
+    },
+    /// It is not gcc.
+    #[error("`{}` is not gcc, and only gcc can be told to use another C library", driver.display())]
+    NotGcc {
+        /// The driver.
+        driver: PathBuf,
+    },
+    /// It could not be run or probed.
+    #[error("cannot ask `{}` what it is: {reason}", driver.display())]
+    Probe {
+        /// The driver.
+        driver: PathBuf,
+        /// What it or the system said.
+        reason: String,
+    },
+    /// It compiles for something else.
+    #[error("`{}` does not compile for {arch} with `{flags}`: {reason}", driver.display())]
+    OtherMachine {
+        /// The driver.
+        driver: PathBuf,
+        /// The arch.
+        arch: String,
+        /// The flags that choose the processor.
+        flags: String,
+        /// What came out.
+        reason: String,
+    },
+    /// A part of it is not there.
+    #[error("`{}` has no `{part}`: is its package installed whole?", driver.display())]
+    Incomplete {
+        /// The driver.
+        driver: PathBuf,
+        /// What is missing.
+        part: String,
+    },
+    /// The machine refused something.
+    #[error("cannot {what}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
 
 /// A unit that has no outcome, and why.
 #[derive(Debug, thiserror::Error)]
@@ -247,7 +308,7 @@ impl Failure {
             hints.push(full.clone());
         }
         match &self.source {
-            ActionError::Source(error) => hints.extend(crate::fetch::hints(&[error])),
+            ActionError::Source(error) => hints.extend(fetch::hints(&[error])),
             ActionError::Command { excerpt, ending, .. } => {
                 let text = excerpt.join("\n");
                 if text.contains("No space left on device") {

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use crate::fetch;
-use crate::name::Unit;
+use base::name::Unit;
 
 /// How a unit came to have an outcome.
 #[derive(Debug, Clone, Copy, PartialEq)]

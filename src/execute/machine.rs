@@ -2,10 +2,10 @@
 
 use std::process::Command;
 
-use crate::digest::Framed;
-use crate::plan::Action;
-use crate::sandbox::Mode;
-use crate::store::OutcomeKey;
+use base::digest::Framed;
+use model::plan::Action;
+use sandbox::Mode;
+use store::OutcomeKey;
 
 /// Raised when the build machine lacks what tells it from others.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +42,7 @@ pub fn identities(mode: Mode) -> Result<[String; 2], MachineError> {
         .field("libc", ask("ldd", "--version")?)
         .field("compiler", ask("gcc", "--version")?)
         .field("linker", ask("ld", "--version")?);
-    let machine = crate::digest::BlobDigest::from_bytes(framed.finish()).short();
+    let machine = base::digest::BlobDigest::from_bytes(framed.finish()).short();
     // Scripts among the tools may name the interpreter that they were made with by its real path.
     let with_real_paths = format!("{machine}-real-paths");
     Ok(match mode {

@@ -3,10 +3,10 @@
 use super::work::Inputs;
 use super::workdir::{Limits, WorkDir};
 use super::{ActionError, Executor, Kept, borrowed, identity, key, wanted};
-use crate::name::Unit;
-use crate::plan::policy::SRC;
-use crate::plan::{Action, Plan};
-use crate::sandbox::{Exit, Invocation, Output, Shim};
+use base::name::Unit;
+use model::plan::policy::SRC;
+use model::plan::{Action, Plan};
+use sandbox::{Exit, Invocation, Output, Shim};
 
 /// The folders of a unit's build.
 #[derive(Debug)]

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use super::schedule::{self, Schedule};
 use super::{ActionError, Event, ExecuteError, Executor, Failure, How, Report, Shared, work};
-use crate::digest::TreeDigest;
-use crate::fetch::{FetchError, Obtained};
-use crate::name::Unit;
-use crate::store::{Outcome, Took};
+use base::digest::TreeDigest;
+use base::name::Unit;
+use fetch::{FetchError, Obtained};
+use store::{Outcome, Took};
 
 /// What the threads of a run tell the one that drives it.
 pub(super) enum Message {

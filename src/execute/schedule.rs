@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::name::Unit;
-use crate::plan::{Action, Plan};
-use crate::store::Took;
+use base::name::Unit;
+use model::plan::{Action, Plan};
+use store::Took;
 
 /// How long a unit is thought to take, in seconds, when it was never built here.
 const UNKNOWN_DURATION: f64 = 10.0;
@@ -230,7 +230,56 @@ pub(super) fn inputs<'a>(plan: &'a Plan, unit: &Unit) -> impl Iterator<Item = &'
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::tests::example_plan as plan;
+    use std::io;
+    use std::path::Path;
+
+    use model::arch::Arches;
+    use model::graph::{CompilerFrom, Graph};
+    use model::plan::{Compilers, Overrides};
+    use model::recipe::{Beside, LocalFile, Recipes, parse};
+
+    /// No recipe of the example has anything beside it.
+    struct Nothing;
+
+    impl Beside for Nothing {
+        fn patch(&self, _: &str, _: &str) -> io::Result<String> {
+            Err(io::ErrorKind::NotFound.into())
+        }
+
+        fn local(&self, _: &str) -> io::Result<BTreeMap<String, LocalFile>> {
+            Ok(BTreeMap::new())
+        }
+    }
+
+    /// The plan of a toolchain and of a program with a library and a tool that need others.
+    fn plan() -> Plan {
+        let list = [
+            ("linux-headers", "", "toolchain = \"none\""),
+            ("musl", "", "toolchain = \"compiler\""),
+            ("gmp", "", ""),
+            ("gcc", "link = [\"gmp\"]\ntarget = [\"linux-headers\"]", "cross = true"),
+            ("m4", "", ""),
+            ("bison", "tools = [\"m4\"]\nrun = [\"m4\"]", ""),
+            ("libmnl", "", ""),
+            ("libnftnl", "link = [\"libmnl\"]", ""),
+            ("iptables", "tools = [\"bison\"]\nlink = [\"libnftnl\"]", ""),
+        ];
+        let recipe = |(name, needs, build): (&str, &str, &str)| {
+            let text = format!(
+                "name = \"{name}\"\nversion = \"1\"\nsummary = \"\"\nhomepage = \"\"\n[license]\nspdx = \"MIT\"\n\
+                 [[source]]\nurls = [\"https://example.invalid/{name}\"]\nsha256 = \"{}\"\n\
+                 [needs]\n{needs}\n[build]\nsystem = \"make\"\n{build}\n",
+                "1".repeat(64),
+            );
+            let recipe = parse(Path::new(&format!("recipes/{name}.toml")), &text, &Nothing).unwrap();
+            (recipe.name.clone(), recipe)
+        };
+        let recipes: Recipes = list.map(recipe).into_iter().collect();
+        let arches = Arches::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sysroot")).unwrap();
+        let (goal, arch) = ("iptables".parse().unwrap(), "amd64".parse().unwrap());
+        let graph = Graph::build(&recipes, &[goal], &[arch], CompilerFrom::Source).unwrap();
+        Plan::new(&graph, &recipes, &arches, &Overrides::new(), &Compilers::new()).unwrap()
+    }
 
     fn unit(text: &str) -> Unit {
         text.parse().unwrap()

@@ -6,10 +6,10 @@ use std::time::SystemTime;
 
 use super::machine::machine_of;
 use super::{key, resolved};
-use crate::digest::TreeDigest;
-use crate::name::Unit;
-use crate::plan::{Action, Change, Description, Difference, Plan, Role, differences};
-use crate::store::{Entry, Store, StoreError};
+use base::digest::TreeDigest;
+use base::name::Unit;
+use model::plan::{Action, Change, Description, Difference, Plan, Role, differences};
+use store::{Entry, Store, StoreError};
 
 /// What there is to say of one unit.
 #[derive(Debug, Clone, PartialEq)]

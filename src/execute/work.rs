@@ -8,22 +8,22 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
-use serde::{Deserialize, Serialize};
 
 use super::borrowed::Borrowed;
+use super::borrowed::guest;
 use super::error::time;
 use super::machine::machine_of;
 use super::symbols;
-use super::workdir::{Limits, WorkDir, forget_kept, guest, log_path, tail};
+use super::workdir::{Kept, Limits, WorkDir, forget_kept, log_path, tail};
 use super::{ActionError, Event, Executor, How, Shared, archives};
-use crate::deadline::Deadline;
-use crate::digest::{ActionDigest, TreeDigest};
-use crate::fetch::Obtained;
-use crate::name::Unit;
-use crate::plan::policy::{OUT, SYSROOT, TOOLS};
-use crate::plan::{Action, Keep, Step};
-use crate::sandbox::{Access, Invocation, Mode, Mount, Output, SandboxError, Shim, Status};
-use crate::store::{Intake, Outcome, OutcomeKey, Placement, Store, StoreError};
+use base::deadline::Deadline;
+use base::digest::TreeDigest;
+use base::name::Unit;
+use fetch::Obtained;
+use model::plan::policy::{OUT, SYSROOT, TOOLS};
+use model::plan::{Action, Keep, Step};
+use sandbox::{Access, Invocation, Mode, Mount, Output, SandboxError, Shim, Status};
+use store::{Intake, Outcome, OutcomeKey, Placement, Store, StoreError};
 
 /// Where a sandbox sees the folder with the jobserver's pipe.
 const JOBSERVER: &str = "/run/k3sroot";
@@ -74,19 +74,6 @@ impl Inputs {
         }
         Ok(())
     }
-}
-
-/// What a failed action leaves for `k3sroot shell`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Kept {
-    /// The action that failed.
-    pub action: ActionDigest,
-    /// In which phase.
-    pub phase: String,
-    /// The guest folder that the failed command ran in.
-    pub cwd: String,
-    /// The failed command.
-    pub argv: Vec<String>,
 }
 
 impl Job<'_> {

@@ -8,19 +8,20 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::AT_FDCWD;
 use nix::sys::stat::{UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
+use serde::{Deserialize, Serialize};
 
-use super::borrowed::Borrowed;
-use super::{ActionError, Kept};
-use crate::beneath::{self, Folder};
-use crate::deadline::Deadline;
-use crate::digest::Sha256;
-use crate::fetch::{self, Obtained, UnpackError, UnpackSpec};
-use crate::name::Unit;
-use crate::plan::policy::{BUILD, OUT, SOURCE_DATE_EPOCH, SRC, SYSROOT, TOOLS};
-use crate::plan::{Action, Input, Override};
-use crate::recipe::{Origin, Source};
-use crate::sandbox::{Access, GuestPath, Mode, Mount, Translation};
-use crate::store::{Placement, Store, TempDir, remove_tree};
+use super::ActionError;
+use super::borrowed::{Borrowed, guest};
+use base::beneath::{self, Folder};
+use base::deadline::Deadline;
+use base::digest::{ActionDigest, Sha256};
+use base::name::Unit;
+use fetch::{Obtained, UnpackError, UnpackSpec};
+use model::plan::policy::{BUILD, OUT, SOURCE_DATE_EPOCH, SRC, SYSROOT, TOOLS};
+use model::plan::{Action, Input, Override};
+use model::recipe::{Origin, Source};
+use sandbox::{Access, Mode, Mount, Translation};
+use store::{Placement, Store, TempDir, remove_tree};
 
 const FOLDERS: [(&str, Access); 5] = [
     (SRC, Access::ReadWrite),
@@ -31,6 +32,19 @@ const FOLDERS: [(&str, Access); 5] = [
 ];
 /// In the folder of a failed action, what [`Kept`] says.
 const KEPT: &str = "kept.json";
+
+/// What a failed action leaves for `k3sroot shell`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Kept {
+    /// The action that failed.
+    pub action: ActionDigest,
+    /// In which phase.
+    pub phase: String,
+    /// The guest folder that the failed command ran in.
+    pub cwd: String,
+    /// The failed command.
+    pub argv: Vec<String>,
+}
 
 /// How much may be put into the folders of an action.
 pub struct Limits {
@@ -71,11 +85,6 @@ pub(super) fn tail(mut log: File, start: u64, most: u64) -> io::Result<(u64, Str
     let mut bytes = Vec::new();
     log.read_to_end(&mut bytes)?;
     Ok((begin, String::from_utf8_lossy(&bytes).into_owned()))
-}
-
-pub(super) fn guest(path: &str) -> Result<GuestPath, ActionError> {
-    path.parse()
-        .map_err(|error| ActionError::Io { what: format!("mount `{path}`"), source: io::Error::other(error) })
 }
 
 /// A guest path in the folder of an action.
@@ -293,7 +302,7 @@ fn set_times(folder: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::name::Machine;
+    use base::name::Machine;
 
     #[test]
     fn what_a_build_made_leads_k3sroot_nowhere() {
@@ -339,7 +348,7 @@ mod tests {
         std::os::unix::fs::symlink(&victim, &work.root).unwrap();
         work.write("/build/new", "text").unwrap();
         let kept = Kept {
-            action: crate::digest::ActionDigest::from_bytes([0; 32]),
+            action: ActionDigest::from_bytes([0; 32]),
             phase: "build".to_owned(),
             cwd: "/".to_owned(),
             argv: Vec::new(),
@@ -353,6 +362,6 @@ mod tests {
 
     #[test]
     fn what_comes_from_the_store_is_as_old_as_what_was_unpacked() {
-        assert_eq!(i64::try_from(crate::store::FIXED_TIME).unwrap(), SOURCE_DATE_EPOCH);
+        assert_eq!(i64::try_from(store::FIXED_TIME).unwrap(), SOURCE_DATE_EPOCH);
     }
 }

@@ -24,9 +24,9 @@ use nix::fcntl::{Flock, FlockArg};
 use sha2::Digest as _;
 
 use super::error::{FetchError, UrlError};
-use crate::beneath;
-use crate::digest::{Sha256, Sha512, SourceDigest};
-use crate::locks;
+use base::beneath;
+use base::digest::{Sha256, Sha512, SourceDigest};
+use base::locks;
 
 /// Computes a [`SourceDigest`] of the kind of another.
 #[derive(Clone)]

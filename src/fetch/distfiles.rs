@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use walkdir::WalkDir;
 
 use super::cache::Verifier;
-use crate::digest::SourceDigest;
+use base::digest::SourceDigest;
 
 /// How deep below a folder files are looked for.
 const DEPTH: usize = 4;
@@ -70,7 +70,7 @@ impl Distfiles {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::digest::{Sha256, Sha512};
+    use base::digest::{Sha256, Sha512};
     use std::fs;
 
     #[test]

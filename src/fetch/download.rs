@@ -10,7 +10,7 @@ use reqwest::{StatusCode, Url};
 use super::cache::Partial;
 use super::error::UrlError;
 use super::http::Http;
-use super::locate::without_password;
+use super::http::without_password;
 use super::{Event, Options};
 
 /// How often a URL is tried without getting anywhere.

@@ -6,7 +6,7 @@ use std::fmt::{self, Write as _};
 use std::io;
 use std::path::PathBuf;
 
-use crate::digest::SourceDigest;
+use base::digest::SourceDigest;
 
 /// Raised when an archive could not be had.
 #[derive(Debug, thiserror::Error)]

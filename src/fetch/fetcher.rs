@@ -14,8 +14,8 @@ use super::error::{Attempt, FetchError, UrlError};
 use super::http::Http;
 use super::locate::{Locator, Place};
 use super::{Archive, Event, Obtained, Options, Want};
-use crate::beneath;
-use crate::digest::{Sha256, SourceDigest};
+use base::beneath;
+use base::digest::{Sha256, SourceDigest};
 
 /// Fetches archives into a folder, and remembers for the run which hosts do not answer.
 ///

@@ -265,3 +265,12 @@ fn head(response: &Response) -> (Head, Option<u64>) {
     };
     (head, retry_after)
 }
+
+/// The URL for people: without the password that an index's or a proxy's URL may carry.
+pub(super) fn without_password(url: &Url) -> String {
+    let mut url = url.clone();
+    if url.password().is_some() {
+        let _ = url.set_password(Some("***"));
+    }
+    url.to_string()
+}

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::{Fetcher, UnpackError, read_files};
-use crate::deadline::Deadline;
-use crate::digest::{Sha256, SourceDigest};
+use base::deadline::Deadline;
+use base::digest::{Sha256, SourceDigest};
 
 impl Fetcher {
     /// What [`read_files`] reads from `archive`, whose digest is `digest` and has been verified. A file that was read before comes

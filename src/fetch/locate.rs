@@ -7,6 +7,7 @@ use reqwest::Url;
 
 use super::download::Download;
 use super::error::UrlError;
+use super::http::without_password;
 use super::{Options, apt, pip};
 
 /// Where bytes may be.
@@ -146,15 +147,6 @@ fn two_names<'a>(text: &'a str, rule: &'static str) -> Result<(&'a str, &'a str)
     text.split_once('/')
         .filter(|(first, second)| good(first) && good(second))
         .ok_or(UrlError::Malformed { rule })
-}
-
-/// The URL for people: without the password that an index's or a proxy's URL may carry.
-pub(super) fn without_password(url: &Url) -> String {
-    let mut url = url.clone();
-    if url.password().is_some() {
-        let _ = url.set_password(Some("***"));
-    }
-    url.to_string()
 }
 
 #[cfg(test)]

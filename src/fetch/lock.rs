@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::digest::Sha256;
+use base::digest::Sha256;
 
 /// What stands before the archives in a file.
 const HEAD: &str =

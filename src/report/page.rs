@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::record::{Record, Span, UnitRecord};
-use crate::graph::Picture;
-use crate::name::Unit;
+use base::name::Unit;
+use model::graph::Picture;
 
 const PAGE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");

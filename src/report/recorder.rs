@@ -5,11 +5,10 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use super::record::{Download, FailureRecord, PhaseRecord, Record, Span, State, TarballRecord, UnitRecord};
-use crate::execute::{Event, Failure, How, Report, log_end};
-use crate::fetch;
-use crate::name::Unit;
-use crate::plan::{Action, Plan};
-use crate::store::{Entry, Store, Tree};
+use base::name::Unit;
+use execute::{Event, Failure, How, Report, log_end};
+use model::plan::{Action, Plan};
+use store::{Entry, Store, Tree};
 
 /// How much of a failed build's log is kept, in bytes.
 const LOG_END: u64 = 64 << 10;

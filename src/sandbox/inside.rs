@@ -17,8 +17,8 @@ use nix::unistd::{chdir, getegid, geteuid, setgroups, sethostname};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::process::WaitOptions;
 
+use super::children::{exited, parent_in, pid_of, reap};
 use super::fence;
-use super::helper::{exited, parent_in, pid_of, reap};
 use super::launch;
 use super::root;
 use super::spec::{During, Report, Spec, Step};

@@ -15,7 +15,8 @@ use nix::unistd::{chdir, pivot_root};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 
-use super::mounts::{Access, GuestPath, Mount};
+use super::guest::GuestPath;
+use super::mounts::{Access, Mount};
 use super::spec::{During, Report, Step};
 
 /// Where the new root is built. Mounting it here hides nothing that could be asked for, and the folder is everywhere.

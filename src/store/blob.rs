@@ -15,8 +15,8 @@ use nix::fcntl::OFlag;
 
 use super::error::{Item, Refusal, StoreError, at};
 use super::{BLOBS, DAMAGED, Store, held, read_if_there};
-use crate::deadline::Deadline;
-use crate::digest::BlobDigest;
+use base::deadline::Deadline;
+use base::digest::BlobDigest;
 
 /// The modification time of everything that the store hands out, in seconds since 1970: 2025-01-01, the
 /// `SOURCE_DATE_EPOCH` of all builds.
@@ -49,6 +49,12 @@ impl BlobName {
 
     pub(super) fn mode(self) -> u32 {
         if self.executable { 0o555 } else { 0o444 }
+    }
+}
+
+impl From<BlobName> for Item {
+    fn from(name: BlobName) -> Self {
+        Self::Blob(name.digest)
     }
 }
 

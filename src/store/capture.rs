@@ -18,9 +18,9 @@ use super::blob::{Arrival, BlobName, hash, set_time};
 use super::error::{Item, Refusal, StoreError, at};
 use super::listing::{Entry, Tree, digest_of};
 use super::{Store, TREES, held, read_if_there};
-use crate::beneath::Folder;
-use crate::deadline::Deadline;
-use crate::digest::TreeDigest;
+use base::beneath::Folder;
+use base::deadline::Deadline;
+use base::digest::TreeDigest;
 
 /// What becomes of a folder that is captured.
 pub struct Intake<'a> {
@@ -275,8 +275,8 @@ impl Capture<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::deadline::Expired;
-    use crate::digest::BlobDigest;
+    use base::deadline::Expired;
+    use base::digest::BlobDigest;
     use std::os::unix::fs::symlink;
     use std::os::unix::net::UnixListener;
     use std::sync::Arc;

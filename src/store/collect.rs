@@ -16,8 +16,8 @@ use super::lock::FileLock;
 use super::outcome::decode;
 use super::session::remove_tree;
 use super::{DAMAGED, DESCRIPTIONS, DISTFILES, DURATIONS, FAILED, LOCKS, LOGS, Store, held, read_if_there};
-use crate::digest::TreeDigest;
-use crate::locks;
+use base::digest::TreeDigest;
+use base::locks;
 
 /// Locks that stay when those of actions are removed.
 const OWN_LOCKS: [&str; 4] = ["store", "sessions", "gc", DURATIONS];
@@ -285,7 +285,7 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::outcome::tests::{key, outcome};
+    use crate::outcome::tests::{key, outcome};
     use std::path::PathBuf;
     use std::time::{Duration, SystemTime};
 
@@ -426,7 +426,7 @@ mod tests {
         drop(lock);
         store.record(&key(3), &outcome(captured)).unwrap();
         let trees = [("a".to_owned(), used.tree), ("b".to_owned(), captured)];
-        store.materialise(&trees, &out.path().join("d"), crate::store::Placement::Link).unwrap();
+        store.materialise(&trees, &out.path().join("d"), crate::Placement::Link).unwrap();
         assert_eq!(known(folder.path()), [1, 3]);
     }
 

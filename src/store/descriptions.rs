@@ -18,7 +18,7 @@ use super::error::{StoreError, at};
 use super::frame::{FrameError, frame, unframe};
 use super::outcome::machine_name;
 use super::{DESCRIPTIONS, Store, read_if_there};
-use crate::name::Unit;
+use base::name::Unit;
 
 const HEADER: &str = "k3sroot-description 1";
 

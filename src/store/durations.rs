@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::lock::FileLock;
 use super::{DURATIONS, LOCKS, Store};
-use crate::name::Unit;
+use base::name::Unit;
 
 /// How long a build took.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

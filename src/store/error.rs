@@ -4,10 +4,9 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::blob::BlobName;
 use super::listing::ListingError;
-use crate::deadline::Expired;
-use crate::digest::{BlobDigest, TreeDigest};
+use base::deadline::Expired;
+use base::digest::{BlobDigest, TreeDigest};
 
 /// Something that the store names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,12 +26,6 @@ impl fmt::Display for Item {
             Self::Tree(digest) => write!(f, "tree `{digest}`"),
             Self::Outcome(name) => write!(f, "outcome `{name}`"),
         }
-    }
-}
-
-impl From<BlobName> for Item {
-    fn from(name: BlobName) -> Self {
-        Self::Blob(name.digest)
     }
 }
 
@@ -181,7 +174,7 @@ pub enum StoreError {
         "the store `{}` is on a file system ({kind}) that grants a lock to everybody, so that other k3sroots in it \
          cannot be seen: {}",
         root.display(),
-        crate::locks::REMEDY
+        base::locks::REMEDY
     )]
     Unlocked {
         /// The store's folder.

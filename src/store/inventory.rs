@@ -10,7 +10,7 @@ use walkdir::WalkDir;
 use super::blob::BlobName;
 use super::error::{StoreError, at};
 use super::{ACTIONS, BLOBS, DAMAGED, DESCRIPTIONS, DISTFILES, FAILED, LOGS, Store, TMP, TREES};
-use crate::digest::TreeDigest;
+use base::digest::TreeDigest;
 
 /// The unit in which file systems usually give out room, in bytes.
 const BLOCK: u64 = 4096;

@@ -16,7 +16,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::digest::{BlobDigest, TreeDigest};
+use base::digest::{BlobDigest, TreeDigest};
 
 const HEADER: &str = "k3sroot-tree 1\n";
 

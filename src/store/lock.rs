@@ -13,7 +13,7 @@ use nix::fcntl::{Flock, FlockArg};
 use super::error::{StoreError, at};
 use super::outcome::OutcomeKey;
 use super::{LOCKS, Store};
-use crate::locks;
+use base::locks;
 
 /// A lock that is held until it is dropped.
 #[derive(Debug)]
@@ -104,7 +104,7 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::digest::{ActionDigest, ResolvedDigest};
+    use base::digest::{ActionDigest, ResolvedDigest};
     use std::sync::mpsc;
     use std::thread;
     use std::time::Duration;

@@ -20,7 +20,7 @@ use super::listing::{Entry, Tree, ancestors};
 use super::merge::merge;
 use super::rewrite::{PROBE, is_text, rewrite_target, rewrite_text};
 use super::{Store, held};
-use crate::digest::TreeDigest;
+use base::digest::TreeDigest;
 
 /// How files get from the store to where they are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -65,7 +65,7 @@ fn describe(entry: &Entry) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::digest::BlobDigest;
+    use base::digest::BlobDigest;
 
     fn file(contents: &str, executable: bool) -> Entry {
         let size = contents.len() as u64;

@@ -12,8 +12,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::frame::{FrameError, frame, unframe};
-use crate::digest::{ActionDigest, ResolvedDigest, SourceDigest, TreeDigest};
-use crate::name::Unit;
+use base::digest::{ActionDigest, ResolvedDigest, SourceDigest, TreeDigest};
+use base::name::Unit;
 
 const HEADER: &str = "k3sroot-outcome 1";
 
@@ -133,7 +133,7 @@ mod source_digests {
     use serde::de::Error as _;
     use serde::{Deserialize as _, Deserializer, Serializer};
 
-    use crate::digest::SourceDigest;
+    use base::digest::SourceDigest;
 
     pub(super) fn serialize<S: Serializer>(
         digests: &[SourceDigest],
@@ -159,7 +159,7 @@ mod source_digests {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::digest::{Sha256, Sha512};
+    use base::digest::{Sha256, Sha512};
 
     /// A key made from one byte.
     pub(crate) fn key(byte: u8) -> OutcomeKey {

@@ -27,8 +27,8 @@ use tempfile::{Builder, NamedTempFile};
 use super::error::{StoreError, at};
 use super::lock::FileLock;
 use super::{LOCKS, Store, TMP};
-use crate::beneath::Folder;
-use crate::locks;
+use base::beneath::Folder;
+use base::locks;
 
 const LOCK: &str = "lock";
 /// How long another machine's session counts as alive after its folder last changed.

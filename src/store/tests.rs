@@ -12,7 +12,7 @@ use std::thread;
 use super::blob::BlobName;
 use super::outcome::tests::{key, outcome};
 use super::{Item, Placement, Store, StoreError};
-use crate::digest::{BlobDigest, TreeDigest};
+use base::digest::{BlobDigest, TreeDigest};
 
 fn fill(dir: &Path, files: usize, seed: usize) {
     for index in 0..files {

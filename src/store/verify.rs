@@ -90,7 +90,7 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::outcome::tests::{key, outcome};
+    use crate::outcome::tests::{key, outcome};
     use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
     use std::sync::atomic::AtomicBool;
@@ -124,7 +124,7 @@ mod tests {
             bytes[0] ^= 1;
             fs::write(path, bytes).unwrap();
         };
-        let blob = crate::digest::BlobDigest::of(&[0]);
+        let blob = base::digest::BlobDigest::of(&[0]);
         flip(&store.path(super::super::blob::BlobName { digest: blob, executable: false }.relative()));
         let tree = store.lookup(&key(1)).unwrap().unwrap().tree;
         flip(&store.tree_path(&tree));

@@ -2,8 +2,8 @@
 
 use toml_edit::{ArrayOfTables, DocumentMut, Item, TableLike, TomlError};
 
-use crate::digest::{Sha256, SourceDigest};
-use crate::name::Version;
+use base::digest::{Sha256, SourceDigest};
+use base::name::Version;
 
 /// Raised when a recipe's text does not have what is to be changed.
 #[derive(Debug, thiserror::Error)]
@@ -116,7 +116,7 @@ fn set(item: Option<&mut Item>, key: &str, text: &str) -> Result<(), EditError> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::digest::Sha512;
+    use base::digest::Sha512;
 
     const RECIPE: &str = r#"name     = "good"
 version  = "1.2"        # the last one with a configure script

@@ -1,8 +1,8 @@
 //! Where versions are listed, and which versions a listing names.
 
-use super::order::compare;
-use crate::name::Version;
-use crate::recipe::{Origin, Recipe};
+use base::name::Version;
+use base::version::compare;
+use model::recipe::{Origin, Recipe};
 
 /// A place that lists versions of a package.
 #[derive(Debug, Clone, PartialEq, Eq)]

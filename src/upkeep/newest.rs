@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use toml::value::Datetime;
 
-use crate::name::{PackageName, Version};
+use base::name::{PackageName, Version};
 
 /// The newest release of a package.
 #[derive(Debug, Clone, Deserialize)]

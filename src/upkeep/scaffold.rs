@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use crate::digest::{Sha256, SourceDigest};
-use crate::name::Version;
+use base::digest::{Sha256, SourceDigest};
+use base::name::Version;
 
 /// What is known of a new package.
 #[derive(Debug)]
@@ -213,11 +213,11 @@ mod tests {
     #[test]
     fn every_scaffold_is_a_recipe() {
         struct Nothing;
-        impl crate::recipe::Beside for Nothing {
+        impl model::recipe::Beside for Nothing {
             fn patch(&self, _: &str, _: &str) -> std::io::Result<String> {
                 unreachable!("it has no patches")
             }
-            fn local(&self, _: &str) -> std::io::Result<BTreeMap<String, crate::recipe::LocalFile>> {
+            fn local(&self, _: &str) -> std::io::Result<BTreeMap<String, model::recipe::LocalFile>> {
                 unreachable!("it has no files")
             }
         }
@@ -234,7 +234,7 @@ mod tests {
                 system,
             }
             .text();
-            let recipe = crate::recipe::parse("good.toml".as_ref(), &text, &Nothing).unwrap();
+            let recipe = model::recipe::parse("good.toml".as_ref(), &text, &Nothing).unwrap();
             assert_eq!(recipe.summary, "Says \"good\"");
             assert!(text.contains("https://good.example/v{version}/good-{version}.tar.xz"), "{text}");
         }

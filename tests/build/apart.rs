@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixListener};
 
-use k3sroot::sandbox::{Fences, Sandbox};
+use sandbox::{Fences, Sandbox};
 
 use super::scripts::{self, assert_sound, insert};
 use super::workspace::{ARCH, Conditions, USUAL, Workspace};

@@ -87,7 +87,7 @@ fn with_a_large_source() -> Workspace {
         archive.append_data(&mut header, name, &text[..]).unwrap();
     }
     let archive = archive.into_inner().unwrap();
-    let digest = k3sroot::digest::Sha256::of(&archive).to_string();
+    let digest = base::digest::Sha256::of(&archive).to_string();
     workspace.edit("recipes/seed.toml", workspace.digest(), &digest);
     fs::write(workspace.path("distfiles/any-name"), archive).unwrap();
     workspace

@@ -224,7 +224,7 @@ fn one_that_leaves_what_nobody_may_read() {
     }
     assert_eq!((first.code, first.count().built), (Some(0), 2), "{}", first.stderr);
     assert_eq!(names(&workspace.path("cache/tmp")), [""; 0]);
-    let blob = k3sroot::digest::BlobDigest::of(b"secret\n").to_string();
+    let blob = base::digest::BlobDigest::of(b"secret\n").to_string();
     assert!(workspace.path(&format!("cache/blobs/{}/{blob}", &blob[..2])).exists());
 
     // As many failures as one likes, each kept in place of the one before.

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 
-use k3sroot::graph::{CompilerFrom, Graph, GraphError};
-use k3sroot::name::{ArchName, PackageName, Unit};
-use k3sroot::recipe::{Beside, LocalFile, Recipes, parse};
+use base::name::{ArchName, PackageName, Unit};
+use model::graph::{CompilerFrom, Graph, GraphError};
+use model::recipe::{Beside, LocalFile, Recipes, parse};
 use proptest::prelude::*;
 
 /// What a package needs: other packages by their numbers.

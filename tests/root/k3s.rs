@@ -8,7 +8,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
-use k3sroot::digest::Sha256;
+use base::digest::Sha256;
 
 use crate::rootfs::root;
 use crate::tarball::members;

@@ -6,10 +6,10 @@ use std::io::Read as _;
 use std::path::Path;
 use std::process::Command;
 
-use k3sroot::arch::Arches;
-use k3sroot::digest::Sha256;
-use k3sroot::pack::{Check, ExpectedType, Layout, Program, Protector, TarballKind, Verdict, verify};
-use k3sroot::recipe;
+use base::digest::Sha256;
+use model::arch::Arches;
+use model::recipe;
+use root::pack::{Check, ExpectedType, Layout, Program, Protector, TarballKind, Verdict, verify};
 use walkdir::WalkDir;
 
 use crate::rootfs::{Root, root};

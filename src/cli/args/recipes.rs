@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::Sources;
-use crate::lint::Rule;
-use crate::name::{PackageName, Version};
+use base::name::{PackageName, Version};
+use upkeep::lint::Rule;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \

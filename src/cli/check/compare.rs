@@ -11,10 +11,10 @@ use super::super::error::CliError;
 use super::super::place::io_error;
 use super::super::table::{Paint, Tone};
 use super::work::Work;
-use crate::check::{Difference, What, first_difference};
-use crate::digest::{Sha256, TreeDigest};
-use crate::name::Unit;
-use crate::store::{OutcomeKey, Placement, Store, StoreError};
+use base::digest::{Sha256, TreeDigest};
+use base::name::Unit;
+use check::{Difference, What, first_difference};
+use store::{OutcomeKey, Placement, Store, StoreError};
 
 /// How many lines of diffoscope's answer are shown.
 const LINES: usize = 12;

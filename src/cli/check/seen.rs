@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::super::table::{Paint, Tone, table};
-use crate::check::Variation;
+use check::Variation;
 
 /// The longest value that is shown.
 const LONGEST: usize = 38;

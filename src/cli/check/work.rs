@@ -22,12 +22,12 @@ use super::super::means;
 use super::super::place::io_error;
 use super::super::printer::Printer;
 use super::super::project::{Planned, recipes_folder, variable};
-use crate::check::{Conditions, Shuffle, Variation};
-use crate::execute::{Stop, wanted};
-use crate::name::PackageName;
-use crate::plan::{Action, Override};
-use crate::sandbox::Mode;
-use crate::store::{self, Placement, Store};
+use base::name::PackageName;
+use check::{Conditions, Shuffle, Variation};
+use execute::{Stop, wanted};
+use model::plan::{Action, Override};
+use sandbox::Mode;
+use store::{Placement, Store};
 
 /// What the folders of a build are called while it runs.
 const USUAL: &str = "build";
@@ -211,7 +211,7 @@ impl Work {
             let obtain = |archives: &[_]| {
                 fetcher.obtain(
                     archives,
-                    &|event| printer.event(&crate::execute::Event::Fetch(&event)),
+                    &|event| printer.event(&execute::Event::Fetch(&event)),
                     &stop.downloads,
                 )
             };

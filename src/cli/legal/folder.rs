@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 use super::super::error::CliError;
 use super::super::place::{Placed, READ_ONLY, STAGED, digest_of, io_error, place, remove_if_there};
 use super::super::whole::publish;
-use crate::attest::{Contents, LegalPack, MANIFEST, is_about};
-use crate::beneath;
-use crate::digest::{Sha256, Sha512, SourceDigest};
+use base::beneath;
+use base::digest::{Sha256, Sha512, SourceDigest};
+use root::attest::{Contents, LegalPack, MANIFEST, is_about};
 
 /// Every file but the manifest's, with its size and digest.
 const FILES: &str = "files.csv";

@@ -7,10 +7,10 @@ use rayon::prelude::*;
 
 use super::super::error::{CliError, unpack_error};
 use super::{Chosen, Paths, folder};
-use crate::attest::{LegalError, LegalPack, LicenseText};
-use crate::deadline::Deadline;
-use crate::digest::{Sha256, SourceDigest};
-use crate::fetch::Fetcher;
+use base::deadline::Deadline;
+use base::digest::{Sha256, SourceDigest};
+use fetch::Fetcher;
+use root::attest::{LegalError, LegalPack, LicenseText};
 
 /// Licence texts by the archive that they are in, and the archive within that.
 type ByArchive<'a> = BTreeMap<(&'a Path, SourceDigest, Option<&'a str>), Vec<(&'a String, &'a LicenseText)>>;

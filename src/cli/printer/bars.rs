@@ -8,9 +8,8 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
 use super::about;
-use crate::execute::Event;
-use crate::fetch;
-use crate::name::Unit;
+use base::name::Unit;
+use execute::Event;
 
 const UNIT: &str = "{spinner} {prefix:28} {msg:10} {elapsed}{before}";
 const DOWNLOAD: &str = "{spinner} {prefix:28} {bytes}/{total_bytes} {bytes_per_sec}";

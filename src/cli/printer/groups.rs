@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::logs::plain;
-use crate::name::Unit;
+use base::name::Unit;
 
 /// A CI system that folds parts of a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

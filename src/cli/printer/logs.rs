@@ -10,7 +10,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::Form;
-use crate::name::Unit;
+use base::name::Unit;
 
 /// How often logs are looked at.
 const PERIOD: Duration = Duration::from_millis(100);

@@ -12,13 +12,13 @@ use flate2::read::GzDecoder;
 use walkdir::{DirEntry, WalkDir};
 
 use super::{VERSION, Written, homepage};
-use crate::beneath;
 use crate::cli::args::{Global, Rpm};
 use crate::cli::error::CliError;
 use crate::cli::place::{digest_of, io_error};
 use crate::cli::project::recipes_folder;
 use crate::cli::whole;
-use crate::rpm::{
+use base::beneath;
+use upkeep::rpm::{
     Crates, Distribution, SourceTar, TOOL, TREE, ToolFacts, cargo_config, cargo_config_file, gzip_of,
     tool_spec, tree_file, vendor_file,
 };

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::{VERSION, Written, homepage};
-use crate::attest::{LIBGCC, Role};
 use crate::cli::args::{Compiler, Global, Rpm, Selection, ToolchainChoice};
 use crate::cli::collect::{Collected, Wanted, all_wanted, archive_file, collect};
 use crate::cli::doctor::borrowed;
@@ -12,11 +11,12 @@ use crate::cli::error::CliError;
 use crate::cli::packed::{DOCUMENTS, Document, components};
 use crate::cli::place::{Placed, place};
 use crate::cli::project::{Planned, Project, open_store, recipes_folder};
-use crate::digest::SourceDigest;
-use crate::fetch::{Archive, LockedArchive, Named, names_apart};
-use crate::name::ArchName;
-use crate::recipe::web_address;
-use crate::rpm::{
+use base::digest::SourceDigest;
+use base::name::ArchName;
+use fetch::{Archive, LockedArchive, Named, names_apart};
+use model::recipe::web_address;
+use root::attest::{LIBGCC, Role};
+use upkeep::rpm::{
     Component, Distribution, ROOT, Registration, RootArch, RootFacts, RootSource, RootTarball, root_spec,
 };
 
@@ -198,7 +198,7 @@ fn root_arch(
         let shipped = project.layout.packages_in(place);
         let inside = components(project, planned, arch, &shipped.iter().collect())?;
         let inside = inside.into_values().filter(|component| component.role != Role::Tool);
-        let component = |component: crate::attest::Component<'_>| Component {
+        let component = |component: root::attest::Component<'_>| Component {
             name: component.recipe.name.to_string(),
             version: component.shown_version().to_owned(),
             terms: component.recipe.license.spdx.clone(),

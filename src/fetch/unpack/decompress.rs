@@ -12,8 +12,8 @@ use ruzstd::decoding::StreamingDecoder;
 
 use super::entries::each_entry;
 use super::{Pattern, UnpackError};
-use crate::beneath;
-use crate::deadline::Deadline;
+use base::beneath;
+use base::deadline::Deadline;
 
 const BLOCK: usize = 256 << 10;
 /// How many blocks may be decompressed ahead.

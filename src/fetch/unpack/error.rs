@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::deadline::Expired;
+use base::deadline::Expired;
 
 /// Raised when an archive is damaged, is refused, or cannot be written out.
 #[derive(Debug, thiserror::Error)]

@@ -28,7 +28,7 @@ use names::{Top, entry_name};
 pub use read::read_files;
 use write::Writer;
 
-use crate::deadline::Deadline;
+use base::deadline::Deadline;
 
 /// What to unpack of an archive, and how.
 #[derive(Debug, Clone, Copy)]

@@ -10,7 +10,7 @@ use super::decompress::Pipe;
 use super::entries::each_entry;
 use super::names::{Top, entry_name, resolve};
 use super::{ENTRIES, Pattern, UnpackError, kind, link_name};
-use crate::deadline::Deadline;
+use base::deadline::Deadline;
 
 /// The largest file that is read, in bytes.
 const LARGEST: u64 = 16 << 20;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tar::{Builder, EntryType, Header};
 
 use super::{UnpackError, UnpackSpec, read_files, unpack};
-use crate::deadline::Deadline;
+use base::deadline::Deadline;
 
 const SPEC: UnpackSpec<'static> = UnpackSpec {
     nested: None,
