@@ -254,8 +254,8 @@ mod tests {
     /// The plan of a toolchain and of a program with a library and a tool that need others.
     fn plan() -> Plan {
         let list = [
-            ("linux-headers", "", "toolchain = \"none\""),
-            ("musl", "", "toolchain = \"compiler\""),
+            ("linux-headers", "toolchain = \"none\"", ""),
+            ("musl", "toolchain = \"compiler\"", ""),
             ("gmp", "", ""),
             ("gcc", "link = [\"gmp\"]\ntarget = [\"linux-headers\"]", "cross = true"),
             ("m4", "", ""),

@@ -263,7 +263,8 @@ impl Work {
             let backing = self.backing(side);
             // Without root it is a namespace that gives another number.
             if let Some(id) = owner.filter(|_| geteuid().is_root()) {
-                for entry in WalkDir::new(&backing) {
+                // Where nothing can be mounted over it, the folder itself is what the build sees.
+                for entry in WalkDir::new(&backing).into_iter().chain(WalkDir::new(self.running(side))) {
                     lchown(entry?.path(), Some(id), Some(id))?;
                 }
             }
