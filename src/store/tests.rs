@@ -190,7 +190,7 @@ fn eight_threads_capture_the_same_and_different_things() {
 /// Runs an ignored test below in a process of its own, in `folder`.
 fn helper(name: &str, folder: &Path) -> Child {
     Command::new(env::current_exe().unwrap())
-        .args(["--exact", &format!("store::tests::{name}"), "--ignored", "--nocapture"])
+        .args(["--exact", &format!("tests::{name}"), "--ignored", "--nocapture"])
         .current_dir(folder)
         .stdout(Stdio::piped())
         .spawn()

@@ -18,9 +18,10 @@ pub(crate) fn package(name: &str) -> PackageName {
     name.parse().unwrap()
 }
 
-/// The real arches.
+/// The real arches. Two crates have tests that look for them.
 pub(crate) fn arches() -> Arches {
-    Arches::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sysroot")).unwrap()
+    let folders = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|folder| folder.join("sysroot"));
+    Arches::load(&folders.filter(|folder| folder.is_dir()).next().unwrap()).unwrap()
 }
 
 pub(crate) fn arch(name: &str) -> Arch {
