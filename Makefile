@@ -30,7 +30,7 @@ root: ## Build the tarballs for ARCH (amd64) into dist; TOOLCHAIN=host: with thi
 test: setup lint suite test-root test-other-roots ## Run everything that CI runs
 
 quick: ## Run the tests that need nothing but Rust: seconds
-	$(CARGO) test $(PROFILE) --lib --bins --test currency --test layers
+	$(CARGO) test $(PROFILE) --lib --bins --test currency --test executor --test layers
 
 lint: docs ## Check formatting, recipes and links in the documentation, run clippy and shellcheck
 	$(CARGO) fmt --all --check
@@ -71,8 +71,8 @@ test-other-roots: ## Build the roots of the other arches with this machine's cro
 	done; \
 	[ -z "$$failed" ] || { echo "These roots failed:$$failed"; exit 1; }
 
-digests: ## Write tests/digests.txt anew, after a change that is meant to change digests
-	K3SROOT_UPDATE_DIGESTS=1 $(CARGO) test $(PROFILE) --test digests
+digests: ## Write tests/digests.txt anew, and tests/executor.txt after EXECUTOR was raised (EXECUTOR=same: no build notices)
+	K3SROOT_UPDATE_DIGESTS=$(or $(EXECUTOR),yes) $(CARGO) test $(PROFILE) --test digests --test executor
 
 bench: ## Measure builds of the root (BENCH='--toolchain host' spares an hour), or its programs (BENCH=node)
 	$(CARGO) bench --profile release --locked --bench bench -- $(BENCH)

@@ -17,6 +17,7 @@ use execute::{ActionError, CompilerError, ExecuteError, Failure, MachineError, i
 use fetch::{FetchError, UnpackError, hints};
 use model::arch::ArchError;
 use model::graph::GraphError;
+use model::plan::PlanError;
 use model::recipe::RecipeError;
 use root::advisory::{DatabaseError, Severity};
 use root::attest::dsse::DsseError;
@@ -295,6 +296,8 @@ pub(super) enum CliError {
     Recipe(#[from] RecipeError),
     #[error(transparent)]
     Arch(#[from] ArchError),
+    #[error(transparent)]
+    Plan(#[from] PlanError),
     #[error(transparent)]
     Layout(#[from] LayoutError),
     #[error(transparent)]

@@ -11,6 +11,8 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use walkdir::WalkDir;
+
 use super::borrowed;
 use super::error::CompilerError;
 use base::digest::{BlobDigest, CompilerDigest, Framed};
@@ -56,6 +58,8 @@ libgcc.a%s libgcc_eh.a%s
 const PROGRAMS: [&str; 4] = ["cc1", "collect2", "as", "ld"];
 /// Files that come with gcc and go into what it links; `-print-file-name` says where they are.
 const FILES: [&str; 6] = ["libgcc.a", "libgcc_eh.a", "crtbeginS.o", "crtendS.o", "crtbeginT.o", "crtend.o"];
+/// Folders of headers that come with gcc, which what it compiles includes; `-print-file-name` says where they are.
+const HEADERS: [&str; 2] = ["include", "include-fixed"];
 /// Folders that every sandbox shows.
 const SHOWN: [&str; 6] = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64"];
 
@@ -81,7 +85,7 @@ impl HostCompiler {
         gcc.must_be_gcc(arch)?;
         gcc.must_compile_for(arch)?;
         let version = gcc.ask(&["-dumpfullversion"])?;
-        let mut framed = Framed::new("compiler 1");
+        let mut framed = Framed::new("compiler 2");
         framed
             .field("version", &version)
             .field("specs", SPECS)
@@ -97,6 +101,13 @@ impl HostCompiler {
                 let part = part.canonicalize().map_err(|_| gcc.lacks(name))?;
                 framed.field(name, digest_of(&part)?.as_bytes());
                 parts.push(part);
+            }
+        }
+        for folder in HEADERS {
+            // Debian's gcc has nothing to fix; a bare name back means that there is no such folder.
+            let answer = PathBuf::from(gcc.ask(&[&format!("-print-file-name={folder}")])?);
+            if answer.is_absolute() {
+                frame_headers(&mut framed, folder, &answer)?;
             }
         }
         let mut binutils = BTreeMap::new();
@@ -201,6 +212,22 @@ fn digest_of(path: &Path) -> Result<BlobDigest, CompilerError> {
     let contents = fs::read(path)
         .map_err(|source| CompilerError::Io { what: format!("read `{}`", path.display()), source })?;
     Ok(BlobDigest::of(&contents))
+}
+
+/// Adds every file of a compiler's folder of headers, by its path in it.
+fn frame_headers(framed: &mut Framed, name: &str, folder: &Path) -> Result<(), CompilerError> {
+    for entry in WalkDir::new(folder).follow_links(true).sort_by_file_name() {
+        let entry = entry.map_err(|error| CompilerError::Io {
+            what: format!("list `{}`", folder.display()),
+            source: error.into(),
+        })?;
+        if entry.file_type().is_file() {
+            let within = entry.path().strip_prefix(folder).unwrap_or(entry.path());
+            framed.field(name, within.as_os_str().as_encoded_bytes());
+            framed.field("contents", digest_of(entry.path())?.as_bytes());
+        }
+    }
+    Ok(())
 }
 
 /// A driver that is asked.
@@ -356,6 +383,34 @@ mod tests {
         fs::write(&fake, "#!/bin/sh\necho clang\n").unwrap();
         let error = refused(&format!("{}/", folder.path().display()));
         assert!(error.contains("is not gcc, and only gcc"), "{error}");
+    }
+
+    #[test]
+    fn its_headers_are_part_of_what_it_is() {
+        let (native, _) = native_and_other();
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::create_dir_all(path("include/sub")).unwrap();
+        for name in policy::binutils() {
+            symlink(find_program(name).unwrap(), path(name)).unwrap();
+        }
+        let script = format!(
+            "#!/bin/sh\ncase $1 in -print-file-name=include) echo '{}' ;; *) exec {} \"$@\" ;; esac\n",
+            path("include").display(),
+            find_program("gcc").unwrap().display(),
+        );
+        fs::write(path("gcc"), script).unwrap();
+        fs::set_permissions(path("gcc"), fs::Permissions::from_mode(0o755)).unwrap();
+        let prefix = format!("{}/", folder.path().display());
+        let digest = || HostCompiler::probe(&native, Some(&prefix)).unwrap().digest();
+        let mut seen = vec![digest()];
+        for (name, text) in [("stdint.h", "1"), ("stdint.h", "2"), ("sub/a.h", "2")] {
+            fs::write(path("include").join(name), text).unwrap();
+            assert!(!seen.contains(&digest()), "{name} {text}");
+            seen.push(digest());
+        }
+        fs::rename(path("include/sub/a.h"), path("include/sub/b.h")).unwrap();
+        assert!(!seen.contains(&digest()), "a header's name counts");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use base::deadline::Expired;
 use base::digest::Sha256;
 use base::name::{Machine, Unit};
 use fetch::{FetchError, PatchError, UnpackError};
+use model::plan::ResolveError;
 use sandbox::SandboxError;
 use store::{Refusal, StoreError};
 
@@ -101,6 +102,9 @@ pub enum ActionError {
     /// Whether there is a source was not even found out.
     #[error("the source could not be fetched")]
     Fetch(#[source] FetchError),
+    /// What it needs is not known: a mistake in k3sroot.
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
     /// Its source could not be unpacked.
     #[error("the source could not be unpacked")]
     Unpack(#[source] UnpackError),

@@ -31,8 +31,8 @@ use base::deadline::Deadline;
 use base::digest::TreeDigest;
 use base::name::{ArchName, Unit};
 use fetch::{FetchError, Fetcher, Obtained};
-use model::plan::{Action, Input, Plan};
-use model::recipe::{Archive, Origin};
+use model::plan::{Action, Plan, ResolveError};
+use model::recipe::Archive;
 use sandbox::{Cancel, Sandbox};
 use store::{Outcome, OutcomeKey, Store, StoreError, Took};
 
@@ -83,6 +83,9 @@ pub enum ExecuteError {
     /// The build machine could not be told from others.
     #[error(transparent)]
     Machine(#[from] MachineError),
+    /// What a unit needs is not known: a mistake in k3sroot.
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
     /// The jobserver failed.
     #[error("the jobserver failed")]
     Jobserver(#[source] io::Error),
@@ -295,7 +298,7 @@ impl Shared<'_> {
         &self,
         action: &Action,
         sysroot: &BTreeMap<Unit, TreeDigest>,
-    ) -> Result<Option<Outcome>, StoreError> {
+    ) -> Result<Option<Outcome>, ExecuteError> {
         let outcome = resolved(self.executor.store, action, self.machine, sysroot)?;
         if let Some(outcome) = &outcome {
             self.record(action, outcome)?;
@@ -310,30 +313,15 @@ fn resolved(
     action: &Action,
     machine: &str,
     sysroot: &BTreeMap<Unit, TreeDigest>,
-) -> Result<Option<Outcome>, StoreError> {
-    for choice in choices(&archives(action)) {
-        let digest = action.resolve(sysroot, &choice);
+) -> Result<Option<Outcome>, ExecuteError> {
+    for choice in choices(&action.archives()) {
+        let digest = action.resolve(sysroot, &choice)?;
         let key = OutcomeKey::Resolved { digest, machine: machine_of(action, machine) };
         if let Some(outcome) = store.lookup(&key)? {
             return Ok(Some(outcome));
         }
     }
     Ok(None)
-}
-
-/// The archives that would do for each source of an action that comes from archives.
-fn archives(action: &Action) -> Vec<&[Archive]> {
-    action
-        .inputs()
-        .iter()
-        .filter_map(|input| match input {
-            Input::Source(source) => match &source.origin {
-                Origin::Archives(archives) => Some(archives.as_slice()),
-                Origin::Local(_) => None,
-            },
-            Input::Override(_) => None,
-        })
-        .collect()
 }
 
 /// What to ask the fetcher for, one list of alternatives per source.
@@ -344,7 +332,7 @@ pub fn wanted(action: &Action) -> Vec<Vec<fetch::Archive>> {
         urls: archive.urls.clone(),
         digest: archive.digest,
     };
-    archives(action).into_iter().map(|archives| archives.iter().map(archive).collect()).collect()
+    action.archives().into_iter().map(|archives| archives.iter().map(archive).collect()).collect()
 }
 
 /// Every way to take one archive per source.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::SystemTime;
 
 use super::machine::machine_of;
-use super::{key, resolved};
+use super::{ExecuteError, key, resolved};
 use base::digest::TreeDigest;
 use base::name::Unit;
 use model::plan::{Action, Change, Description, Difference, Plan, Role, differences};
@@ -79,7 +79,7 @@ pub(super) fn remember(action: &Action, store: &Store, machine: &str) {
 
 /// Why each of `units` would be built on `machine`, and then what it follows from: needs that are not as they were and
 /// would be built too.
-pub fn why(plan: &Plan, store: &Store, machine: &str, units: &[Unit]) -> Result<Vec<Answer>, StoreError> {
+pub fn why(plan: &Plan, store: &Store, machine: &str, units: &[Unit]) -> Result<Vec<Answer>, ExecuteError> {
     let mut look = Look { plan, store, machine, standings: BTreeMap::new() };
     let built_before: BTreeSet<String> = store.durations().into_keys().collect();
     let mut answers = Vec::new();
@@ -190,7 +190,7 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    fn standing(&mut self, action: &Action) -> Result<Standing, StoreError> {
+    fn standing(&mut self, action: &Action) -> Result<Standing, ExecuteError> {
         if let Some(standing) = self.standings.get(action.unit()) {
             return Ok(*standing);
         }
@@ -199,7 +199,7 @@ impl Look<'_> {
         Ok(standing)
     }
 
-    fn look(&mut self, action: &Action) -> Result<Standing, StoreError> {
+    fn look(&mut self, action: &Action) -> Result<Standing, ExecuteError> {
         if let Some(outcome) = self.store.lookup(&key(action, self.machine))? {
             return Ok(Standing::Stored(outcome.tree));
         }

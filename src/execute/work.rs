@@ -15,7 +15,7 @@ use super::error::time;
 use super::machine::machine_of;
 use super::symbols;
 use super::workdir::{Kept, Limits, WorkDir, forget_kept, log_path, tail};
-use super::{ActionError, Event, Executor, How, Shared, archives};
+use super::{ActionError, Event, Executor, How, Shared};
 use base::deadline::Deadline;
 use base::digest::TreeDigest;
 use base::name::Unit;
@@ -132,12 +132,15 @@ impl Job<'_> {
         let cpu = running.cpu;
         self.phase("store");
         let tree = self.take_in(&work).map_err(with_log)?;
-        let archives: Vec<_> = archives(self.action)
-            .iter()
+        let archives: Vec<_> = self
+            .action
+            .archives()
+            .into_iter()
             .zip(&self.obtained)
             .filter_map(|(archives, obtained)| archives.get(obtained.index))
             .collect();
-        let resolved = self.action.resolve(&self.inputs.sysroot, &archives);
+        let resolved =
+            self.action.resolve(&self.inputs.sysroot, &archives).map_err(|error| with_log(error.into()))?;
         let outcome = Outcome {
             unit: unit.clone(),
             tree,

@@ -1,17 +1,35 @@
 //! The action: the complete frozen description of one piece of work, and the two digests that name it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::error::ResolveError;
 use super::local::{Override, UNKNOWN};
+use super::policy;
 use crate::recipe::{Archive, Origin, Source};
 use base::digest::{ActionDigest, CompilerDigest, Framed, ResolvedDigest, Sha256, SourceDigest, TreeDigest};
 use base::name::{Unit, Version};
 
-/// The version of the encoding; a change of it changes every digest at once.
-pub(super) const ENCODING: &str = "k3sroot action 2";
+/// The version of the encoding and of how actions are carried out; a change of it changes every digest at once.
+pub(super) const ENCODING: Encoding = Encoding { form: 3, executor: policy::EXECUTOR };
+
+/// What an action's digests are made with, beside the action.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Encoding {
+    /// Which of the forms in which an action was ever encoded.
+    pub(super) form: u32,
+    /// See [`policy::EXECUTOR`].
+    pub(super) executor: u32,
+}
+
+impl fmt::Display for Encoding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "form {}, executor {}", self.form, self.executor)
+    }
+}
 
 /// One piece of work. It cannot be changed once it is made, so its digest always fits.
 #[derive(Debug, Clone)]
@@ -190,6 +208,11 @@ impl Action {
         self.parts.installed_under
     }
 
+    /// The archives that would do for each source that comes from archives, in order.
+    pub fn archives(&self) -> Vec<&[Archive]> {
+        self.parts.archives().collect()
+    }
+
     /// The digest that names the action before anything runs.
     pub fn digest(&self) -> ActionDigest {
         self.digest
@@ -197,29 +220,28 @@ impl Action {
 
     /// The digest that names the action once its sysroot is built and it is known which archives are used.
     ///
-    /// `sysroot` has a tree for every unit of [`Action::sysroot`], `archives` one archive for every source that comes
-    /// from archives, in order.
-    pub fn resolve(&self, sysroot: &BTreeMap<Unit, TreeDigest>, archives: &[&Archive]) -> ResolvedDigest {
+    /// `sysroot` has a tree for every unit of [`Action::sysroot`] (others in it do not count), `archives` one archive for
+    /// every source that comes from archives, in order.
+    pub fn resolve(
+        &self,
+        sysroot: &BTreeMap<Unit, TreeDigest>,
+        archives: &[&Archive],
+    ) -> Result<ResolvedDigest, ResolveError> {
         self.parts.resolve(ENCODING, sysroot, archives)
     }
 }
 
 impl Parts {
     /// See [`Action::digest`].
-    pub(super) fn digest(&self, encoding: &str) -> ActionDigest {
-        let mut framed = self.encode(encoding);
+    pub(super) fn digest(&self, encoding: Encoding) -> ActionDigest {
+        let mut framed = self.encode("action", encoding);
         for (tag, units) in [("tool", &self.tools), ("sysroot", &self.sysroot)] {
             for (unit, digest) in units {
                 framed.field(tag, unit.to_string()).field("digest", digest.as_bytes());
             }
         }
-        for input in &self.inputs {
-            match input {
-                Input::Source(Source { origin: Origin::Archives(archives), .. }) => {
-                    framed.list("archives", archives.iter().map(encode_archive));
-                }
-                Input::Source(Source { origin: Origin::Local(_), .. }) | Input::Override(_) => {}
-            }
+        for archives in self.archives() {
+            framed.list("archives", archives.iter().map(encode_archive));
         }
         ActionDigest::from_bytes(framed.finish())
     }
@@ -227,25 +249,44 @@ impl Parts {
     /// See [`Action::resolve`].
     pub(super) fn resolve(
         &self,
-        encoding: &str,
+        encoding: Encoding,
         sysroot: &BTreeMap<Unit, TreeDigest>,
         archives: &[&Archive],
-    ) -> ResolvedDigest {
-        let mut framed = self.encode(encoding);
+    ) -> Result<ResolvedDigest, ResolveError> {
+        let sources = self.archives().count();
+        if sources != archives.len() {
+            return Err(ResolveError::Archives {
+                unit: self.unit.clone(),
+                sources,
+                archives: archives.len(),
+            });
+        }
+        let mut framed = self.encode("resolved action", encoding);
         for (unit, digest) in &self.tools {
             framed.field("tool", unit.to_string()).field("digest", digest.as_bytes());
         }
-        for (unit, tree) in sysroot {
+        for unit in self.sysroot.keys() {
+            let missing = || ResolveError::NoTree { unit: self.unit.clone(), need: unit.clone() };
+            let tree = sysroot.get(unit).ok_or_else(missing)?;
             framed.field("sysroot", unit.to_string()).field("tree", tree.as_bytes());
         }
         for archive in archives {
             framed.field("archive", encode_archive(archive));
         }
-        ResolvedDigest::from_bytes(framed.finish())
+        Ok(ResolvedDigest::from_bytes(framed.finish()))
     }
 
-    /// Everything that both digests have in common: all but needs and archives.
-    fn encode(&self, encoding: &str) -> Framed {
+    /// The archives that would do for each source that comes from archives.
+    pub(super) fn archives(&self) -> impl Iterator<Item = &[Archive]> {
+        self.inputs.iter().filter_map(|input| match input {
+            Input::Source(Source { origin: Origin::Archives(archives), .. }) => Some(archives.as_slice()),
+            Input::Source(Source { origin: Origin::Local(_), .. }) | Input::Override(_) => None,
+        })
+    }
+
+    /// Everything that both digests have in common, which is all but needs and archives; `domain` keeps them apart where
+    /// there are none.
+    fn encode(&self, domain: &str, encoding: Encoding) -> Framed {
         // Named one by one, so that a new field cannot be forgotten. The recipe's path and licence texts decide nothing.
         let Self {
             unit,
@@ -261,7 +302,9 @@ impl Parts {
             keep,
             installed_under,
         } = self;
-        let mut framed = Framed::new(encoding);
+        let Encoding { form, executor } = encoding;
+        let mut framed = Framed::new(domain);
+        framed.field("form", form.to_be_bytes()).field("executor", executor.to_be_bytes());
         framed.field("unit", unit.to_string()).field("version", version.as_str());
         for input in inputs {
             match input {

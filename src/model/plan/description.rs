@@ -109,7 +109,7 @@ impl Action {
             unit: unit.clone(),
             version: version.clone(),
             digest: self.digest(),
-            encoding: ENCODING.to_owned(),
+            encoding: ENCODING.to_string(),
             sources: inputs.iter().map(|input| describe_input(input, &listing)).collect::<Result<_, E>>()?,
             compiler: *compiler,
             tools: tools.clone(),

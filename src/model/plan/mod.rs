@@ -7,15 +7,16 @@
 mod action;
 mod description;
 mod difference;
+mod error;
 mod local;
 pub mod policy;
 mod systems;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::arch::{Arch, ArchError, Arches};
+use crate::arch::{Arch, Arches};
 use crate::graph::Graph;
 use crate::recipe::{Origin, Recipe, Recipes, Toolchain};
 use base::digest::{ActionDigest, CompilerDigest};
@@ -24,6 +25,7 @@ use base::name::{ArchName, Machine, PackageName, Unit};
 pub use action::{Action, Input, Keep, Phase, Step};
 pub use description::{Description, OriginDescription, PatchDescription, SourceDescription};
 pub use difference::{Change, Difference, Role, differences};
+pub use error::{PlanError, ResolveError};
 pub use local::{Override, UNKNOWN};
 
 /// Overrides by package.
@@ -48,15 +50,16 @@ impl Plan {
         arches: &Arches,
         overrides: &Overrides,
         compilers: &Compilers,
-    ) -> Result<Self, ArchError> {
+    ) -> Result<Self, PlanError> {
         let mut plan = Self { actions: Vec::new(), by_unit: BTreeMap::new(), goals: graph.goals().to_vec() };
         for unit in graph.ordered() {
             let inputs = graph.inputs(&unit);
-            let digests = |units: &std::collections::BTreeSet<Unit>| -> BTreeMap<Unit, ActionDigest> {
-                units
-                    .iter()
-                    .filter_map(|unit| plan.get(unit).map(|action| (unit.clone(), action.digest())))
-                    .collect()
+            let digests = |needs: &BTreeSet<Unit>| -> Result<BTreeMap<Unit, ActionDigest>, PlanError> {
+                let digest = |need: &Unit| {
+                    let missing = || PlanError::NotPlanned { unit: unit.clone(), need: need.clone() };
+                    Ok((need.clone(), plan.get(need).ok_or_else(missing)?.digest()))
+                };
+                needs.iter().map(digest).collect()
             };
             let job = Job {
                 recipe: &recipes[&unit.package],
@@ -64,8 +67,8 @@ impl Plan {
                 exports: inputs.tools.iter().map(|tool| &recipes[&tool.package]).collect(),
                 compiler: compiler(compilers, &unit, &recipes[&unit.package]),
                 over: overrides.get(&unit.package),
-                tools: digests(&inputs.tools),
-                sysroot: digests(&inputs.sysroot),
+                tools: digests(&inputs.tools)?,
+                sysroot: digests(&inputs.sysroot)?,
                 unit: &unit,
             };
             let action = job.plan();

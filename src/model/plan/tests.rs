@@ -160,8 +160,9 @@ fn the_resolved_digest_follows_what_needs_turned_out_to_be() {
     let trees = |byte: u8| {
         action.sysroot().keys().map(|unit| (unit.clone(), TreeDigest::from_bytes([byte; 32]))).collect()
     };
-    assert_eq!(action.resolve(&trees(1), &[]), action.resolve(&trees(1), &[]));
-    assert_ne!(action.resolve(&trees(1), &[]), action.resolve(&trees(2), &[]));
+    let archives: Vec<_> = action.archives().iter().map(|archives| &archives[0]).collect();
+    assert_eq!(action.resolve(&trees(1), &archives).unwrap(), action.resolve(&trees(1), &archives).unwrap());
+    assert_ne!(action.resolve(&trees(1), &archives).unwrap(), action.resolve(&trees(2), &archives).unwrap());
 }
 
 #[test]

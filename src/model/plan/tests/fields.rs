@@ -2,7 +2,7 @@
 //!
 //! The rows of a type name all of its fields, so that one that is added does not compile until the table has it.
 
-use super::super::action::{ENCODING, Parts};
+use super::super::action::{ENCODING, Encoding, Parts};
 use super::super::*;
 use super::example_plan;
 use crate::recipe::{Archive, LocalFile, Patch, Source};
@@ -295,14 +295,10 @@ impl Sample for Phase {
 }
 
 /// The resolved digest, with the same sysroot whatever the needs are made from and the first archive of each source.
-fn resolved(parts: &Parts, encoding: &str) -> base::digest::ResolvedDigest {
+fn resolved(parts: &Parts, encoding: Encoding) -> base::digest::ResolvedDigest {
     let trees = parts.sysroot.keys().map(|unit| (unit.clone(), TreeDigest::from_bytes([9; 32]))).collect();
-    let first = |input: &'_ Input| match input {
-        Input::Source(Source { origin: Origin::Archives(archives), .. }) => archives.first().cloned(),
-        _ => None,
-    };
-    let archives: Vec<Archive> = parts.inputs.iter().filter_map(first).collect();
-    parts.resolve(encoding, &trees, &archives.iter().collect::<Vec<_>>())
+    let archives: Vec<&Archive> = parts.archives().filter_map(<[Archive]>::first).collect();
+    parts.resolve(encoding, &trees, &archives).unwrap()
 }
 
 fn describe(parts: &Parts) -> Description {
@@ -378,13 +374,15 @@ fn an_archive_that_would_do_too_counts_until_one_is_used() {
 
 #[test]
 fn another_encoding_changes_every_digest_at_once() {
-    let next = "k3sroot action 0";
-    assert_ne!(ENCODING, next);
     let plan = example_plan();
+    let others = [
+        Encoding { form: ENCODING.form + 1, ..ENCODING },
+        Encoding { executor: ENCODING.executor + 1, ..ENCODING },
+    ];
     let parts = plan.actions().iter().map(Action::parts).cloned().chain(table().into_iter().map(|row| row.1));
-    for parts in parts {
-        assert_ne!(parts.digest(ENCODING), parts.digest(next), "{}", parts.unit);
-        assert_ne!(resolved(&parts, ENCODING), resolved(&parts, next), "{}", parts.unit);
+    for (parts, other) in parts.flat_map(|parts| others.map(|other| (parts.clone(), other))) {
+        assert_ne!(parts.digest(ENCODING), parts.digest(other), "{}", parts.unit);
+        assert_ne!(resolved(&parts, ENCODING), resolved(&parts, other), "{}", parts.unit);
     }
 }
 
@@ -404,4 +402,25 @@ fn descriptions_read_back_as_written() {
         let text = serde_json::to_vec(&description).unwrap();
         assert_eq!(serde_json::from_slice::<Description>(&text).unwrap(), description, "{field}");
     }
+}
+
+#[test]
+fn the_two_digests_of_an_action_are_never_the_same() {
+    let local = [("a.c".to_owned(), LocalFile::sample())].into();
+    let source = Source { origin: Origin::Local(local), into: None, only: Vec::new(), patches: Vec::new() };
+    let inputs = vec![Input::Source(source)];
+    let alone = Parts { inputs, tools: BTreeMap::new(), sysroot: BTreeMap::new(), ..Parts::sample() };
+    let resolved = alone.resolve(ENCODING, &BTreeMap::new(), &[]).unwrap();
+    assert_ne!(alone.digest(ENCODING).as_bytes(), resolved.as_bytes());
+}
+
+#[test]
+fn a_need_or_an_archive_that_nobody_knows_is_no_digest() {
+    let error = |sysroot: &BTreeMap<_, _>, archives: &[&Archive]| {
+        Parts::sample().resolve(ENCODING, sysroot, archives).unwrap_err().to_string()
+    };
+    let archives = Parts::sample().archives().map(|archives| archives[0].clone()).collect::<Vec<_>>();
+    let archives: Vec<&Archive> = archives.iter().collect();
+    assert!(error(&BTreeMap::new(), &archives).contains("of which nobody says what it turned out to be"));
+    assert!(error(&BTreeMap::new(), &[]).contains("1 sources from archives, and 0 archives are given"));
 }

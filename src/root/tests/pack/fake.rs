@@ -20,8 +20,8 @@ pub(crate) fn package(name: &str) -> PackageName {
 
 /// The real arches. Two crates have tests that look for them.
 pub(crate) fn arches() -> Arches {
-    let folders = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|folder| folder.join("sysroot"));
-    Arches::load(&folders.filter(|folder| folder.is_dir()).next().unwrap()).unwrap()
+    let mut folders = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|folder| folder.join("sysroot"));
+    Arches::load(&folders.find(|folder| folder.is_dir()).unwrap()).unwrap()
 }
 
 pub(crate) fn arch(name: &str) -> Arch {
