@@ -196,6 +196,12 @@ calls = {
     'setns': (308, 0, 0), 'mount': (165, b'none', b'/tmp', b'tmpfs', 0, None), 'fsopen': (430, b'tmpfs', 0),
     'ptrace attach': (101, 16, os.getppid(), 0, 0), 'process_vm_readv': (310, os.getppid(), None, 0, None, 0, 0),
     'vsock': (41, 40, 1, 0), 'kernel cryptography': (41, 38, 5, 0), 'x32 keyctl': (250 | 0x40000000, 0, -3, 0),
+    'pair of vsock': (53, 40, 1, 0, ctypes.create_string_buffer(8)),
+    'type into the terminal': (16, 0, 0x5412, b'x'), 'type into the console': (16, 0, 0x541C, b'x'),
+    'make a file': (2, b'/tmp/s', 0o101, 0o755), 'make a setuid file': (2, b'/tmp/t', 0o101, 0o4755),
+    'make a setgid file here': (257, -100, b'/tmp/t', 0o101, 0o2755), 'read with a mode': (2, b'/tmp/s', 0, 0o4755),
+    'setuid': (90, b'/tmp/s', 0o4755), 'setgid': (452, -100, b'/tmp/s', 0o2755, 0), 'sticky': (90, b'/tmp/s', 0o1755),
+    'openat2': (437, -100, b'/tmp/s', None, 24), 'mark a file': (188, b'/tmp/s', b'user.a', b'x', 1, 0),
 }
 for name, call in calls.items():
     result = libc.syscall(*call)
@@ -230,9 +236,60 @@ fn calls_that_no_build_makes_are_refused() {
             vsock EAFNOSUPPORT
             kernel cryptography EAFNOSUPPORT
             x32 keyctl ENOSYS
+            pair of vsock EAFNOSUPPORT
+            type into the terminal EPERM
+            type into the console EPERM
+            make a file done
+            make a setuid file EPERM
+            make a setgid file here EPERM
+            read with a mode done
+            setuid EPERM
+            setgid EPERM
+            sticky done
+            openat2 ENOSYS
+            mark a file ENOTSUP
             ");
         }
     }
+}
+
+#[test]
+fn without_namespaces_other_processes_are_not_reached_by_their_number() {
+    if !cfg!(target_arch = "x86_64") || !Sandbox::fences().calls {
+        return skipped("the filter of system calls", "this machine has none, or is of another arch");
+    }
+    // The limits, priority and processors of another process and of its own, and what outlives a build.
+    let script = r"
+import ctypes, errno, os
+libc = ctypes.CDLL(None, use_errno=True)
+space = ctypes.create_string_buffer(64)
+for whose, pid in [('other', os.getppid()), ('own', 0)]:
+    for name, call in {
+        'prlimit': (302, pid, 0, None, space), 'setpriority': (141, 0, pid, 5), 'ioprio_set': (251, 1, pid, 0x4007),
+        'sched_setscheduler': (144, pid, 0, ctypes.create_string_buffer(64)), 'sched_setaffinity': (203, pid, 64, b'\xff' * 64),
+    }.items():
+        result = libc.syscall(*call)
+        print(whose, name, errno.errorcode[ctypes.get_errno()] if result == -1 else 'done')
+for name, call in {'shmget': (29, 1, 1, 0o1600), 'msgget': (68, 1, 0o1600), 'semget': (64, 1, 1, 0o1600),
+                   'mq_open': (240, b'q', 0o102, 0o600, None)}.items():
+    print(name, errno.errorcode[ctypes.get_errno()] if libc.syscall(*call) == -1 else 'done')
+";
+    insta::assert_snapshot!(Run::argv(Mode::None, &["python3", "-c", script]).log(), @r"
+    other prlimit EPERM
+    other setpriority EPERM
+    other ioprio_set EPERM
+    other sched_setscheduler EPERM
+    other sched_setaffinity EPERM
+    own prlimit done
+    own setpriority done
+    own ioprio_set done
+    own sched_setscheduler done
+    own sched_setaffinity done
+    shmget EPERM
+    msgget EPERM
+    semget EPERM
+    mq_open EPERM
+    ");
 }
 
 #[test]

@@ -310,7 +310,8 @@ fn summary(planned: &Planned, report: &Report, saved: f64, started: Instant) -> 
     let cut_off = count(|how| matches!(how, How::CutOff));
     let cached = count(|how| matches!(how, How::Cached));
     let of_unit = |how: &How| if let How::Built { cpu, .. } = how { cpu.as_secs_f64() } else { 0.0 };
-    let cpu: f64 = report.outcomes.values().map(|(_, how)| of_unit(how)).sum();
+    // The sum of nothing is negative zero.
+    let cpu = 0.0 + report.outcomes.values().map(|(_, how)| of_unit(how)).sum::<f64>();
     let wall = started.elapsed().as_secs_f64();
     let all = planned.plan.actions().len();
     let (failed, blocked) = (report.failures.len(), report.blocked.len());

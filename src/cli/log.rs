@@ -1,13 +1,14 @@
 //! `k3sroot log`: the log of a unit's newest build.
 
 use std::fs;
-use std::io;
+use std::io::{self, IsTerminal as _};
 
 use super::args::{Global, Log};
 use super::error::CliError;
 use super::place::io_error;
 use super::print;
 use super::project::{Project, existing_store};
+use super::table::shown;
 use base::name::{Machine, Unit};
 use execute::log_path;
 
@@ -21,7 +22,11 @@ pub(super) fn run(global: &Global, args: &Log) -> Result<(), CliError> {
     let path = [&unit, &tool].map(|unit| log_path(&store, unit)).into_iter().find(|path| path.exists());
     let path = path.unwrap_or_else(|| log_path(&store, &unit));
     match fs::read(&path) {
-        Ok(text) => print(&String::from_utf8_lossy(&text)),
+        Ok(text) => {
+            let text = String::from_utf8_lossy(&text);
+            // A terminal acts on control characters; a file or a program gets what the build wrote.
+            if io::stdout().is_terminal() { print(&shown(&text, &['\n', '\t'])) } else { print(&text) }
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Err(CliError::NoLog { unit: unit.to_string() })
         }

@@ -26,8 +26,11 @@ const TOKEN: [u8; 1] = [b'+'];
 pub(super) struct Jobserver {
     path: PathBuf,
     jobs: usize,
-    /// Open for reading and writing, and inherited by every child: its number is what `make` is told.
+    /// Open for reading and writing, and inherited by every child: its number is what `make` is told. What a child does to
+    /// it (filling it, making it fail where it would block) reaches whoever uses it, so k3sroot does not.
     pipe: File,
+    /// The same for k3sroot itself: what would block fails.
+    tokens: File,
     /// Asks for a token on behalf of the scheduler.
     requests: Sender<()>,
     /// How many tokens are held back because the machine has other things to do.
@@ -50,9 +53,10 @@ impl Jobserver {
     pub(super) fn new(folder: &Path, jobs: usize, granted: impl Fn() + Send + 'static) -> io::Result<Self> {
         let path = folder.join("jobserver");
         mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR)?;
-        let mut pipe = OpenOptions::new().read(true).write(true).open(&path)?;
+        let pipe = OpenOptions::new().read(true).write(true).open(&path)?;
         fcntl(pipe.as_fd(), FcntlArg::F_SETFD(FdFlag::empty()))?;
-        pipe.write_all(&TOKEN.repeat(jobs))?;
+        let tokens = own_end(&path)?;
+        give(&tokens, jobs)?;
         let mut reader = OpenOptions::new().read(true).write(true).open(&path)?;
         let (requests, asked) = mpsc::channel();
         thread::Builder::new().name("jobserver".to_owned()).spawn(move || {
@@ -63,7 +67,7 @@ impl Jobserver {
                 granted();
             }
         })?;
-        Ok(Self { path, jobs, pipe, requests, withheld: Arc::default() })
+        Ok(Self { path, jobs, pipe, tokens, requests, withheld: Arc::default() })
     }
 
     /// Holds back a token each time that there is more load than `limit` allows, until the returned sender is dropped.
@@ -71,8 +75,7 @@ impl Jobserver {
     where
         F: Fn() -> Option<f64> + Send + 'static,
     {
-        let mut pipe = OpenOptions::new().read(true).write(true).open(&self.path)?;
-        fcntl(pipe.as_fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        let mut pipe = own_end(&self.path)?;
         let (most, withheld) = (self.jobs.saturating_sub(1), Arc::clone(&self.withheld));
         let (running, over) = mpsc::channel::<()>();
         thread::Builder::new().name("load".to_owned()).spawn(move || {
@@ -102,17 +105,17 @@ impl Jobserver {
 
     /// Gives one token back.
     pub(super) fn release(&self) -> io::Result<()> {
-        (&self.pipe).write_all(&TOKEN)
+        give(&self.tokens, 1)
     }
 
     /// Puts all tokens back if none is left, when nobody can hold one but whoever waits for one: if some are, that one is
     /// merely slow.
     pub(super) fn refill(&self) -> io::Result<()> {
-        let mut there = [PollFd::new(self.pipe.as_fd(), PollFlags::POLLIN)];
+        let mut there = [PollFd::new(self.tokens.as_fd(), PollFlags::POLLIN)];
         if poll(&mut there, PollTimeout::ZERO)? > 0 {
             return Ok(());
         }
-        (&self.pipe).write_all(&TOKEN.repeat(self.jobs - self.withheld.load(Ordering::Relaxed)))
+        give(&self.tokens, self.jobs - self.withheld.load(Ordering::Relaxed))
     }
 
     /// The named pipe, for mounting into a sandbox.
@@ -133,6 +136,21 @@ impl Jobserver {
             let fd = self.fd();
             format!(" -j{} --jobserver-auth={fd},{fd}", self.jobs)
         }
+    }
+}
+
+/// An end of the pipe at `path` that no child inherits and that never blocks.
+fn own_end(path: &Path) -> io::Result<File> {
+    let end = OpenOptions::new().read(true).write(true).open(path)?;
+    fcntl(end.as_fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    Ok(end)
+}
+
+/// Puts tokens into the pipe. If a child has filled it to the brim, there are more than enough.
+fn give(mut pipe: &File, count: usize) -> io::Result<()> {
+    match pipe.write_all(&TOKEN.repeat(count)) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+        result => result,
     }
 }
 
@@ -168,6 +186,22 @@ mod tests {
         // Whoever had both is dead; the third request is still there.
         jobserver.refill().unwrap();
         assert_eq!(std::iter::from_fn(|| granted.recv_timeout(Duration::from_millis(100)).ok()).count(), 1);
+    }
+
+    #[test]
+    fn a_child_that_fills_the_pipe_or_makes_it_fail_harms_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let (sender, granted) = mpsc::channel();
+        let jobserver = Jobserver::new(folder.path(), 2, move || sender.send(()).unwrap()).unwrap();
+        // What a child inherits is the same open pipe.
+        let mut inherited = jobserver.pipe.try_clone().unwrap();
+        fcntl(inherited.as_fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+        while inherited.write(&[b'x'; 4096]).is_ok() {}
+        while inherited.write(b"x").is_ok() {}
+        jobserver.release().unwrap();
+        jobserver.refill().unwrap();
+        jobserver.request();
+        granted.recv_timeout(Duration::from_secs(5)).unwrap();
     }
 
     #[test]

@@ -251,11 +251,26 @@ impl Executor<'_> {
             })
         });
         drop(trash);
+        let mut waited = Duration::ZERO;
+        while !emptying.is_finished() {
+            thread::sleep(REMOVING);
+            if self.stop.is_thrown() {
+                waited += REMOVING;
+                if waited > PATIENCE {
+                    self.store.leave_the_rest();
+                }
+            }
+        }
         // What it could not remove is swept when the store is next opened.
         let _ = emptying.join();
         result
     }
 }
+
+/// How often to look whether what builds leave is removed.
+const REMOVING: Duration = Duration::from_millis(10);
+/// How long somebody who stops a run waits for that.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// How many processes ran or wanted to, on average over the last minute.
 fn load_average() -> Option<f64> {

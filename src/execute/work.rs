@@ -111,27 +111,42 @@ impl Job<'_> {
         let no_log = |error: ActionError| Failed { error: Box::new(error), log: None };
         let log = io_step(create_log(&log_path), "create the log").map_err(no_log)?;
         let work = WorkDir::new(store, unit).map_err(no_log)?;
-        let with_log = |error: ActionError| Failed { error: Box::new(error), log: Some(log_path.clone()) };
+        let mut failed_at = None;
+        let result = self.build_in(&work, log, &mut failed_at);
+        if let Some(kept) = failed_at {
+            // Where there is no room to keep it, what failed is still the news, and the room is needed.
+            let _ = work.keep(store, unit, &kept);
+        } else if let Ok(trash) = self.shared.trash.lock() {
+            // It may hold a great deal, which takes its time to remove. Nobody to take it means: here and now.
+            let _ = trash.send(work);
+        }
+        result.map_err(|error| Failed { error: Box::new(error), log: Some(log_path) })
+    }
+
+    /// Builds in `work`; says at which command it failed, if it failed there.
+    fn build_in(
+        &self,
+        work: &WorkDir,
+        log: File,
+        failed_at: &mut Option<Kept>,
+    ) -> Result<(Outcome, How), ActionError> {
+        let store = self.shared.executor.store;
+        let unit = self.action.unit();
         let started = Instant::now();
         self.phase("unpack");
         let options = &self.shared.executor.options;
         let limits = Limits { source: options.source, deadline: self.deadline() };
-        work.fill(self.action, &self.obtained, store, &limits).map_err(with_log)?;
-        self.inputs.place(&work, store, self.shared.executor.sandbox.mode()).map_err(with_log)?;
-        let borrowed = self.shared.executor.borrowed(self.action).map_err(with_log)?;
-        let mut running =
-            Running { job: self, work: &work, borrowed, log, cpu: Duration::ZERO, reached: None };
+        work.fill(self.action, &self.obtained, store, &limits)?;
+        self.inputs.place(work, store, self.shared.executor.sandbox.mode())?;
+        let borrowed = self.shared.executor.borrowed(self.action)?;
+        let mut running = Running { job: self, work, borrowed, log, cpu: Duration::ZERO, reached: None };
         if let Err(error) = running.phases() {
-            let reached = running.reached.take().filter(|_| !matches!(error, ActionError::Cancelled));
-            if let Some(kept) = reached {
-                // Where there is no room to keep it, what failed is still the news, and the room is needed.
-                let _ = work.keep(store, unit, &kept);
-            }
-            return Err(with_log(error));
+            *failed_at = running.reached.take().filter(|_| !matches!(error, ActionError::Cancelled));
+            return Err(error);
         }
         let cpu = running.cpu;
         self.phase("store");
-        let tree = self.take_in(&work).map_err(with_log)?;
+        let tree = self.take_in(work)?;
         let archives: Vec<_> = self
             .action
             .archives()
@@ -139,8 +154,7 @@ impl Job<'_> {
             .zip(&self.obtained)
             .filter_map(|(archives, obtained)| archives.get(obtained.index))
             .collect();
-        let resolved =
-            self.action.resolve(&self.inputs.sysroot, &archives).map_err(|error| with_log(error.into()))?;
+        let resolved = self.action.resolve(&self.inputs.sysroot, &archives)?;
         let outcome = Outcome {
             unit: unit.clone(),
             tree,
@@ -152,13 +166,9 @@ impl Job<'_> {
         };
         let resolved =
             OutcomeKey::Resolved { digest: resolved, machine: machine_of(self.action, self.shared.machine) };
-        store.record(&resolved, &outcome).map_err(|error| with_log(error.into()))?;
-        self.shared.record(self.action, &outcome).map_err(|error| with_log(error.into()))?;
+        store.record(&resolved, &outcome)?;
+        self.shared.record(self.action, &outcome)?;
         forget_kept(store, unit);
-        if let Ok(trash) = self.shared.trash.lock() {
-            // Nobody to take it means that it is removed here and now.
-            let _ = trash.send(work);
-        }
         Ok((outcome, How::Built { wall: started.elapsed(), cpu }))
     }
 
@@ -355,7 +365,10 @@ fn cut(text: &str, longest: usize) -> String {
 /// The last lines of what was written to `log` since `start`.
 fn excerpt(log: &File, start: u64) -> io::Result<Vec<String>> {
     let (_, text) = tail(log.try_clone()?, start, 64 << 10)?;
-    let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+    // A terminal acts on control characters: what a build prints must not.
+    let shown = |line: &str| line.chars().filter(|c| *c == '\t' || !c.is_control()).collect::<String>();
+    let lines = text.lines().map(|line| shown(line).trim_end().to_owned()).filter(|line| !line.is_empty());
+    let lines: Vec<String> = lines.collect();
     let last = lines.iter().skip(lines.len().saturating_sub(EXCERPT));
     Ok(last.map(|line| cut(line, EXCERPT_LINE)).collect())
 }

@@ -15,13 +15,14 @@ use super::borrowed::{Borrowed, guest};
 use base::beneath::{self, Folder};
 use base::deadline::Deadline;
 use base::digest::{ActionDigest, Sha256};
+use base::files::remove_tree;
 use base::name::Unit;
 use fetch::{Obtained, UnpackError, UnpackSpec};
 use model::plan::policy::{BUILD, OUT, SOURCE_DATE_EPOCH, SRC, SYSROOT, TOOLS};
 use model::plan::{Action, Input, Override};
 use model::recipe::{Origin, Source};
 use sandbox::{Access, Mode, Mount, Translation};
-use store::{Placement, Store, TempDir, remove_tree};
+use store::{Placement, Store, TempDir};
 
 const FOLDERS: [(&str, Access); 5] = [
     (SRC, Access::ReadWrite),

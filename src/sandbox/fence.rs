@@ -26,8 +26,9 @@ use super::spec::{During, Spec, Step};
 use super::{Access, Mode, root};
 
 /// Calls that look as if the kernel did not have them: programs then do without. `clone3` because a filter cannot see
-/// whether it asks for namespaces; the C library falls back to `clone`.
-const ABSENT: [i64; 9] = [
+/// whether it asks for namespaces; the C library falls back to `clone`. `openat2` because a filter cannot see the mode of
+/// what it makes.
+const ABSENT: [i64; 10] = [
     libc::SYS_add_key,
     libc::SYS_bpf,
     libc::SYS_clone3,
@@ -35,6 +36,7 @@ const ABSENT: [i64; 9] = [
     libc::SYS_io_uring_register,
     libc::SYS_io_uring_setup,
     libc::SYS_keyctl,
+    libc::SYS_openat2,
     libc::SYS_request_key,
     libc::SYS_userfaultfd,
 ];
@@ -77,6 +79,60 @@ const FORBIDDEN: [i64; 35] = [
     libc::SYS_unshare,
     libc::SYS_vhangup,
 ];
+
+/// Calls that reach other processes where there is no namespace of them: memory and messages that outlive the build and
+/// are everybody's who has the same user.
+const SHARING: [i64; 5] =
+    [libc::SYS_mq_open, libc::SYS_msgget, libc::SYS_semget, libc::SYS_shmat, libc::SYS_shmget];
+
+/// Calls that set limits, priorities, processors or pages of another process, with the argument that says whose: 0 is the
+/// caller's own.
+const OTHERS: [(i64, u8); 9] = [
+    (libc::SYS_ioprio_set, 1),
+    (libc::SYS_migrate_pages, 0),
+    (libc::SYS_move_pages, 0),
+    (libc::SYS_prlimit64, 0),
+    (libc::SYS_sched_setaffinity, 0),
+    (libc::SYS_sched_setattr, 0),
+    (libc::SYS_sched_setparam, 0),
+    (libc::SYS_sched_setscheduler, 0),
+    (libc::SYS_setpriority, 1),
+];
+
+/// Calls that give a file a mode, with the argument that says it, and for those that may make the file the one with the
+/// flags: the mode may not have a program run with its owner's or group's rights. Landlock has no say in modes, and root's
+/// builds would leave programs that run as root.
+const MODES: [(i64, u8, Option<u8>); 5] = [
+    (libc::SYS_fchmod, 1, None),
+    (libc::SYS_fchmodat, 2, None),
+    // `fchmodat2`: asm-generic/unistd.h, since Linux 6.6.
+    (452, 2, None),
+    (libc::SYS_mknodat, 2, None),
+    (libc::SYS_openat, 3, Some(2)),
+];
+/// The same calls as they were before they took a folder; newer architectures never had them.
+#[cfg(target_arch = "x86_64")]
+const OLD_MODES: [(i64, u8, Option<u8>); 4] = [
+    (libc::SYS_chmod, 1, None),
+    (libc::SYS_creat, 1, None),
+    (libc::SYS_mknod, 1, None),
+    (libc::SYS_open, 2, Some(1)),
+];
+#[cfg(not(target_arch = "x86_64"))]
+const OLD_MODES: [(i64, u8, Option<u8>); 0] = [];
+
+/// Calls that mark files, wherever they are: Landlock has no say in that either. File systems without such marks answer so.
+const MARKS: [i64; 6] = [
+    libc::SYS_fremovexattr,
+    libc::SYS_fsetxattr,
+    libc::SYS_lremovexattr,
+    libc::SYS_lsetxattr,
+    libc::SYS_removexattr,
+    libc::SYS_setxattr,
+];
+
+/// Requests of `ioctl` that type into a terminal: `k3sroot shell` shares the user's.
+const TYPING: [u64; 2] = [libc::TIOCSTI, libc::TIOCLINUX];
 
 /// Flags of `clone` that ask for a namespace.
 const NAMESPACES: [libc::c_int; 8] = [
@@ -237,8 +293,12 @@ fn is_pipe(path: &Path) -> bool {
 /// Filters the system calls of this process and of all that it starts.
 fn calls(mode: Mode) -> Step<()> {
     let Ok(arch) = TargetArch::try_from(std::env::consts::ARCH) else { return Ok(()) };
-    let filters =
-        [(libc::ENOSYS, Ok(every(&ABSENT))), (libc::EPERM, forbidden()), (libc::EAFNOSUPPORT, sockets(mode))];
+    let filters = [
+        (libc::ENOSYS, Ok(every(&ABSENT))),
+        (libc::EPERM, forbidden(mode)),
+        (libc::EAFNOSUPPORT, sockets(mode)),
+        (libc::ENOTSUP, Ok(every(&MARKS))),
+    ];
     for (errno, rules) in filters {
         let program = || -> Result<BpfProgram, seccompiler::BackendError> {
             let action = SeccompAction::Errno(u32::try_from(errno).unwrap_or_default());
@@ -275,7 +335,7 @@ fn every(calls: &[i64]) -> Rules {
     calls.iter().copied().flat_map(numbers).map(|call| (call, Vec::new())).collect()
 }
 
-fn forbidden() -> Made<Rules> {
+fn forbidden(mode: Mode) -> Made<Rules> {
     let mut rules = every(&FORBIDDEN);
     let flag = |flag: &libc::c_int| {
         let bit = u64::try_from(*flag).unwrap_or_default();
@@ -286,10 +346,34 @@ fn forbidden() -> Made<Rules> {
     let ptrace: Vec<_> = ATTACH.iter().map(request).collect::<Made<_>>()?;
     rules.extend(numbers(libc::SYS_clone).map(|call| (call, clone.clone())));
     rules.extend(numbers(libc::SYS_ptrace).map(|call| (call, ptrace.clone())));
+    let typing = TYPING.map(|request| rule(&[(1, SeccompCmpOp::Eq, request)]));
+    let typing: Vec<_> = typing.into_iter().collect::<Made<_>>()?;
+    rules.extend(numbers(libc::SYS_ioctl).map(|call| (call, typing.clone())));
+    for (call, argument, flags) in MODES.into_iter().chain(OLD_MODES) {
+        let mut refused = Vec::new();
+        for bit in [libc::S_ISUID, libc::S_ISGID].map(u64::from) {
+            let has_bit = (argument, SeccompCmpOp::MaskedEq(bit), bit);
+            // Without one of these the argument means nothing.
+            for making in [libc::O_CREAT, libc::O_TMPFILE] {
+                let making = u64::try_from(making).unwrap_or_default();
+                let makes = flags.map(|flags| (flags, SeccompCmpOp::MaskedEq(making), making));
+                refused.push(rule(&[has_bit.clone()].into_iter().chain(makes).collect::<Vec<_>>())?);
+            }
+        }
+        rules.extend(numbers(call).map(|call| (call, refused.clone())));
+    }
+    if mode == Mode::None {
+        rules.extend(every(&SHARING));
+        for (call, argument) in OTHERS {
+            let whose = rule(&[(argument, SeccompCmpOp::Ne, 0)])?;
+            rules.extend(numbers(call).map(|call| (call, vec![whose.clone()])));
+        }
+    }
     Ok(rules)
 }
 
-/// Sockets of families beyond [`FAMILIES`]; without a network namespace, all. Pairs of sockets lead nowhere, and stay.
+/// Sockets of families beyond [`FAMILIES`]; without a network namespace, all. Pairs of sockets lead nowhere, and stay where
+/// they are of the plain kind.
 fn sockets(mode: Mode) -> Made<Rules> {
     let conditions: Vec<_> = match mode {
         Mode::None => Vec::new(),
@@ -300,7 +384,10 @@ fn sockets(mode: Mode) -> Made<Rules> {
             vec![rule(&conditions)?]
         }
     };
-    Ok(numbers(libc::SYS_socket).map(|call| (call, conditions.clone())).collect())
+    let unix = u64::try_from(libc::AF_UNIX).unwrap_or_default();
+    let pairs = vec![rule(&[(0, SeccompCmpOp::Ne, unix)])?];
+    let sockets = numbers(libc::SYS_socket).map(|call| (call, conditions.clone()));
+    Ok(sockets.chain(numbers(libc::SYS_socketpair).map(|call| (call, pairs.clone()))).collect())
 }
 
 /// A rule that holds if all of these do: argument, comparison, value. Flags and families are 32 bits wide.

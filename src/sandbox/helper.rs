@@ -7,7 +7,6 @@
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -19,6 +18,8 @@ use nix::sys::signal::{SigSet, Signal, killpg};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::{Pid, getpid, getppid, setsid};
 use rustix::process::WaitOptions;
+
+use base::files::remove_tree;
 
 use super::children::{end_children, exited, pid_of, reap};
 use super::spec::{During, Report, Reporter, Spec, Status, Step};
@@ -185,33 +186,4 @@ fn close_others(keep: &[RawFd]) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Removes a folder with all that is in it, also where the owner may not write.
-pub(super) fn remove_tree(path: &Path) -> io::Result<()> {
-    match std::fs::remove_dir_all(path) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
-        result => return result,
-    }
-    for entry in walkdir::WalkDir::new(path).into_iter().flatten() {
-        if entry.file_type().is_dir() {
-            std::fs::set_permissions(entry.path(), std::fs::Permissions::from_mode(0o700))?;
-        }
-    }
-    std::fs::remove_dir_all(path)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_folder_that_was_made_unwritable_goes_too() {
-        let folder = tempfile::tempdir().unwrap();
-        let inner = folder.path().join("a/b");
-        std::fs::create_dir_all(inner.join("c")).unwrap();
-        std::fs::set_permissions(&inner, std::fs::Permissions::from_mode(0o500)).unwrap();
-        remove_tree(&folder.path().join("a")).unwrap();
-        assert!(!folder.path().join("a").exists());
-    }
 }

@@ -53,6 +53,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use tempfile::TempDir;
 
+use base::files::remove_tree;
+
 pub use self::cancel::Cancel;
 pub use self::error::SandboxError;
 pub use self::fence::Fences;
@@ -300,8 +302,8 @@ impl Sandbox {
     }
 }
 
-/// Removes a private folder that the command may have filled with folders it made unwritable.
+/// Removes a private folder that the command may have filled with whatever it liked.
 fn remove(scratch: TempDir) -> Result<(), SandboxError> {
     let path = scratch.keep();
-    helper::remove_tree(&path).map_err(|source| SandboxError::Scratch { path, source })
+    remove_tree(&path).map_err(|source| SandboxError::Scratch { path, source })
 }

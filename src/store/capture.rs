@@ -128,6 +128,16 @@ impl Store {
     }
 }
 
+/// The longest path of a tree, in bytes. Linux allows 4,095, of which wherever the tree is put takes a part; the longest
+/// real one has 120.
+const LONGEST: usize = 2_000;
+
+/// What people need to see of a path that is too long.
+fn beginning(path: &Path) -> PathBuf {
+    let text: String = path.to_string_lossy().chars().take(60).collect();
+    format!("{text}…").into()
+}
+
 impl Capture<'_> {
     fn run(&self) -> Result<TreeDigest, StoreError> {
         let _activity = self.store.active();
@@ -180,6 +190,9 @@ impl Capture<'_> {
                 empty = false;
                 count += 1;
                 let path = folder.join(name);
+                if path.as_os_str().len() > LONGEST {
+                    return Err(self.refuse(&beginning(&path), Refusal::Deep { limit: LONGEST }));
+                }
                 if let Whose::Scratch(Intake { entries, .. }) = self.whose
                     && count > *entries
                 {

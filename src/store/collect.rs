@@ -14,9 +14,9 @@ use super::inventory::{FileFound, Inventory, file_name};
 use super::listing::{Entry, Tree, digest_of};
 use super::lock::FileLock;
 use super::outcome::decode;
-use super::session::remove_tree;
 use super::{DAMAGED, DESCRIPTIONS, DISTFILES, DURATIONS, FAILED, LOCKS, LOGS, Store, held, read_if_there};
 use base::digest::TreeDigest;
+use base::files::remove_tree;
 use base::locks;
 
 /// Locks that stay when those of actions are removed.

@@ -38,6 +38,11 @@ pub enum Refusal {
     SetId,
     /// Its name or target has a newline or is not UTF-8.
     Name,
+    /// Its path is so long that it could not be put everywhere.
+    Deep {
+        /// How many bytes a path may have.
+        limit: usize,
+    },
     /// Its contents changed while they were read.
     Changed,
     /// With it there is more than may be kept.
@@ -58,6 +63,7 @@ impl fmt::Display for Refusal {
             Self::Special => f.write_str("devices, sockets and pipes cannot be kept"),
             Self::SetId => f.write_str("setuid and setgid files cannot be kept"),
             Self::Name => f.write_str("names and link targets must be UTF-8 without newlines"),
+            Self::Deep { limit } => write!(f, "paths of more than {limit} bytes cannot be kept"),
             Self::Changed => {
                 f.write_str("it changed while it was read: is a process of the build still running?")
             }

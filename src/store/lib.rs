@@ -60,7 +60,7 @@ pub use lock::ActionLock;
 pub use materialise::Placement;
 pub use merge::merge;
 pub use outcome::{EntryError, Outcome, OutcomeKey, decode as decode_outcome, encode as encode_outcome};
-pub use session::{TempDir, remove_tree};
+pub use session::TempDir;
 pub use verify::VerifyReport;
 
 use blob::BlobName;

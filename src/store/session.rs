@@ -18,21 +18,26 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
 use std::time::Duration;
 
-use rustix::fs::FileType;
 use tempfile::{Builder, NamedTempFile};
 
 use super::error::{StoreError, at};
 use super::lock::FileLock;
 use super::{LOCKS, Store, TMP};
-use base::beneath::Folder;
+use base::deadline::Deadline;
+use base::files::remove_tree_until;
 use base::locks;
 
 const LOCK: &str = "lock";
 /// How long another machine's session counts as alive after its folder last changed.
 const ELSEWHERE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// How long whoever opens the store waits for what dead sessions left to be gone.
+const SWEEPING: Duration = Duration::from_secs(1);
 
 /// An open store's part of `tmp/`; removed when dropped.
 #[derive(Debug)]
@@ -40,6 +45,10 @@ pub(super) struct Session {
     path: PathBuf,
     /// Whether its lock keeps others out.
     locks_hold: bool,
+    /// Set when nobody waits any longer for what is being removed.
+    hurry: Arc<AtomicBool>,
+    /// Whether what dead sessions left is removed.
+    swept: Arc<AtomicBool>,
     _lock: FileLock,
 }
 
@@ -58,13 +67,31 @@ impl Session {
         let lock = FileLock::exclusive(&place)?;
         fs::write(&place, machine()).map_err(at("write", &place))?;
         let locks_hold = locks::keep_out(&place).map_err(at("lock", &place))?;
-        let session = Self { path: folder.keep(), locks_hold, _lock: lock };
-        let swept = if locks_hold { session.take_over_dead(&tmp)? } else { Vec::new() };
+        let (hurry, swept) = (Arc::default(), Arc::default());
+        let session = Self { path: folder.keep(), locks_hold, hurry, swept, _lock: lock };
+        let dead = if locks_hold { session.take_over_dead(&tmp)? } else { Vec::new() };
         drop(turn);
-        for path in swept {
-            remove_tree(&path).map_err(at("remove", &path))?;
-        }
+        session.sweep(dead)?;
         Ok(session)
+    }
+
+    /// Removes what dead sessions left. A build may have left so much that it takes minutes: nobody waits so long.
+    fn sweep(&self, dead: Vec<PathBuf>) -> Result<(), StoreError> {
+        let (deadline, swept) = (self.patience(), Arc::clone(&self.swept));
+        let (done, waiting) = mpsc::channel();
+        thread::spawn(move || {
+            let remove = |path: &PathBuf| remove_tree_until(path, &deadline).map_err(at("remove", path));
+            let result = dead.iter().try_for_each(remove);
+            swept.store(true, Ordering::Relaxed);
+            // Who opened the store may have gone on.
+            let _ = done.send(result);
+        });
+        waiting.recv_timeout(SWEEPING).unwrap_or(Ok(()))
+    }
+
+    /// How long what this session removes may take.
+    fn patience(&self) -> Deadline {
+        Deadline::new(&self.hurry, None)
     }
 
     /// Moves dead sessions into this one, which is quick; they can then be removed without anyone waiting.
@@ -139,8 +166,11 @@ fn is_elsewhere(path: &Path) -> bool {
 
 impl Drop for Session {
     fn drop(&mut self) {
+        if !self.swept.load(Ordering::Relaxed) {
+            self.hurry.store(true, Ordering::Relaxed);
+        }
         // What cannot be removed now is swept by the next session.
-        let _ = remove_tree(&self.path);
+        let _ = remove_tree_until(&self.path, &self.patience());
     }
 }
 
@@ -148,7 +178,7 @@ impl Drop for Session {
 #[derive(Debug)]
 pub struct TempDir {
     path: PathBuf,
-    _session: Arc<Session>,
+    session: Arc<Session>,
 }
 
 impl TempDir {
@@ -159,7 +189,7 @@ impl TempDir {
 
     /// Removes the folder and says if that failed.
     pub fn close(self) -> Result<(), StoreError> {
-        remove_tree(&self.path).map_err(at("remove", &self.path))
+        remove_tree_until(&self.path, &self.session.patience()).map_err(at("remove", &self.path))
     }
 }
 
@@ -172,11 +202,16 @@ impl AsRef<Path> for TempDir {
 impl Drop for TempDir {
     fn drop(&mut self) {
         // What cannot be removed now goes with the session or is swept by a later one.
-        let _ = remove_tree(&self.path);
+        let _ = remove_tree_until(&self.path, &self.session.patience());
     }
 }
 
 impl Store {
+    /// Has what this session is removing, or would remove at its end, left to the next one: somebody wants to go.
+    pub fn leave_the_rest(&self) {
+        self.inner.session.hurry.store(true, Ordering::Relaxed);
+    }
+
     /// A new folder in `tmp/` whose name starts with `label`. It is removed when dropped, or when a store is opened
     /// after this process died. The path has no characters that shells, make or sed treat specially.
     pub fn temp_dir(&self, label: &str) -> Result<TempDir, StoreError> {
@@ -188,37 +223,8 @@ impl Store {
             .permissions(Permissions::from_mode(0o755))
             .tempdir_in(&session.path)
             .map_err(at("make a folder in", &session.path))?;
-        Ok(TempDir { path: folder.keep(), _session: session })
+        Ok(TempDir { path: folder.keep(), session })
     }
-}
-
-/// Removes `path` and all below it, folders without write permission included. Nothing there is fine.
-pub fn remove_tree(path: &Path) -> io::Result<()> {
-    let remove = || match fs::symlink_metadata(path) {
-        Ok(meta) if meta.is_dir() => fs::remove_dir_all(path),
-        Ok(_) => fs::remove_file(path),
-        Err(error) => Err(error),
-    };
-    let result = match remove() {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            open_folders(path)?;
-            remove()
-        }
-        result => result,
-    };
-    result.or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
-}
-
-/// Gives the owner all rights on every folder in `top`.
-fn open_folders(top: &Path) -> io::Result<()> {
-    let top = Folder::open(top)?;
-    let mut folders = vec![PathBuf::new()];
-    while let Some(folder) = folders.pop() {
-        top.allow(&folder, 0o700)?;
-        let below = top.entries(&folder)?.into_iter().filter(|(_, kind)| *kind == FileType::Directory);
-        folders.extend(below.map(|(name, _)| folder.join(name)));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

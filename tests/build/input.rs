@@ -238,6 +238,29 @@ fn what_a_checkout_names_is_a_plain_file_of_its_own() {
 }
 
 #[test]
+fn folders_that_recipes_name_are_no_way_out() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    fs::create_dir(elsewhere.path().join("sub")).unwrap();
+    fs::write(elsewhere.path().join("sub/secret"), "secret").unwrap();
+    for local in ["out", "out/", "out/sub", "greet/out", "../files/out/sub"] {
+        let workspace = Workspace::new();
+        for place in ["recipes/files/out", "recipes/files/greet/out"] {
+            symlink(elsewhere.path(), workspace.path(place)).unwrap();
+        }
+        workspace.edit("recipes/greet.toml", "local = \"greet\"", &format!("local = {local:?}"));
+        let run = workspace.run("plan", &[]);
+        assert_eq!(run.code, Some(1), "{local}: {}\n{}", run.stdout, run.stderr);
+        assert!(run.stderr.contains("recipes/greet.toml"), "{local}: {}", run.stderr);
+    }
+    let workspace = Workspace::new();
+    fs::rename(workspace.path("patches/libword"), elsewhere.path().join("patches")).unwrap();
+    symlink(elsewhere.path().join("patches"), workspace.path("patches/libword")).unwrap();
+    let run = workspace.run("plan", &[]);
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    assert!(run.stderr.contains("leads out of its folder"), "{}", run.stderr);
+}
+
+#[test]
 fn a_layout_that_asks_for_an_unknown_place_is_refused() {
     let said =
         complaint(|workspace| workspace.edit("recipes/root.toml", "to      = \"bin\"", "to      = \"sbin\""));

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use sandbox::Sandbox;
+
 use super::scripts::{self, assert_sound, build_words, insert, names};
 use super::skipped::skipped;
 use super::workspace::{ARCH, Conditions, Run, USUAL, Workspace};
@@ -74,6 +76,47 @@ fn one_that_leaves_more_than_it_may() {
     assert_eq!(workspace.build(&["three", "--max-output", "20M"]).code, Some(0));
 }
 
+/// Makes folders in folders, so many that no path to the last one is short enough to be used.
+const DEEP: &str = "python3 -c \"import os; any(os.mkdir('d') or os.chdir('d') for i in range(6000))\"";
+
+#[test]
+fn one_whose_folders_are_too_deep_for_any_path() {
+    for (command, code) in [(DEEP.to_owned(), 0), (format!("{DEEP}; exit 1"), 1)] {
+        let workspace = workspace("auto", &command);
+        // A failed one is kept, and then replaced.
+        for _ in 0..2 {
+            let run = workspace.build(&["three"]);
+            assert_eq!(run.code, Some(code), "{}", run.stderr);
+        }
+        assert_sound(&workspace, &command);
+        assert_eq!(workspace.build(&["two"]).code, Some(0), "what was left harms no later build");
+        assert_eq!(fs::read_dir(workspace.path("cache/tmp")).unwrap().count(), 0);
+        assert_eq!(workspace.run("cache", &["gc", "--max-size", "0"]).code, Some(0));
+        assert_eq!(fs::read_dir(workspace.path("cache/failed")).unwrap().count(), 0);
+    }
+    let run = wrong(&format!("mkdir -p /out/usr/bin; cd /out/usr/bin; {DEEP}"), &[]);
+    let expected = "d/d/d/…` was installed: paths of more than 2000 bytes cannot be kept\n";
+    assert!(run.error().contains(expected), "{}", run.error());
+}
+
+#[test]
+fn one_that_writes_its_own_tokens_for_make() {
+    let flood = "import os, re; auth = re.search(r'auth=(?:fifo:(\\S+)|(\\d+))', os.environ['MAKEFLAGS']); \
+                 fd = int(auth[2]) if auth[2] else os.open(auth[1], os.O_RDWR); os.set_blocking(fd, False); \
+                 any(os.write(fd, b'+' * 4096) == 0 for i in range(99))";
+    let started = Instant::now();
+    let workspace = workspace("auto", &format!("python3 -c \"{flood}\" || true"));
+    let run = workspace.build(&[]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
+}
+
+#[test]
+fn what_one_prints_does_nothing_to_the_terminal() {
+    let run = wrong("printf '\\033]0;title\\007\\033[2Jsaid\\n'; exit 1", &[]);
+    assert!(run.error().contains("─ ]0;title[2Jsaid\n"), "{}", run.error());
+}
+
 /// A file that takes a quarter of an hour to read.
 const HUGE: &str = "mkdir -p /out/usr/bin; truncate -s 1T /out/usr/bin/huge";
 
@@ -127,7 +170,7 @@ fn a_source_that_unpacks_to_more_than_it_may() {
 
 #[test]
 fn a_line_without_end_is_not_shown_whole() {
-    let run = wrong("head -c 1000000 /dev/zero | tr '\\\\0' x; exit 1", &[]);
+    let run = wrong("yes x | head -n 1000000 | tr -d '\\n'; exit 1", &[]);
     let longest = run.error().lines().map(str::len).max().unwrap();
     assert!((400..500).contains(&longest), "{}", run.error());
 }
@@ -186,7 +229,6 @@ fn one_that_installs_what_no_package_has() {
             "socket",
             "devices, sockets and pipes cannot be kept",
         ),
-        ("touch /out/usr/bin/su; chmod 4755 /out/usr/bin/su", "su", "setuid and setgid files cannot be kept"),
     ] {
         let run = wrong(&format!("mkdir -p /out/usr/bin; {command}"), &[]);
         let expected = format!(
@@ -194,6 +236,19 @@ fn one_that_installs_what_no_package_has() {
              log: cache/logs/three@[arch].log\n"
         );
         assert_eq!(run.error().trim_end(), expected.trim_end());
+    }
+    // Such a mode cannot even be given, or where calls are not filtered, not be kept.
+    for mode in ["4755", "2755"] {
+        let run = wrong(
+            &format!("mkdir -p /out/usr/bin; touch /out/usr/bin/su; chmod {mode} /out/usr/bin/su"),
+            &[],
+        );
+        let refused = if Sandbox::fences().calls {
+            "chmod: changing permissions of '/out/usr/bin/su': Operation not permitted"
+        } else {
+            "`/out/usr/bin/su` was installed: setuid and setgid files cannot be kept"
+        };
+        assert!(run.error().contains(refused), "{}", run.error());
     }
 }
 

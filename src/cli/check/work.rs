@@ -22,6 +22,7 @@ use super::super::means;
 use super::super::place::io_error;
 use super::super::printer::Printer;
 use super::super::project::{Planned, recipes_folder, variable};
+use base::files::remove_tree;
 use base::name::PackageName;
 use check::{Conditions, Shuffle, Variation};
 use execute::{Stop, wanted};
@@ -341,12 +342,7 @@ impl Work {
     /// Removes the folders of a side again.
     pub(super) fn clear(&self, side: &str) -> Result<(), CliError> {
         for folder in [self.running(side), self.backing(side), self.scratch(side)] {
-            match fs::remove_dir_all(&folder) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(io_error("remove", &folder)(error));
-                }
-                _ => {}
-            }
+            remove_tree(&folder).map_err(io_error("remove", &folder))?;
         }
         Ok(())
     }

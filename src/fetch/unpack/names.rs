@@ -5,6 +5,8 @@ use super::UnpackError;
 /// The longest name of one file or folder, and of a whole path, in bytes: what Linux allows.
 const COMPONENT: usize = 255;
 const PATH: usize = 4095;
+/// How many folders deep an entry may lie. Ten are the most of any real source, gcc's.
+const DEPTH: usize = 64;
 
 /// The text of a name, if it is UTF-8 without NUL bytes.
 pub(super) fn utf8(bytes: &[u8]) -> Option<&str> {
@@ -36,6 +38,9 @@ pub(super) fn entry_name(bytes: &[u8]) -> Result<String, UnpackError> {
             name.push('/');
         }
         name.push_str(component);
+    }
+    if name.split('/').count() > DEPTH {
+        return refused("it lies more than 64 folders deep");
     }
     Ok(name)
 }
@@ -97,7 +102,9 @@ mod tests {
         assert_eq!(entry_name("ä/..b".as_bytes()).unwrap(), "ä/..b");
         let long = [b'a'; 256];
         let longer = b"a/".repeat(2100);
-        for wrong in [&b"/a"[..], b"..", b"a/../b", b"a/..", b"\xff", b"a\0b", &long, &longer] {
+        assert!(entry_name(&b"a/".repeat(DEPTH)).is_ok());
+        let deeper = b"a/".repeat(DEPTH + 1);
+        for wrong in [&b"/a"[..], b"..", b"a/../b", b"a/..", b"\xff", b"a\0b", &long, &longer, &deeper] {
             assert!(entry_name(wrong).is_err(), "{wrong:?}");
         }
     }

@@ -18,6 +18,10 @@ use super::names::resolve;
 /// How many symlinks may follow each other, as for Linux.
 const LINKS: usize = 40;
 
+/// The most entries that are written, the folders above them included: nearly ten times what the largest source has, gcc's
+/// (10,999). Each costs the machine a name to make and to remove, however small it is.
+const MOST: usize = 100_000;
+
 enum Kind {
     Folder,
     File { executable: bool },
@@ -32,6 +36,7 @@ pub(super) struct Writer {
     entries: BTreeMap<String, Kind>,
     bytes: u64,
     limit: u64,
+    most: usize,
     buffer: Vec<u8>,
 }
 
@@ -53,6 +58,7 @@ impl Writer {
             entries: BTreeMap::new(),
             bytes: 0,
             limit,
+            most: MOST,
             buffer: vec![0; 128 << 10],
         })
     }
@@ -65,6 +71,15 @@ impl Writer {
         }
         self.parents(name)?;
         self.make_folder(name)
+    }
+
+    /// Counts an entry that will be written, or a folder that is made for one.
+    fn enter(&mut self, name: &str, kind: Kind) -> Result<(), UnpackError> {
+        self.entries.insert(name.to_owned(), kind);
+        if self.entries.len() > self.most {
+            return Err(UnpackError::TooManyEntries { limit: self.most as u64 });
+        }
+        Ok(())
     }
 
     pub(super) fn file(
@@ -92,8 +107,7 @@ impl Writer {
             file.write_all(&self.buffer[..count]).map_err(failed)?;
         }
         self.settle(&file, mode).map_err(failed)?;
-        self.entries.insert(name.to_owned(), Kind::File { executable });
-        Ok(())
+        self.enter(name, Kind::File { executable })
     }
 
     pub(super) fn symlink(&mut self, name: &str, target: &str) -> Result<(), UnpackError> {
@@ -106,7 +120,7 @@ impl Writer {
         }
         let path = self.make_way(name)?;
         symlink(target, &path).map_err(|source| UnpackError::Write { path: path.clone(), source })?;
-        self.entries.insert(name.to_owned(), Kind::Symlink { target: target.to_owned() });
+        self.enter(name, Kind::Symlink { target: target.to_owned() })?;
         self.settle_path(&path)
     }
 
@@ -209,8 +223,7 @@ impl Writer {
         let made = fs::create_dir(&path)
             .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o755)));
         made.map_err(|source| UnpackError::Write { path, source })?;
-        self.entries.insert(name.to_owned(), Kind::Folder);
-        Ok(())
+        self.enter(name, Kind::Folder)
     }
 
     /// Sets the mode whatever the umask, and the times.
@@ -224,5 +237,23 @@ impl Writer {
         let time = TimeSpec::new(self.mtime, 0);
         utimensat(AT_FDCWD, path, &time, &time, UtimensatFlags::NoFollowSymlink)
             .map_err(|errno| UnpackError::Write { path: path.to_owned(), source: errno.into() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_that_come_along_count_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = Writer::new(folder.path(), 0, 1).unwrap();
+        writer.most = 5;
+        writer.file("a/b/c", false, &mut io::empty()).unwrap();
+        writer.file("a/b/d", false, &mut io::empty()).unwrap();
+        writer.symlink("l", "a").unwrap();
+        writer.folder("a/b").unwrap();
+        let error = writer.folder("e").unwrap_err();
+        assert!(matches!(error, UnpackError::TooManyEntries { limit: 5 }), "{error}");
     }
 }

@@ -6,12 +6,18 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::FileType;
+
 use super::validate::{Beside, parse};
 use super::{LocalFile, RecipeError, Recipes};
-use base::beneath;
+use base::beneath::{self, Folder};
 
 /// `root.toml` lies among the recipes and is not one: it is the layout of the tarballs.
 const LAYOUT: &str = "root.toml";
+
+/// The most bytes that files of our own may have in all for one recipe: they are held in memory. The largest real ones,
+/// the scripts of K3s, have 20 KiB.
+const LARGEST: usize = 64 << 20;
 
 /// Reads every recipe of `folder`, patches from the folder `patches` beside it and our own files from its subfolder
 /// `files`.
@@ -44,24 +50,37 @@ struct Disk {
 
 impl Beside for Disk {
     fn patch(&self, package: &str, name: &str) -> io::Result<String> {
-        beneath::read_to_string(&self.patches.join(package), name)
+        beneath::read_to_string(&self.patches, &format!("{package}/{name}"))
     }
 
     fn local(&self, name: &str) -> io::Result<BTreeMap<String, LocalFile>> {
-        let root = self.files.join(name);
-        let mut files = BTreeMap::new();
-        for entry in walkdir::WalkDir::new(&root).sort_by_file_name() {
-            let entry = entry.map_err(io::Error::other)?;
-            if entry.file_type().is_dir() {
-                continue;
+        let root = Folder::open(&self.files)?.folder(Path::new(name))?;
+        let (mut files, mut size) = (BTreeMap::new(), 0);
+        let mut folders = vec![PathBuf::new()];
+        while let Some(folder) = folders.pop() {
+            for (name, kind) in root.entries(&folder)? {
+                let path = folder.join(name);
+                let text =
+                    path.to_str().ok_or_else(|| io::Error::other("a file name is not UTF-8"))?.to_owned();
+                match kind {
+                    FileType::Directory => folders.push(path),
+                    FileType::RegularFile => {
+                        let executable = root.file(&path)?.metadata()?.permissions().mode() & 0o100 != 0;
+                        let contents = root.read(&path)?;
+                        size += contents.len();
+                        if size > LARGEST {
+                            let message = format!("its files have more than {} MiB", LARGEST >> 20);
+                            return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+                        }
+                        files.insert(text, LocalFile { contents, executable });
+                    }
+                    _ => {
+                        return Err(io::Error::other(format!(
+                            "`{text}` is neither a plain file nor a folder"
+                        )));
+                    }
+                }
             }
-            let path = entry.path().strip_prefix(&root).map_err(io::Error::other)?;
-            let path = path.to_str().ok_or_else(|| io::Error::other("a file name is not UTF-8"))?;
-            if !entry.file_type().is_file() {
-                return Err(io::Error::other(format!("`{path}` is neither a plain file nor a folder")));
-            }
-            let executable = entry.metadata().map_err(io::Error::other)?.permissions().mode() & 0o100 != 0;
-            files.insert(path.to_owned(), LocalFile { contents: beneath::read(&root, path)?, executable });
         }
         Ok(files)
     }
