@@ -273,6 +273,9 @@ for whose, pid in [('other', os.getppid()), ('own', 0)]:
 for name, call in {'shmget': (29, 1, 1, 0o1600), 'msgget': (68, 1, 0o1600), 'semget': (64, 1, 1, 0o1600),
                    'mq_open': (240, b'q', 0o102, 0o600, None)}.items():
     print(name, errno.errorcode[ctypes.get_errno()] if libc.syscall(*call) == -1 else 'done')
+for name, kind in {'stream': 1, 'datagram': 2 | 0o2000000, 'raw': 3}.items():
+    result = libc.syscall(53, 1, kind, 0, space)
+    print(name, errno.errorcode[ctypes.get_errno()] if result == -1 else 'done')
 ";
     insta::assert_snapshot!(Run::argv(Mode::None, &["python3", "-c", script]).log(), @r"
     other prlimit EPERM
@@ -289,6 +292,9 @@ for name, call in {'shmget': (29, 1, 1, 0o1600), 'msgget': (68, 1, 0o1600), 'sem
     msgget EPERM
     semget EPERM
     mq_open EPERM
+    stream done
+    datagram EAFNOSUPPORT
+    raw EAFNOSUPPORT
     ");
 }
 

@@ -9,12 +9,12 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use base::beneath::read_named_to_string;
 use base::digest::{Sha256, TreeDigest};
 use base::name::{ArchName, PackageName};
 
@@ -65,7 +65,7 @@ impl Golden {
 
     /// The digests in a file; none if there is no such file.
     pub fn read(path: &Path) -> Result<Self, GoldenError> {
-        match fs::read_to_string(path) {
+        match read_named_to_string(path) {
             Ok(text) => toml::from_str(&text)
                 .map_err(|error| GoldenError::Invalid { path: path.to_owned(), source: Box::new(error) }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),

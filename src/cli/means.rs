@@ -1,6 +1,8 @@
 //! Makes what a run needs (fetcher, sandbox, stop switch) out of the command line's words.
 
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use super::args::{Global, Isolation, Running, SandboxChoice, Sources};
 use super::error::CliError;
@@ -71,14 +73,19 @@ pub(super) fn is_noexec(path: &Path) -> bool {
 /// What builds can reach without namespaces. README.md has the whole list.
 pub(super) fn gap(fences: Fences) -> &'static str {
     match fences {
-        Fences { files: true, calls: true } => "builds see the names of the machine's processes",
-        Fences { files: true, calls: false } => {
+        Fences { files: true, calls: true, signals: true } => {
+            "builds see the names of the machine's processes"
+        }
+        Fences { files: true, calls: true, signals: false } => {
+            "builds see the names of the machine's processes, and can end yours"
+        }
+        Fences { files: true, calls: false, .. } => {
             "builds can reach the network other than by TCP, and sockets by their path"
         }
-        Fences { files: false, calls: true } => {
+        Fences { files: false, calls: true, .. } => {
             "builds can read and change what you can, but not reach the network"
         }
-        Fences { files: false, calls: false } => {
+        Fences { files: false, calls: false, .. } => {
             "builds can read and change what you can, and reach the network"
         }
     }
@@ -119,7 +126,7 @@ fn is_plain(path: &Path) -> bool {
 
 /// How many processes may run at once: what the option says, or as many as there are cores and memory for them.
 pub(super) fn jobs(wanted: Option<u16>) -> usize {
-    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    let cores = || thread::available_parallelism().map_or(1, usize::from);
     wanted.map_or_else(|| memory::jobs(cores(), memory::memory()), usize::from)
 }
 
@@ -141,11 +148,32 @@ pub(super) fn options(running: &Running) -> Options {
 pub(super) fn stop() -> Stop {
     let stop = Stop::default();
     let thrown = stop.clone();
-    if let Err(error) = ctrlc::set_handler(move || thrown.throw()) {
+    let handler = move || {
+        let is_first = !thrown.is_thrown();
+        thrown.throw();
+        if is_first {
+            let thrown = thrown.clone();
+            thread::spawn(move || end(&thrown));
+        }
+    };
+    if let Err(error) = ctrlc::set_handler(handler) {
         // Without a handler Ctrl-C ends k3sroot at once, and its sandboxes with it.
         eprintln!("warning: Ctrl-C cannot be handled: {error}");
     }
     stop
+}
+
+/// Ends the program if it has not ended by itself a second after nothing of a build runs any more. What looks at the
+/// switch has ended by then; what does not, hashing a large file say, is as safe to break off as by `kill -9`.
+fn end(thrown: &Stop) {
+    const STEP: Duration = Duration::from_millis(50);
+    let mut idle = Duration::ZERO;
+    while idle < Duration::from_millis(800) {
+        thread::sleep(STEP);
+        idle = if thrown.processes.is_idle() { idle + STEP } else { Duration::ZERO };
+    }
+    eprintln!("error: {}", CliError::Stopped);
+    std::process::exit(2);
 }
 
 #[cfg(test)]

@@ -136,7 +136,7 @@ pub(super) struct Borrowed {
     programs: PathBuf,
     compiler: Option<PathBuf>,
     /// Where the compiler is, if not where every sandbox looks.
-    home: Option<PathBuf>,
+    homes: Vec<PathBuf>,
 }
 
 impl Borrowed {
@@ -149,7 +149,7 @@ impl Borrowed {
         if let Some(compiler) = &self.compiler {
             mounts.push(mount(compiler, COMPILER)?);
         }
-        if let Some(home) = &self.home {
+        for home in &self.homes {
             mounts.push(mount(home, &home.display().to_string())?);
         }
         Ok(mounts)
@@ -163,7 +163,7 @@ impl Executor<'_> {
         Ok(Borrowed {
             programs: folder(self.store),
             compiler: compiler.map(|compiler| compiler.folder(self.store)).transpose()?,
-            home: compiler.and_then(|compiler| compiler.home()).map(Path::to_owned),
+            homes: compiler.map(|compiler| compiler.homes().to_owned()).unwrap_or_default(),
         })
     }
 }

@@ -72,8 +72,8 @@ pub struct HostCompiler {
     digest: CompilerDigest,
     /// Its binutils, by what they are called without a prefix.
     binutils: BTreeMap<&'static str, PathBuf>,
-    /// The folder that holds it, if that is not one which every sandbox shows.
-    home: Option<PathBuf>,
+    /// The folders that hold it, if they are not in one which every sandbox shows.
+    homes: Vec<PathBuf>,
 }
 
 impl HostCompiler {
@@ -119,8 +119,8 @@ impl HostCompiler {
         }
         let digest = CompilerDigest::from_bytes(framed.finish());
         let shown = |path: &PathBuf| SHOWN.iter().any(|folder| path.starts_with(folder));
-        let home = if parts.iter().chain([&driver]).all(shown) { None } else { home_of(&driver) };
-        Ok(Self { triple: arch.triple.clone(), version, digest, binutils, home, driver })
+        let homes = if parts.iter().chain([&driver]).all(shown) { Vec::new() } else { homes_of(&driver) };
+        Ok(Self { triple: arch.triple.clone(), version, digest, binutils, homes, driver })
     }
 
     /// What it is, for digests.
@@ -133,9 +133,9 @@ impl HostCompiler {
         format!("{} {}", self.driver.display(), self.version)
     }
 
-    /// The folder that a sandbox must show beside the usual ones, if there is one.
-    pub(super) fn home(&self) -> Option<&Path> {
-        self.home.as_deref()
+    /// The folders that a sandbox must show beside the usual ones.
+    pub(super) fn homes(&self) -> &[PathBuf] {
+        &self.homes
     }
 
     /// The folder that a build sees as `/compiler`, made if it is not there. Its name says what is in it, so that it
@@ -179,9 +179,18 @@ impl HostCompiler {
     }
 }
 
-/// The folder above the one that holds the driver: where a compiler that was installed by hand has all its parts.
-fn home_of(driver: &Path) -> Option<PathBuf> {
-    Some(driver.canonicalize().ok()?.parent()?.parent()?.to_owned())
+/// Where a compiler that was installed by hand has its parts: in folders with these names beside the one of the driver, and
+/// in one that is called like its target. All that stands beside it may be somebody's home.
+fn homes_of(driver: &Path) -> Vec<PathBuf> {
+    let Ok(driver) = driver.canonicalize() else { return Vec::new() };
+    let Some((bin, top)) = driver.parent().and_then(|bin| Some((bin, bin.parent()?))) else {
+        return Vec::new();
+    };
+    let name = driver.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let target = name.strip_suffix("-gcc").filter(|target| !target.is_empty()).map(|target| top.join(target));
+    let parts = sandbox::PARTS.map(|part| top.join(part)).into_iter().chain(target);
+    let beside = parts.filter(|part| part != bin && part.is_dir());
+    std::iter::once(bin.to_owned()).chain(beside).collect()
 }
 
 /// The driver, and what the names of its binutils begin with.
@@ -342,7 +351,7 @@ mod tests {
         let compiler = HostCompiler::probe(&native, None).unwrap();
         assert_eq!(compiler.digest(), HostCompiler::probe(&native, Some("/usr/bin/")).unwrap().digest());
         assert!(compiler.describe().contains("gcc"), "{}", compiler.describe());
-        assert_eq!(compiler.home(), None);
+        assert!(compiler.homes().is_empty());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Runs one action: puts its inputs in place, runs its phases in the sandbox, and takes in what it installed.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -326,7 +326,11 @@ impl Running<'_> {
 
 /// A new log, also readable: a failure shows its end.
 fn create_log(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)
+    // A new one: what is there may be a link that a build without namespaces left.
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => OpenOptions::new().read(true).write(true).create_new(true).open(path),
+    }
 }
 
 fn io_step<T>(result: io::Result<T>, what: &str) -> Result<T, ActionError> {

@@ -38,6 +38,11 @@ impl Cancel {
         self.lock().cancelled
     }
 
+    /// Whether no sandbox runs.
+    pub fn is_idle(&self) -> bool {
+        self.lock().helpers.is_empty()
+    }
+
     /// Has a helper signalled from now on until the registration is dropped; its pid must stay its own that long.
     pub(super) fn register(&self, helper: Pid) -> Registration<'_> {
         let helper = helper.as_raw_nonzero().get();

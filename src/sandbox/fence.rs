@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 
 use keyutils::Keyring;
 use landlock::{
-    ABI, Access as _, AccessFs, AccessNet, Ruleset, RulesetAttr as _, RulesetCreated,
-    RulesetCreatedAttr as _, RulesetError, Scope, path_beneath_rules,
+    ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible as _, Ruleset, RulesetAttr as _,
+    RulesetCreated, RulesetCreatedAttr as _, RulesetError, Scope, path_beneath_rules,
 };
 use rustix::io::Errno;
 use rustix::thread::{CapabilitySet, CapabilitySets, remove_capability_from_bounding_set, set_capabilities};
@@ -42,7 +42,7 @@ const ABSENT: [i64; 10] = [
 ];
 
 /// Calls that are not permitted: other namespaces, mounts, other processes' insides, the machine's own state.
-const FORBIDDEN: [i64; 35] = [
+const FORBIDDEN: [i64; 38] = [
     libc::SYS_acct,
     libc::SYS_adjtimex,
     libc::SYS_clock_adjtime,
@@ -56,12 +56,14 @@ const FORBIDDEN: [i64; 35] = [
     libc::SYS_fspick,
     libc::SYS_init_module,
     libc::SYS_kcmp,
+    libc::SYS_kexec_file_load,
     libc::SYS_kexec_load,
     libc::SYS_mount,
     libc::SYS_mount_setattr,
     libc::SYS_move_mount,
     libc::SYS_open_by_handle_at,
     libc::SYS_open_tree,
+    467, // open_tree_attr, asm-generic/unistd.h, since Linux 6.15
     libc::SYS_perf_event_open,
     libc::SYS_pidfd_getfd,
     libc::SYS_pivot_root,
@@ -69,6 +71,7 @@ const FORBIDDEN: [i64; 35] = [
     libc::SYS_process_vm_readv,
     libc::SYS_process_vm_writev,
     libc::SYS_quotactl,
+    443, // quotactl_fd, asm-generic/unistd.h, since Linux 5.14
     libc::SYS_reboot,
     libc::SYS_setns,
     libc::SYS_settimeofday,
@@ -155,6 +158,9 @@ const FAMILIES: [libc::c_int; 4] = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6
 
 /// The bit that makes a number one of x86-64's 32-bit variants of the same call.
 const X32: i64 = 0x4000_0000;
+/// The numbers, beside that bit, of calls that differ there (`asm/unistd_x32.h`), `ptrace` and `process_vm_readv` among them:
+/// no build uses them, and they look as if the kernel did not have them.
+const X32_ALONE: std::ops::RangeInclusive<i64> = 512..=547;
 
 /// Folders in `/` that a command without namespaces may read besides [`root::SYSTEM`]: `/usr`, `/proc`, and where some
 /// distributions keep programs. Everything else in `/` (homes, other checkouts, mounts) is closed.
@@ -164,8 +170,8 @@ const READABLE: [&str; 5] = ["gnu", "nix", "opt", "proc", "usr"];
 /// musl's loader, Perl and Python read at start-up. The rest of `/etc`, with its keys and passwords, is closed.
 const SETTINGS: [&str; 3] = ["ld-musl-", "perl", "python"];
 
-/// What it may use of `/dev` besides [`root::NODES`].
-const SHARED: [&str; 3] = ["pts", "ptmx", "shm"];
+/// The folders, beside the one with its programs, of whatever is installed under a folder of its own.
+pub const PARTS: [&str; 6] = ["include", "lib", "lib32", "lib64", "libexec", "share"];
 
 /// Which fences hold here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -174,6 +180,8 @@ pub struct Fences {
     pub calls: bool,
     /// Without namespaces, files are fenced off (Landlock).
     pub files: bool,
+    /// Without namespaces, other processes cannot be signalled (Landlock since Linux 6.12).
+    pub signals: bool,
 }
 
 impl Fences {
@@ -183,7 +191,7 @@ impl Fences {
         let calls = arch && Path::new("/proc/sys/kernel/seccomp/actions_avail").exists();
         // Without Landlock, what is made is only the wish.
         let files = ruleset().is_ok_and(|created| Option::<OwnedFd>::from(created).is_some());
-        Self { calls, files }
+        Self { calls, files, signals: files && hears(|ruleset| ruleset.scope(Scope::Signal)) }
     }
 }
 
@@ -226,11 +234,16 @@ fn ruleset() -> Result<RulesetCreated, RulesetError> {
         .create()
 }
 
+/// Whether this kernel knows what `wish` adds to a set of rules.
+fn hears(wish: impl FnOnce(Ruleset) -> Result<Ruleset, RulesetError>) -> bool {
+    wish(Ruleset::default().set_compatibility(CompatLevel::HardRequirement)).is_ok()
+}
+
 /// Leaves this process the system's folders to read, and its own to write.
 fn files(spec: &Spec) -> Step<()> {
     let (mut readable, mut writable) = (system(), Vec::new());
-    let mut pipes: Vec<PathBuf> =
-        root::NODES.into_iter().chain(SHARED).map(|name| Path::new("/dev").join(name)).collect();
+    // No terminals and no shared memory: those are the user's other programs' too.
+    let mut pipes: Vec<PathBuf> = root::NODES.map(|name| Path::new("/dev").join(name)).into();
     for mount in &spec.mounts {
         match mount.access {
             Access::ReadWrite => writable.push(mount.host.clone()),
@@ -270,15 +283,17 @@ fn system() -> Vec<PathBuf> {
         .collect()
 }
 
-/// Where the programs that links in `bin` lead to are installed: a compiler in somebody's home finds its parts there.
+/// Where the programs that links in `bin` lead to are installed: a compiler in somebody's home finds its parts there, and
+/// a build nothing else of that home.
 fn homes(bin: &Path) -> Vec<PathBuf> {
     let links = entries(bin).filter(|path| path.is_symlink()).filter_map(|path| path.canonicalize().ok());
-    let mut homes: Vec<PathBuf> =
-        links.filter_map(|program| Some(program.parent()?.parent()?.to_owned())).collect();
+    let mut homes: Vec<PathBuf> = links.filter_map(|program| Some(program.parent()?.to_owned())).collect();
     homes.sort();
     homes.dedup();
-    // All of the machine is nobody's installation.
-    homes.retain(|home| home.parent().is_some());
+    let beside =
+        |bin: &PathBuf| bin.parent().map(|top| PARTS.map(|part| top.join(part))).into_iter().flatten();
+    let parts: Vec<PathBuf> = homes.iter().flat_map(beside).filter(|part| part.is_dir()).collect();
+    homes.extend(parts);
     homes
 }
 
@@ -294,7 +309,7 @@ fn is_pipe(path: &Path) -> bool {
 fn calls(mode: Mode) -> Step<()> {
     let Ok(arch) = TargetArch::try_from(std::env::consts::ARCH) else { return Ok(()) };
     let filters = [
-        (libc::ENOSYS, Ok(every(&ABSENT))),
+        (libc::ENOSYS, Ok(absent())),
         (libc::EPERM, forbidden(mode)),
         (libc::EAFNOSUPPORT, sockets(mode)),
         (libc::ENOTSUP, Ok(every(&MARKS))),
@@ -335,6 +350,11 @@ fn every(calls: &[i64]) -> Rules {
     calls.iter().copied().flat_map(numbers).map(|call| (call, Vec::new())).collect()
 }
 
+fn absent() -> Rules {
+    let alone = X32_ALONE.filter(|_| cfg!(target_arch = "x86_64")).map(|call| (call | X32, Vec::new()));
+    every(&ABSENT).into_iter().chain(alone).collect()
+}
+
 fn forbidden(mode: Mode) -> Made<Rules> {
     let mut rules = every(&FORBIDDEN);
     let flag = |flag: &libc::c_int| {
@@ -363,6 +383,10 @@ fn forbidden(mode: Mode) -> Made<Rules> {
         rules.extend(numbers(call).map(|call| (call, refused.clone())));
     }
     if mode == Mode::None {
+        // Landlock has a say in this since Linux 6.2.
+        if !hears(|ruleset| ruleset.handle_access(AccessFs::Truncate)) {
+            rules.extend(every(&[libc::SYS_truncate]));
+        }
         rules.extend(every(&SHARING));
         for (call, argument) in OTHERS {
             let whose = rule(&[(argument, SeccompCmpOp::Ne, 0)])?;
@@ -372,8 +396,8 @@ fn forbidden(mode: Mode) -> Made<Rules> {
     Ok(rules)
 }
 
-/// Sockets of families beyond [`FAMILIES`]; without a network namespace, all. Pairs of sockets lead nowhere, and stay where
-/// they are of the plain kind.
+/// Sockets of families beyond [`FAMILIES`]; without a network namespace, all. Pairs of sockets stay where they are of the
+/// plain kind, and without a network namespace lead nowhere: datagrams could be sent from one to any socket with a name.
 fn sockets(mode: Mode) -> Made<Rules> {
     let conditions: Vec<_> = match mode {
         Mode::None => Vec::new(),
@@ -385,7 +409,14 @@ fn sockets(mode: Mode) -> Made<Rules> {
         }
     };
     let unix = u64::try_from(libc::AF_UNIX).unwrap_or_default();
-    let pairs = vec![rule(&[(0, SeccompCmpOp::Ne, unix)])?];
+    let mut pairs = vec![rule(&[(0, SeccompCmpOp::Ne, unix)])?];
+    if mode == Mode::None {
+        for datagrams in [libc::SOCK_DGRAM, libc::SOCK_RAW] {
+            let datagrams = u64::try_from(datagrams).unwrap_or_default();
+            // Above the type stand flags.
+            pairs.push(rule(&[(1, SeccompCmpOp::MaskedEq(0xf), datagrams)])?);
+        }
+    }
     let sockets = numbers(libc::SYS_socket).map(|call| (call, conditions.clone()));
     Ok(sockets.chain(numbers(libc::SYS_socketpair).map(|call| (call, pairs.clone()))).collect())
 }

@@ -7,9 +7,10 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
+
+use tempfile::Builder;
 
 /// How many processes and threads a command may have at once: more than ten times what 64 jobs of `make` have, of which
 /// each is a shell, a compiler's driver, a compiler and an assembler.
@@ -23,7 +24,6 @@ pub(super) struct Group(PathBuf);
 impl Group {
     /// A new group beneath this process's own one; none where that cannot be had.
     pub(super) fn new() -> Option<Self> {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
         let own = own(
             &fs::read_to_string("/proc/self/cgroup").ok()?,
             &fs::read_to_string("/proc/self/mountinfo").ok()?,
@@ -34,9 +34,8 @@ impl Group {
         if !lists(&own, "cgroup.subtree_control") {
             fs::write(own.join("cgroup.subtree_control"), "+pids").ok()?;
         }
-        let name = format!("k3sroot-{}-{}", process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-        let group = Self(own.join(name));
-        fs::create_dir(&group.0).ok()?;
+        let folder = Builder::new().prefix(&format!("k3sroot-{}-", process::id())).tempdir_in(own).ok()?;
+        let group = Self(folder.keep());
         // Beneath a group that has processes of its own, the kernel allows threaded groups alone.
         let kind = fs::read_to_string(group.0.join("cgroup.type")).ok()?;
         if kind.trim() == "domain invalid" {

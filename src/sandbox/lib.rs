@@ -9,8 +9,9 @@
 //! [`Mode::None`] is for machines that forbid namespaces. The environment is scrubbed the same way and the guest
 //! paths that a command names are replaced by the real ones ([`Translation`]), with compiler drivers wrapped so that
 //! real paths stay out of outputs ([`Shim`]). What it gives up:
-//! - what is not declared can still be read: the rest of the disk, the machine's `/etc`, `/usr/local`, the network;
-//! - read-only mounts are not enforced, nor is anything else that the user may write;
+//! - where the kernel has no Landlock, what is not declared can be read, and what the user may write can be written,
+//!   read-only mounts too; where it has no seccomp, the network is there. [`Sandbox::fences`] tells;
+//! - modes, owners and times of files whose paths a command knows can be set, but for setuid and setgid;
 //! - uid, gid, host name and `/etc/passwd` are the caller's; processes see each other;
 //! - guest paths written in *files* (a cross file, a `#!` line, a script in `/tools`) are not translated: who writes
 //!   them passes them through [`Translation::text`]; a compiler called by its absolute path goes round the shims;
@@ -57,7 +58,7 @@ use base::files::remove_tree;
 
 pub use self::cancel::Cancel;
 pub use self::error::SandboxError;
-pub use self::fence::Fences;
+pub use self::fence::{Fences, PARTS};
 use self::group::Group;
 pub use self::guest::{GuestPath, GuestPathError};
 pub use self::helper::helper_main;

@@ -151,8 +151,12 @@ impl Session {
     }
 }
 
+/// What tells this machine, since it was started, from others: clones have one name.
 fn machine() -> Vec<u8> {
-    rustix::system::uname().nodename().to_bytes().to_vec()
+    let mut machine = rustix::system::uname().nodename().to_bytes().to_vec();
+    machine.push(b' ');
+    machine.extend(fs::read("/proc/sys/kernel/random/boot_id").unwrap_or_default());
+    machine
 }
 
 /// Whether the session at `path` is another machine's that may still be alive.
@@ -161,7 +165,7 @@ fn is_elsewhere(path: &Path) -> bool {
     let changed = fs::metadata(path).and_then(|found| found.modified()).ok();
     // A clock that is behind makes it younger, never older.
     let is_old = changed.and_then(|at| at.elapsed().ok()).is_some_and(|age| age > ELSEWHERE);
-    !name.is_empty() && name != machine() && !is_old
+    name != machine() && !is_old
 }
 
 impl Drop for Session {

@@ -14,6 +14,7 @@ use super::super::error::CliError;
 use super::super::place::{Placed, READ_ONLY, STAGED, digest_of, io_error, place, remove_if_there};
 use super::super::whole::publish;
 use base::beneath;
+use base::beneath::open_named;
 use base::digest::{Sha256, Sha512, SourceDigest};
 use root::attest::{Contents, LegalPack, MANIFEST, is_about};
 
@@ -30,8 +31,8 @@ struct Listed {
 
 /// The lines of a pack's list; none if there is no list that could be read.
 fn listed(folder: &Path) -> Vec<Listed> {
-    let Ok(mut reader) = csv::Reader::from_path(folder.join(FILES)) else { return Vec::new() };
-    reader.deserialize().collect::<Result<_, _>>().unwrap_or_default()
+    let Ok(file) = open_named(&folder.join(FILES)) else { return Vec::new() };
+    csv::Reader::from_reader(file).deserialize().collect::<Result<_, _>>().unwrap_or_default()
 }
 
 /// How well a pack that is there is looked at.

@@ -17,7 +17,7 @@ use crate::cli::error::CliError;
 use crate::cli::place::{digest_of, io_error};
 use crate::cli::project::recipes_folder;
 use crate::cli::whole;
-use base::beneath;
+use base::beneath::open_named;
 use upkeep::rpm::{
     Crates, Distribution, SourceTar, TOOL, TREE, ToolFacts, cargo_config, cargo_config_file, gzip_of,
     tool_spec, tree_file, vendor_file,
@@ -140,7 +140,7 @@ fn vendored(root: &Path, args: &Rpm, folder: &Path) -> Result<PathBuf, CliError>
 
 /// Takes crates that were packed before.
 fn given_crates(given: &Path, folder: &Path) -> Result<PathBuf, CliError> {
-    let open = || beneath::open_named(given).map_err(io_error("read", given));
+    let open = || open_named(given).map_err(io_error("read", given));
     let mut archive = tar::Archive::new(GzDecoder::new(BufReader::new(open()?)));
     let first = archive.entries().ok().and_then(|mut entries| entries.next()?.ok());
     let is_vendor = first.is_some_and(|entry| entry.path().is_ok_and(|path| path.starts_with("vendor")));
@@ -222,7 +222,7 @@ fn pack(top: &str, files: impl IntoIterator<Item = (PathBuf, PathBuf)>, out: &Fi
             let target = fs::read_link(&real).map_err(io_error("read", &real))?;
             tar.link(&name, &target.display().to_string()).map_err(writing)?;
         } else {
-            let contents = File::open(&real).map_err(io_error("read", &real))?;
+            let contents = open_named(&real).map_err(io_error("read", &real))?;
             let executable = meta.permissions().mode() & 0o111 != 0;
             tar.file(&name, executable, meta.len(), contents).map_err(writing)?;
         }

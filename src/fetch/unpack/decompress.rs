@@ -18,8 +18,7 @@ use base::deadline::Deadline;
 const BLOCK: usize = 256 << 10;
 /// How many blocks may be decompressed ahead.
 const BACKLOG: usize = 32;
-/// The most an archive may unpack to, and how much more than its own size: the best that sources reach is about 30.
-const UNPACKED: u64 = 8 << 30;
+/// How much more than its own size an archive may unpack to: the best that sources reach is about 30.
 const RATIO: u64 = 1000;
 const SMALL: u64 = 64 << 20;
 /// What a decompressor may use: the largest xz preset needs 65 MiB.
@@ -38,10 +37,11 @@ pub(super) struct Pipe {
 }
 
 impl Pipe {
-    /// Decompresses `archive` while `consume` reads it.
+    /// Decompresses `archive` while `consume` reads it: at most `most` bytes, headers and padding included.
     pub(super) fn run<T>(
         archive: &Path,
         nested: Option<Pattern>,
+        most: u64,
         deadline: &Deadline,
         consume: impl FnOnce(&mut Self) -> Result<T, UnpackError>,
     ) -> Result<T, UnpackError> {
@@ -51,9 +51,9 @@ impl Pipe {
         let (sender, receiver) = sync_channel(BACKLOG);
         thread::scope(|scope| {
             scope.spawn(move || {
-                let limit = min(UNPACKED, SMALL.saturating_add(packed.saturating_mul(RATIO)));
+                let limit = min(most, SMALL.saturating_add(packed.saturating_mul(RATIO)));
                 let reader = Box::new(BufReader::with_capacity(BLOCK, file));
-                let source = Source { reader, packed, limit, deadline };
+                let source = Source { reader, packed, limit, most, deadline };
                 if let Err(error) = source.pump(nested.as_ref(), &sender) {
                     let _ = sender.send(Err(error));
                 }
@@ -109,12 +109,13 @@ struct Source<'a> {
     reader: Box<dyn Read + 'a>,
     packed: u64,
     limit: u64,
+    most: u64,
     deadline: &'a Deadline,
 }
 
 impl<'a> Source<'a> {
     fn pump(self, nested: Option<&Pattern>, sender: &SyncSender<Block>) -> Result<(), UnpackError> {
-        let deadline = self.deadline;
+        let (most, deadline) = (self.most, self.deadline);
         let mut decoded = self.decode()?;
         let Some(glob) = nested else { return decoded.send(sender) };
         let mut first: Option<String> = None;
@@ -131,8 +132,8 @@ impl<'a> Source<'a> {
             }
             first = Some(name);
             let packed = entry.size();
-            let limit = min(UNPACKED, SMALL.saturating_add(packed.saturating_mul(RATIO)));
-            Source { reader: Box::new(entry), packed, limit, deadline }.decode()?.send(sender)
+            let limit = min(most, SMALL.saturating_add(packed.saturating_mul(RATIO)));
+            Source { reader: Box::new(entry), packed, limit, most, deadline }.decode()?.send(sender)
         });
         let walked = match (walked, first) {
             (Ok(()), None) => Err(UnpackError::NoNested { glob: glob.text.clone() }),
@@ -143,7 +144,7 @@ impl<'a> Source<'a> {
     }
 
     fn decode(self) -> Result<Decoded<'a>, UnpackError> {
-        let Self { mut reader, packed, limit, deadline } = self;
+        let Self { mut reader, packed, limit, deadline, .. } = self;
         let mut magic = Vec::with_capacity(TAR_MAGIC);
         let peeked = (&mut reader).take(TAR_MAGIC as u64).read_to_end(&mut magic);
         peeked.map_err(UnpackError::Format)?;

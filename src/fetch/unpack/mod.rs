@@ -57,8 +57,10 @@ const ENTRIES: u64 = 500_000;
 pub fn unpack(archive: &Path, spec: &UnpackSpec<'_>, dest: &Path) -> Result<(), UnpackError> {
     let mut only = Only::new(spec.only)?;
     let nested = spec.nested.map(|pattern| Pattern::new(pattern, false)).transpose()?;
-    let mut writer = Writer::new(dest, spec.mtime, spec.limit)?;
-    Pipe::run(archive, nested, spec.deadline, |pipe| {
+    let mut writer = Writer::new(dest, spec.mtime, spec.limit, spec.deadline)?;
+    // What is not wanted of it is decompressed as well.
+    let most = spec.limit.saturating_mul(2);
+    Pipe::run(archive, nested, most, spec.deadline, |pipe| {
         let result = write_entries(pipe, spec, &mut only, &mut writer);
         // A broken stream is the better explanation of an archive that makes no sense.
         pipe.drain(result.is_ok())?;

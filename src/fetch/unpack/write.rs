@@ -12,6 +12,8 @@ use nix::fcntl::AT_FDCWD;
 use nix::sys::stat::{UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
 
+use base::deadline::Deadline;
+
 use super::UnpackError;
 use super::names::resolve;
 
@@ -37,11 +39,12 @@ pub(super) struct Writer {
     bytes: u64,
     limit: u64,
     most: usize,
+    deadline: Deadline,
     buffer: Vec<u8>,
 }
 
 impl Writer {
-    pub(super) fn new(root: &Path, mtime: i64, limit: u64) -> Result<Self, UnpackError> {
+    pub(super) fn new(root: &Path, mtime: i64, limit: u64, deadline: &Deadline) -> Result<Self, UnpackError> {
         let failed = |source| UnpackError::Write { path: root.to_owned(), source };
         fs::create_dir_all(root).map_err(failed)?;
         if fs::read_dir(root).map_err(failed)?.next().is_some() {
@@ -59,6 +62,7 @@ impl Writer {
             bytes: 0,
             limit,
             most: MOST,
+            deadline: deadline.clone(),
             buffer: vec![0; 128 << 10],
         })
     }
@@ -100,6 +104,7 @@ impl Writer {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(UnpackError::Format(error)),
             };
+            self.deadline.check()?;
             self.bytes += count as u64;
             if self.bytes > self.limit {
                 return Err(UnpackError::TooLarge { entry: name.to_owned(), limit: self.limit });
@@ -141,6 +146,7 @@ impl Writer {
     /// Checks where the symlinks lead now that all of them are known, and sets the times of the folders.
     pub(super) fn finish(self) -> Result<(), UnpackError> {
         for (name, kind) in &self.entries {
+            self.deadline.check()?;
             if let Kind::Symlink { target } = kind {
                 let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
                 if !self.stays_inside(folder, target) {
@@ -247,7 +253,7 @@ mod tests {
     #[test]
     fn folders_that_come_along_count_too() {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = Writer::new(folder.path(), 0, 1).unwrap();
+        let mut writer = Writer::new(folder.path(), 0, 1, &Deadline::NEVER).unwrap();
         writer.most = 5;
         writer.file("a/b/c", false, &mut io::empty()).unwrap();
         writer.file("a/b/d", false, &mut io::empty()).unwrap();

@@ -64,6 +64,12 @@ pub enum StatementError {
         /// What can be read.
         expected: &'static str,
     },
+    /// A toolchain that there is not.
+    #[error("its toolchain is `{word}`, and there are `source` and `host`")]
+    Toolchain {
+        /// The word.
+        word: String,
+    },
     /// A subject that no statement of ours has.
     #[error("its subject `{name}` {reason}")]
     Subject {
@@ -246,7 +252,10 @@ fn complete(
     parameters: &RawParameters,
     dependencies: &[(String, String, String)],
 ) -> Result<(), StatementError> {
-    let RawParameters { arch, toolchain: _, packages, overrides } = parameters;
+    let RawParameters { arch, toolchain, packages, overrides } = parameters;
+    if !matches!(toolchain.as_str(), "source" | "host") {
+        return Err(StatementError::Toolchain { word: toolchain.clone() });
+    }
     let every = "every root is made from";
     let of_all = [
         (format!("sysroot/{arch}.toml"), every.to_owned()),
