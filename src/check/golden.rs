@@ -81,6 +81,8 @@ impl Golden {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
