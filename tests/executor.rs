@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use base::digest::BlobDigest;
-use model::plan::policy::EXECUTOR;
+use model::plan::EXECUTOR;
 use walkdir::WalkDir;
 
 const HEAD: &str = "# The code that carries out actions, and the number that is in every digest for it. `make digests` writes this file.\n";
@@ -112,7 +112,7 @@ fn code_that_carries_out_actions_does_not_change_behind_the_number() {
     assert!(
         changed.is_empty() && executor == EXECUTOR,
         "tests/executor.txt has executor {executor} and other code; now it is executor {EXECUTOR}, and these changed:\n  {}\n\
-         Where a build could notice, raise `EXECUTOR` in src/model/plan/policy.rs and run `make digests`.\n\
+         Where a build could notice, raise `EXECUTOR` in src/model/plan/executor.rs and run `make digests`.\n\
          Where none can (a message, a name, a shorter way to the same), `make digests EXECUTOR=same` says so.\n",
         changed.join("\n  "),
     );

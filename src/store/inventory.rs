@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use nix::errno::Errno;
 use walkdir::WalkDir;
 
 use super::blob::BlobName;
@@ -145,9 +146,13 @@ impl Store {
                     changed: meta.modified().map_err(at("look at", &folder))?,
                 }),
                 Err(error) => {
+                    let is_too_deep = error.io_error().and_then(io::Error::raw_os_error)
+                        == Some(Errno::ENAMETOOLONG as i32);
                     let error = io::Error::from(error);
-                    // A folder of a build that nobody may list is no reason to fail.
-                    if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) {
+                    // A folder of a build that nobody may list, or too deep for any path, is no reason to fail.
+                    let is_strange = is_too_deep
+                        || matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied);
+                    if !is_strange {
                         return Err(at("list", &folder)(error));
                     }
                 }

@@ -91,7 +91,8 @@ fn one_whose_folders_are_too_deep_for_any_path() {
         assert_sound(&workspace, &command);
         assert_eq!(workspace.build(&["two"]).code, Some(0), "what was left harms no later build");
         assert_eq!(fs::read_dir(workspace.path("cache/tmp")).unwrap().count(), 0);
-        assert_eq!(workspace.run("cache", &["gc", "--max-size", "0"]).code, Some(0));
+        let run = workspace.run("cache", &["gc", "--max-size", "0"]);
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
         assert_eq!(fs::read_dir(workspace.path("cache/failed")).unwrap().count(), 0);
     }
     let run = wrong(&format!("mkdir -p /out/usr/bin; cd /out/usr/bin; {DEEP}"), &[]);

@@ -50,6 +50,8 @@ pub struct UnpackSpec<'a> {
 
 /// How many bytes a source's files may have, if nobody says otherwise: ten times what the largest have, gcc's and Linux's.
 pub const SOURCE_LIMIT: u64 = 4 << 30;
+/// How many bytes an archive may be decompressed to, if no more is wanted of it than that: twice [`SOURCE_LIMIT`].
+const UNPACKED: u64 = 2 * SOURCE_LIMIT;
 /// The most entries that an archive may have.
 const ENTRIES: u64 = 500_000;
 
@@ -59,7 +61,7 @@ pub fn unpack(archive: &Path, spec: &UnpackSpec<'_>, dest: &Path) -> Result<(), 
     let nested = spec.nested.map(|pattern| Pattern::new(pattern, false)).transpose()?;
     let mut writer = Writer::new(dest, spec.mtime, spec.limit, spec.deadline)?;
     // What is not wanted of it is decompressed as well.
-    let most = spec.limit.saturating_mul(2);
+    let most = UNPACKED.max(spec.limit.saturating_mul(2));
     Pipe::run(archive, nested, most, spec.deadline, |pipe| {
         let result = write_entries(pipe, spec, &mut only, &mut writer);
         // A broken stream is the better explanation of an archive that makes no sense.

@@ -6,11 +6,11 @@ use std::path::Path;
 
 use tar::{Entry, EntryType};
 
+use super::UNPACKED;
 use super::decompress::Pipe;
 use super::entries::each_entry;
 use super::names::{Top, entry_name, resolve};
 use super::{ENTRIES, Pattern, UnpackError, kind, link_name};
-use crate::SOURCE_LIMIT;
 use base::deadline::Deadline;
 
 /// The largest file that is read, in bytes.
@@ -43,7 +43,7 @@ pub fn read_files(
             break;
         }
         let nested = nested.map(|pattern| Pattern::new(pattern, false)).transpose()?;
-        Pipe::run(archive, nested, 2 * SOURCE_LIMIT, deadline, |pipe| {
+        Pipe::run(archive, nested, UNPACKED, deadline, |pipe| {
             let result = look(pipe, &wanted, &mut found);
             // A broken stream is the better explanation of an archive that makes no sense.
             pipe.drain(false)?;

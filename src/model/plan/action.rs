@@ -7,21 +7,21 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::error::ResolveError;
+use super::executor::EXECUTOR;
 use super::local::{Override, UNKNOWN};
-use super::policy;
 use crate::recipe::{Archive, Origin, Source};
 use base::digest::{ActionDigest, CompilerDigest, Framed, ResolvedDigest, Sha256, SourceDigest, TreeDigest};
 use base::name::{Unit, Version};
 
 /// The version of the encoding and of how actions are carried out; a change of it changes every digest at once.
-pub(super) const ENCODING: Encoding = Encoding { form: 3, executor: policy::EXECUTOR };
+pub(super) const ENCODING: Encoding = Encoding { form: 3, executor: EXECUTOR };
 
 /// What an action's digests are made with, beside the action.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Encoding {
     /// Which of the forms in which an action was ever encoded.
     pub(super) form: u32,
-    /// See [`policy::EXECUTOR`].
+    /// See [`EXECUTOR`].
     pub(super) executor: u32,
 }
 

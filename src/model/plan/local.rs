@@ -1,14 +1,15 @@
 //! Local trees that are built in place of a package's source, and which version each is.
 //!
 //! The recipe's version is that of its pinned source, and never that of a local tree. A tree's version is the one that the
-//! user gives, or the one that its build files state. Otherwise nobody knows it. The tree is not trusted: it is read
+//! user gives, the one that its build files state, or that of git's tag. Otherwise nobody knows it. The tree is not trusted: it is read
 //! through [`beneath`], and what is no plain version is ignored.
 
 use std::path::{Path, PathBuf};
 
-use base::beneath;
+use base::beneath::{self, Folder};
 use base::digest::TreeDigest;
 use base::name::{ParseNameError, Version};
+use base::version::compare;
 
 /// What is shown in place of a version that nobody knows.
 pub const UNKNOWN: &str = "unknown";
@@ -59,14 +60,57 @@ type Finder = (&'static str, fn(&str) -> Option<&str>);
 const FINDERS: [Finder; 3] =
     [("configure.ac", of_configure_ac), ("configure", of_configure), ("meson.build", of_meson)];
 
-/// The version that the build files in `folder` state.
+/// The version that the build files in `folder` state, or failing that, the tag of the commit that git has checked out.
 fn version_of(folder: &Path) -> Option<Version> {
-    FINDERS.iter().find_map(|(file, find)| {
+    let stated = FINDERS.iter().find_map(|(file, find)| {
         let bytes = beneath::read(folder, file).ok()?;
         let text = String::from_utf8_lossy(&bytes);
         // What begins with no digit is the name of a macro or a variable.
         find(&text).filter(|found| found.starts_with(|c: char| c.is_ascii_digit()))?.parse().ok()
-    })
+    });
+    stated.or_else(|| of_tag(folder))
+}
+
+/// The version that a tag of the checked-out commit names. Only the files with references are read, no object and no
+/// setting: an annotated tag is found where git has packed it, as in every fresh clone.
+fn of_tag(folder: &Path) -> Option<Version> {
+    let read = |name: &str| beneath::read_to_string(folder, &format!(".git/{name}")).ok();
+    let packed = read("packed-refs").unwrap_or_default();
+    let mut references: Vec<(&str, &str)> = Vec::new();
+    for line in packed.lines().filter(|line| !line.starts_with('#')) {
+        match (line.strip_prefix('^'), line.split_once(' ')) {
+            // What the annotated tag of the line before is a tag of.
+            (Some(commit), _) => references.last_mut()?.0 = commit,
+            (None, Some(reference)) => references.push(reference),
+            (None, None) => {}
+        }
+    }
+    let head = read("HEAD")?;
+    let head = match head.trim().strip_prefix("ref: ") {
+        None => head.trim().to_owned(),
+        Some(branch) => match read(branch) {
+            Some(commit) => commit.trim().to_owned(),
+            None => references.iter().find(|(_, name)| *name == branch)?.0.to_owned(),
+        },
+    };
+    let packed = references.iter().filter(|(commit, _)| *commit == head);
+    let packed = packed.filter_map(|(_, name)| Some(name.strip_prefix("refs/tags/")?.to_owned()));
+    let loose = Folder::open(folder).and_then(|folder| folder.entries(Path::new(".git/refs/tags")));
+    let loose = loose.into_iter().flatten().filter_map(|(name, _)| name.into_string().ok());
+    let loose =
+        loose.filter(|tag| read(&format!("refs/tags/{tag}")).is_some_and(|commit| commit.trim() == head));
+    let mut versions: Vec<Version> = packed.chain(loose).filter_map(|tag| in_tag(&tag)).collect();
+    versions.sort_by(|a, b| compare(a.as_str(), b.as_str()));
+    versions.pop()
+}
+
+/// The version in a tag like `v1.2`, `1.2` or `name-1.2`.
+fn in_tag(tag: &str) -> Option<Version> {
+    let start = tag.find(|c: char| c.is_ascii_digit())?;
+    let before = &tag[..start];
+    let is_usual =
+        before.is_empty() || before == "v" || before.ends_with(['-', '_', '/']) || before.ends_with("-v");
+    tag[start..].parse().ok().filter(|_| is_usual)
 }
 
 /// The second argument of `AC_INIT`.
@@ -190,6 +234,30 @@ mod tests {
         ] {
             assert_eq!(found(&[("configure.ac", text)]).as_deref(), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_tag_of_what_is_checked_out_says_it_where_no_build_file_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, two, tag) = ("1".repeat(40), "2".repeat(40), "3".repeat(40));
+        fs::create_dir_all(folder.path().join(".git/refs/tags")).unwrap();
+        let write = |name: &str, text: &str| fs::write(folder.path().join(".git").join(name), text).unwrap();
+        let version = || version_of(folder.path()).map(|version| version.to_string());
+        write(
+            "packed-refs",
+            &format!(
+                "# pack-refs with: peeled fully-peeled sorted\n{two} refs/heads/main\n{one} refs/tags/name-1.9\n\
+             {tag} refs/tags/v1.10\n^{one}\n{two} refs/tags/nightly\n"
+            ),
+        );
+        write("HEAD", &format!("{one}\n"));
+        assert_eq!(version().as_deref(), Some("1.10"));
+        write("HEAD", "ref: refs/heads/main\n");
+        assert_eq!(version(), None, "no tag there is a version");
+        write("refs/tags/v2.0", &format!("{two}\n"));
+        assert_eq!(version().as_deref(), Some("2.0"));
+        fs::write(folder.path().join("meson.build"), "project('a', version: '3.0')").unwrap();
+        assert_eq!(version().as_deref(), Some("3.0"), "a file that states it knows better");
     }
 
     #[test]

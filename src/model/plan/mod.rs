@@ -8,6 +8,7 @@ mod action;
 mod description;
 mod difference;
 mod error;
+mod executor;
 mod local;
 pub mod policy;
 mod systems;
@@ -26,6 +27,7 @@ pub use action::{Action, Input, Keep, Phase, Step};
 pub use description::{Description, OriginDescription, PatchDescription, SourceDescription};
 pub use difference::{Change, Difference, Role, differences};
 pub use error::{PlanError, ResolveError};
+pub use executor::EXECUTOR;
 pub use local::{Override, UNKNOWN};
 
 /// Overrides by package.

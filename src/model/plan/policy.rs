@@ -8,11 +8,6 @@ use crate::arch::Arch;
 use crate::recipe::Options;
 use base::name::{Machine, Unit};
 
-/// How k3sroot carries out any action, as a number: it is raised whenever a build could notice what it is given or its
-/// outcome could differ, and is in every digest. `tests/executor.rs` holds it to the code that it stands for: the programs
-/// that are borrowed, what a sandbox shows and allows, unpacking, patching, configuration symbols, what is kept and how.
-pub const EXECUTOR: u32 = 1;
-
 /// The source tree, writable.
 pub const SRC: &str = "/src";
 /// The build folder, empty and writable.
