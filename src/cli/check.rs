@@ -200,6 +200,7 @@ impl Checker<'_> {
         stdout: Stdio,
     ) -> Result<Report, CliError> {
         let stage = Stage::new(conditions, commands, self.work.scratch(side));
+        let _waiting = self.stop.waiting();
         let report = stage.start(&self.work.program(), stdout)?.wait(|| self.stop.is_thrown());
         if self.stop.is_thrown() { Err(CliError::Stopped) } else { Ok(report?) }
     }

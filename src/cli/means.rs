@@ -148,10 +148,11 @@ pub(super) fn options(running: &Running) -> Options {
 pub(super) fn stop() -> Stop {
     let stop = Stop::default();
     let thrown = stop.clone();
+    let mut told = false;
     let handler = move || {
-        let is_first = !thrown.is_thrown();
         thrown.throw();
-        if is_first {
+        if !told {
+            told = true;
             let thrown = thrown.clone();
             thread::spawn(move || end(&thrown));
         }
@@ -163,14 +164,14 @@ pub(super) fn stop() -> Stop {
     stop
 }
 
-/// Ends the program if it has not ended by itself a second after nothing of a build runs any more. What looks at the
-/// switch has ended by then; what does not, hashing a large file say, is as safe to break off as by `kill -9`.
+/// Ends the program if it has not ended by itself soon after nothing of a build runs any more. What looks at the switch has
+/// ended by then; what does not, hashing a large file say, is as safe to break off as by `kill -9`.
 fn end(thrown: &Stop) {
     const STEP: Duration = Duration::from_millis(50);
     let mut idle = Duration::ZERO;
     while idle < Duration::from_millis(800) {
         thread::sleep(STEP);
-        idle = if thrown.processes.is_idle() { idle + STEP } else { Duration::ZERO };
+        idle = if thrown.is_idle() { idle + STEP } else { Duration::ZERO };
     }
     eprintln!("error: {}", CliError::Stopped);
     std::process::exit(2);

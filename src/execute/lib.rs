@@ -21,7 +21,7 @@ mod workdir;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::ops::Add as _;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -163,6 +163,17 @@ pub struct Stop {
     pub processes: Cancel,
     /// Ends downloads, and what k3sroot does itself.
     pub downloads: Arc<AtomicBool>,
+    /// How many other processes end by themselves once they are told, and are waited for.
+    others: Arc<AtomicUsize>,
+}
+
+/// Held while another process is waited for that the switch does not know of; see [`Stop::waiting`].
+pub struct Waiting<'a>(&'a AtomicUsize);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Stop {
@@ -175,6 +186,17 @@ impl Stop {
     /// Whether it was thrown.
     pub fn is_thrown(&self) -> bool {
         self.processes.is_cancelled()
+    }
+
+    /// Makes it known that somebody waits for a process that is to end in its own time.
+    pub fn waiting(&self) -> Waiting<'_> {
+        self.others.fetch_add(1, Ordering::Relaxed);
+        Waiting(&self.others)
+    }
+
+    /// Whether nothing runs that is to end in its own time: no sandbox, and nothing that [`Stop::waiting`] was said of.
+    pub fn is_idle(&self) -> bool {
+        self.processes.is_idle() && self.others.load(Ordering::Relaxed) == 0
     }
 
     /// The deadline of work that takes no longer than `after`, and ends when the switch is thrown.

@@ -134,8 +134,9 @@ const MARKS: [i64; 6] = [
     libc::SYS_setxattr,
 ];
 
-/// Requests of `ioctl` that type into a terminal: `k3sroot shell` shares the user's.
-const TYPING: [u64; 2] = [libc::TIOCSTI, libc::TIOCLINUX];
+/// Requests of `ioctl` that type into a terminal, `TIOCSTI` and `TIOCLINUX` (`asm-generic/ioctls.h`): `k3sroot shell` shares
+/// the user's.
+const TYPING: [u64; 2] = [0x5412, 0x541C];
 
 /// Flags of `clone` that ask for a namespace.
 const NAMESPACES: [libc::c_int; 8] = [

@@ -36,6 +36,8 @@ const LOCK: &str = "lock";
 /// How long another machine's session counts as alive after its folder last changed.
 const ELSEWHERE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
+/// The mode of a session's folder. Who knows the name of something in it may get there: a build that is another user does.
+const SESSION: u32 = 0o711;
 /// How long whoever opens the store waits for what dead sessions left to be gone.
 const SWEEPING: Duration = Duration::from_secs(1);
 
@@ -59,10 +61,12 @@ impl Session {
         let turn = FileLock::exclusive(&root.join(LOCKS).join("sessions"))?;
         let folder = Builder::new()
             .prefix(&format!("{}.", process::id()))
-            // Who knows the name of something in it may get there: a build that is another user does.
-            .permissions(Permissions::from_mode(0o711))
+            .permissions(Permissions::from_mode(SESSION))
             .tempdir_in(&tmp)
             .map_err(at("make a folder in", &tmp))?;
+        // In a cache of a group, folders inherit that they are setgid. Builds may not set such modes, nor keep them.
+        fs::set_permissions(folder.path(), Permissions::from_mode(SESSION))
+            .map_err(at("set the mode of", folder.path()))?;
         let place = folder.path().join(LOCK);
         let lock = FileLock::exclusive(&place)?;
         fs::write(&place, machine()).map_err(at("write", &place))?;

@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{SocketAddr, UnixListener};
 
 use sandbox::{Fences, Sandbox};
@@ -184,4 +185,17 @@ fn builds_at_the_same_time_see_nothing_of_each_other() {
     );
     // Pid 1, the shell, `ls` and `grep`.
     assert_eq!(said, ["4"], "{log}");
+}
+
+#[test]
+fn a_cache_whose_folders_are_setgid_is_no_obstacle() {
+    for sandbox in ["auto", "none"] {
+        let workspace = scripts::workspace(Conditions { sandbox, ..USUAL });
+        fs::create_dir(workspace.path("cache")).unwrap();
+        fs::set_permissions(workspace.path("cache"), fs::Permissions::from_mode(0o2755)).unwrap();
+        // What `chmod` keeps of a folder's mode, a build may not give.
+        insert(&workspace, "one", "mkdir new; chmod 755 . new; cp -a new copied; test ! -g new");
+        let run = workspace.build(&["one"]);
+        assert_eq!(run.code, Some(0), "{sandbox}: {}", run.stderr);
+    }
 }
