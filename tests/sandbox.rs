@@ -265,7 +265,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 space = ctypes.create_string_buffer(64)
 for whose, pid in [('other', os.getppid()), ('own', 0)]:
     for name, call in {
-        'prlimit': (302, pid, 0, None, space), 'setpriority': (141, 0, pid, 5), 'ioprio_set': (251, 1, pid, 0x4007),
+        'prlimit': (302, pid, 0, None, space), 'setpriority': (141, 0, pid, 19), 'ioprio_set': (251, 1, pid, 0x4007),
         'sched_setscheduler': (144, pid, 0, ctypes.create_string_buffer(64)), 'sched_setaffinity': (203, pid, 64, b'\xff' * 64),
     }.items():
         result = libc.syscall(*call)

@@ -273,10 +273,11 @@ impl Executor<'_> {
             })
         });
         drop(trash);
+        let is_stopped = result.as_ref().is_ok_and(|report| report.cancelled);
         let mut waited = Duration::ZERO;
         while !emptying.is_finished() {
             thread::sleep(REMOVING);
-            if self.stop.is_thrown() {
+            if is_stopped {
                 waited += REMOVING;
                 if waited > PATIENCE {
                     self.store.leave_the_rest();
