@@ -55,6 +55,8 @@ pub(super) fn run(global: &Global, args: &Check) -> Result<(), CliError> {
     if stop.is_thrown() {
         return Err(CliError::Stopped);
     }
+    // Its stages end in their own time, and so does the removal of what they made.
+    let _waiting = stop.waiting();
     let mut check = Checker {
         global,
         args,
@@ -200,7 +202,6 @@ impl Checker<'_> {
         stdout: Stdio,
     ) -> Result<Report, CliError> {
         let stage = Stage::new(conditions, commands, self.work.scratch(side));
-        let _waiting = self.stop.waiting();
         let report = stage.start(&self.work.program(), stdout)?.wait(|| self.stop.is_thrown());
         if self.stop.is_thrown() { Err(CliError::Stopped) } else { Ok(report?) }
     }

@@ -174,7 +174,8 @@ fn end(thrown: &Stop) {
         idle = if thrown.is_idle() { idle + STEP } else { Duration::ZERO };
     }
     eprintln!("error: {}", CliError::Stopped);
-    std::process::exit(2);
+    // The code that `main` would give.
+    std::process::exit(1);
 }
 
 #[cfg(test)]
