@@ -67,7 +67,8 @@ fn string_length(text: &str) -> usize {
 /// A path of modules and at last, perhaps, of what is in the last of them.
 type Way = Vec<String>;
 
-/// The files of a room by their modules. What is in `lib.rs` and `mod.rs` is the face of those beside it.
+/// The files of a room, by module. A `lib.rs` or `mod.rs` is the face of its folder: it re-exports what the other files
+/// define.
 struct Room {
     files: BTreeMap<Way, String>,
     faces: BTreeSet<Way>,

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "all of this is tests, its helpers too")]
 
-#[expect(dead_code, reason = "half of it is for what stands beside it")]
+#[expect(dead_code, reason = "this suite uses only some of the helpers")]
 #[path = "../src/root/tests/pack/fake.rs"]
 mod fake;
 

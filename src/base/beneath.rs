@@ -124,6 +124,12 @@ pub struct Folder {
     handle: OwnedFd,
 }
 
+impl AsFd for Folder {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.handle.as_fd()
+    }
+}
+
 impl Folder {
     /// The folder at `path`, which may lead there by links.
     pub fn open(path: &Path) -> io::Result<Self> {
@@ -245,7 +251,8 @@ fn plain(file: OwnedFd) -> io::Result<File> {
     }
 }
 
-fn contents(file: File) -> io::Result<Vec<u8>> {
+/// The contents of a file of no more than 64 MiB.
+pub fn contents(file: File) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(LARGEST + 1).read_to_end(&mut bytes)?;
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > LARGEST {

@@ -1,20 +1,15 @@
 //! Removing trees that somebody else has made: as deep and as large as they like, with folders that nobody may write to.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, Permissions};
+use std::fs;
 use std::io::{self, ErrorKind};
-use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, fstat, openat, renameat, unlinkat};
+use rustix::fs::{AtFlags, FileType, renameat, unlinkat};
 use rustix::io::Errno;
 
+use crate::beneath::Folder;
 use crate::deadline::Deadline;
-
-const HANDLE: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
-const LIST: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 /// Removes `path` and all below it, folders without write permission included. Nothing there is fine.
 pub fn remove_tree(path: &Path) -> io::Result<()> {
@@ -25,7 +20,9 @@ pub fn remove_tree(path: &Path) -> io::Result<()> {
 pub fn remove_tree_until(path: &Path, deadline: &Deadline) -> io::Result<()> {
     let removed = match fs::symlink_metadata(path) {
         Ok(found) if found.is_dir() => {
-            empty(&writable(CWD, path.as_os_str())?, deadline).and_then(|()| fs::remove_dir(path))
+            let top = path.file_name().ok_or(ErrorKind::InvalidInput)?;
+            empty(&writable(&Folder::open(&path.with_file_name("."))?, top)?, deadline)
+                .and_then(|()| fs::remove_dir(path))
         }
         Ok(_) => fs::remove_file(path),
         Err(error) => Err(error),
@@ -35,20 +32,20 @@ pub fn remove_tree_until(path: &Path, deadline: &Deadline) -> io::Result<()> {
 
 /// Removes what is in `top`. A folder in a folder in it is moved up into it, so that however deep a tree is, no path gets
 /// long, no stack deep, and two folders are open at a time.
-fn empty(top: &OwnedFd, deadline: &Deadline) -> io::Result<()> {
+fn empty(top: &Folder, deadline: &Deadline) -> io::Result<()> {
     let mut folders = remove_files(top, deadline)?;
     let mut moved = 0_u64;
     while let Some(name) = folders.pop() {
         if remove_folder(top, &name)? {
             continue;
         }
-        let folder = writable(top.as_fd(), &name)?;
+        let folder = writable(top, &name)?;
         for inner in remove_files(&folder, deadline)? {
             if remove_folder(&folder, &inner)? {
                 continue;
             }
             // A folder that is moved must be writable itself: its `..` changes.
-            writable(folder.as_fd(), &inner)?;
+            writable(&folder, &inner)?;
             loop {
                 let target = OsString::from(format!(".removed.{moved}"));
                 moved += 1;
@@ -69,17 +66,15 @@ fn empty(top: &OwnedFd, deadline: &Deadline) -> io::Result<()> {
 }
 
 /// Removes what is no folder; returns the names of folders.
-fn remove_files(folder: &OwnedFd, deadline: &Deadline) -> io::Result<Vec<OsString>> {
+fn remove_files(folder: &Folder, deadline: &Deadline) -> io::Result<Vec<OsString>> {
     let mut folders = Vec::new();
-    for (name, kind) in list(folder)? {
+    for (name, kind) in folder.entries(Path::new(""))? {
         deadline.check().map_err(io::Error::other)?;
         if kind == FileType::Directory {
             folders.push(name);
             continue;
         }
         match unlinkat(folder, &name, AtFlags::empty()) {
-            // Not every file system tells what is a folder.
-            Err(Errno::ISDIR) => folders.push(name),
             Ok(()) | Err(Errno::NOENT) => {}
             Err(errno) => return Err(errno.into()),
         }
@@ -88,7 +83,7 @@ fn remove_files(folder: &OwnedFd, deadline: &Deadline) -> io::Result<Vec<OsStrin
 }
 
 /// Removes an empty folder; says whether it is gone.
-fn remove_folder(folder: &OwnedFd, name: &OsStr) -> io::Result<bool> {
+fn remove_folder(folder: &Folder, name: &OsStr) -> io::Result<bool> {
     match unlinkat(folder, name, AtFlags::REMOVEDIR) {
         Ok(()) | Err(Errno::NOENT) => Ok(true),
         Err(Errno::NOTEMPTY | Errno::EXIST) => Ok(false),
@@ -96,34 +91,19 @@ fn remove_folder(folder: &OwnedFd, name: &OsStr) -> io::Result<bool> {
     }
 }
 
-fn list(folder: &OwnedFd) -> io::Result<Vec<(OsString, FileType)>> {
-    let mut found = Vec::new();
-    for entry in Dir::new(openat(folder, ".", LIST, Mode::empty())?)? {
-        let entry = entry?;
-        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
-            found.push((OsString::from_vec(entry.file_name().to_bytes().to_owned()), entry.file_type()));
-        }
-    }
-    Ok(found)
-}
-
 /// The folder `name`, no link, whose owner may do everything with it.
-fn writable(folder: BorrowedFd<'_>, name: &OsStr) -> io::Result<OwnedFd> {
-    let handle = openat(folder, name, HANDLE, Mode::empty())?;
-    let mode = fstat(&handle)?.st_mode & 0o7777;
-    if mode & 0o700 != 0o700 {
-        // The mode of what is not opened can be set by this name alone.
-        let path = format!("/proc/self/fd/{}", handle.as_raw_fd());
-        fs::set_permissions(path, Permissions::from_mode(mode | 0o700))?;
-    }
-    Ok(handle)
+fn writable(folder: &Folder, name: &OsStr) -> io::Result<Folder> {
+    let folder = folder.folder(Path::new(name))?;
+    folder.allow(Path::new(""), 0o700)?;
+    Ok(folder)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustix::fs::mkdirat;
-    use std::os::unix::fs::symlink;
+    use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
+    use std::fs::Permissions;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
     use std::sync::Arc;
     use std::sync::atomic::AtomicBool;
 
@@ -158,6 +138,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let top = place.path().join("top");
         fs::create_dir(&top).unwrap();
+        const HANDLE: OFlags = OFlags::PATH.union(OFlags::DIRECTORY);
         let mut folder = openat(CWD, &top, HANDLE, Mode::empty()).unwrap();
         for _ in 0..10_000 {
             mkdirat(&folder, "d", Mode::RWXU).unwrap();

@@ -179,18 +179,16 @@ impl HostCompiler {
     }
 }
 
-/// Where a compiler that was installed by hand has its parts: in folders with these names beside the one of the driver, and
-/// in one that is called like its target. All that stands beside it may be somebody's home.
+/// The folders of a compiler that was installed by hand: those of any installation, and the one named after its target.
 fn homes_of(driver: &Path) -> Vec<PathBuf> {
     let Ok(driver) = driver.canonicalize() else { return Vec::new() };
-    let Some((bin, top)) = driver.parent().and_then(|bin| Some((bin, bin.parent()?))) else {
-        return Vec::new();
-    };
-    let name = driver.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let target = name.strip_suffix("-gcc").filter(|target| !target.is_empty()).map(|target| top.join(target));
-    let parts = sandbox::PARTS.map(|part| top.join(part)).into_iter().chain(target);
-    let beside = parts.filter(|part| part != bin && part.is_dir());
-    std::iter::once(bin.to_owned()).chain(beside).collect()
+    let Some(bin) = driver.parent().filter(|bin| bin.parent().is_some()) else { return Vec::new() };
+    let mut homes = sandbox::installation(bin);
+    let name = driver.file_name().unwrap_or_default().to_string_lossy();
+    let target = name.strip_suffix("-gcc").filter(|target| !target.is_empty());
+    let target = target.map(|target| bin.with_file_name(target));
+    homes.extend(target.filter(|target| target.is_dir() && !homes.contains(target)));
+    homes
 }
 
 /// The driver, and what the names of its binutils begin with.

@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base::deadline::Deadline;
 use base::digest::TreeDigest;
@@ -273,15 +273,13 @@ impl Executor<'_> {
             })
         });
         drop(trash);
-        let is_stopped = result.as_ref().is_ok_and(|report| report.cancelled);
-        let mut waited = Duration::ZERO;
-        while !emptying.is_finished() {
-            thread::sleep(REMOVING);
-            if is_stopped {
-                waited += REMOVING;
-                if waited > PATIENCE {
-                    self.store.leave_the_rest();
-                }
+        if result.as_ref().is_ok_and(|report| report.cancelled) {
+            let stopped = Instant::now();
+            while !emptying.is_finished() && stopped.elapsed() < PATIENCE {
+                thread::sleep(REMOVING);
+            }
+            if !emptying.is_finished() {
+                self.store.leave_the_rest();
             }
         }
         // What it could not remove is swept when the store is next opened.

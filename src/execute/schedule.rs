@@ -238,7 +238,7 @@ mod tests {
     use model::plan::{Compilers, Overrides};
     use model::recipe::{Beside, LocalFile, Recipes, parse};
 
-    /// No recipe of the example has anything beside it.
+    /// The example recipes have no patches and no files of their own.
     struct Nothing;
 
     impl Beside for Nothing {

@@ -9,8 +9,7 @@ use std::time::{Duration, Instant};
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
-use super::borrowed::Borrowed;
-use super::borrowed::guest;
+use super::borrowed::{Borrowed, guest};
 use super::error::time;
 use super::machine::machine_of;
 use super::symbols;
@@ -326,7 +325,7 @@ impl Running<'_> {
 
 /// A new log, also readable: a failure shows its end.
 fn create_log(path: &Path) -> io::Result<File> {
-    // A new one: what is there may be a link that a build without namespaces left.
+    // Always a new file: the old one may be a symlink that a build without namespaces left there.
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => OpenOptions::new().read(true).write(true).create_new(true).open(path),

@@ -171,8 +171,8 @@ const READABLE: [&str; 5] = ["gnu", "nix", "opt", "proc", "usr"];
 /// musl's loader, Perl and Python read at start-up. The rest of `/etc`, with its keys and passwords, is closed.
 const SETTINGS: [&str; 3] = ["ld-musl-", "perl", "python"];
 
-/// The folders, beside the one with its programs, of whatever is installed under a folder of its own.
-pub const PARTS: [&str; 6] = ["include", "lib", "lib32", "lib64", "libexec", "share"];
+/// The usual folders of whatever is installed under a folder of its own, beside the one with its programs.
+const PARTS: [&str; 6] = ["include", "lib", "lib32", "lib64", "libexec", "share"];
 
 /// Which fences hold here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -291,11 +291,16 @@ fn homes(bin: &Path) -> Vec<PathBuf> {
     let mut homes: Vec<PathBuf> = links.filter_map(|program| Some(program.parent()?.to_owned())).collect();
     homes.sort();
     homes.dedup();
-    let beside =
-        |bin: &PathBuf| bin.parent().map(|top| PARTS.map(|part| top.join(part))).into_iter().flatten();
-    let parts: Vec<PathBuf> = homes.iter().flat_map(beside).filter(|part| part.is_dir()).collect();
-    homes.extend(parts);
-    homes
+    // All of the machine is nobody's installation.
+    homes.retain(|bin| bin.parent().is_some());
+    homes.iter().flat_map(|bin| installation(bin)).collect()
+}
+
+/// The folders of what is installed with its programs in `bin`: that one, and those with the usual names beside it. Whatever
+/// else is there may be somebody's home folder.
+pub fn installation(bin: &Path) -> Vec<PathBuf> {
+    let parts = PARTS.map(|part| bin.with_file_name(part)).into_iter();
+    std::iter::once(bin.to_owned()).chain(parts.filter(|part| part != bin && part.is_dir())).collect()
 }
 
 fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {

@@ -58,7 +58,7 @@ use base::files::remove_tree;
 
 pub use self::cancel::Cancel;
 pub use self::error::SandboxError;
-pub use self::fence::{Fences, PARTS};
+pub use self::fence::{Fences, installation};
 use self::group::Group;
 pub use self::guest::{GuestPath, GuestPathError};
 pub use self::helper::helper_main;

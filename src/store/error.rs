@@ -190,8 +190,8 @@ pub enum StoreError {
     },
     /// Files cannot be moved from one of its folders to another.
     #[error(
-        "`{}` is on another file system than `tmp` beside it, so that files cannot be moved there: \
-         keep the whole cache on one",
+        "`{}` is not on the same file system as `tmp` next to it, so files cannot be moved between them: \
+         keep the whole cache on one file system",
         folder.display()
     )]
     Split {

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use tempfile::{Builder, NamedTempFile};
@@ -49,8 +49,8 @@ pub(super) struct Session {
     locks_hold: bool,
     /// Set when nobody waits any longer for what is being removed.
     hurry: Arc<AtomicBool>,
-    /// Whether what dead sessions left is removed.
-    swept: Arc<AtomicBool>,
+    /// Removes what dead sessions left.
+    sweeping: Option<JoinHandle<()>>,
     _lock: FileLock,
 }
 
@@ -71,8 +71,8 @@ impl Session {
         let lock = FileLock::exclusive(&place)?;
         fs::write(&place, machine()).map_err(at("write", &place))?;
         let locks_hold = locks::keep_out(&place).map_err(at("lock", &place))?;
-        let (hurry, swept) = (Arc::default(), Arc::default());
-        let session = Self { path: folder.keep(), locks_hold, hurry, swept, _lock: lock };
+        let mut session =
+            Self { path: folder.keep(), locks_hold, hurry: Arc::default(), sweeping: None, _lock: lock };
         let dead = if locks_hold { session.take_over_dead(&tmp)? } else { Vec::new() };
         drop(turn);
         session.sweep(dead)?;
@@ -80,16 +80,17 @@ impl Session {
     }
 
     /// Removes what dead sessions left. A build may have left so much that it takes minutes: nobody waits so long.
-    fn sweep(&self, dead: Vec<PathBuf>) -> Result<(), StoreError> {
-        let (deadline, swept) = (self.patience(), Arc::clone(&self.swept));
+    fn sweep(&mut self, dead: Vec<PathBuf>) -> Result<(), StoreError> {
+        if dead.is_empty() {
+            return Ok(());
+        }
+        let deadline = self.patience();
         let (done, waiting) = mpsc::channel();
-        thread::spawn(move || {
+        self.sweeping = Some(thread::spawn(move || {
             let remove = |path: &PathBuf| remove_tree_until(path, &deadline).map_err(at("remove", path));
-            let result = dead.iter().try_for_each(remove);
-            swept.store(true, Ordering::Relaxed);
             // Who opened the store may have gone on.
-            let _ = done.send(result);
-        });
+            let _ = done.send(dead.iter().try_for_each(remove));
+        }));
         waiting.recv_timeout(SWEEPING).unwrap_or(Ok(()))
     }
 
@@ -174,7 +175,7 @@ fn is_elsewhere(path: &Path) -> bool {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        if !self.swept.load(Ordering::Relaxed) {
+        if self.sweeping.as_ref().is_some_and(|sweeping| !sweeping.is_finished()) {
             self.hurry.store(true, Ordering::Relaxed);
         }
         // What cannot be removed now is swept by the next session.

@@ -154,7 +154,9 @@ fn a_cache_on_two_file_systems_is_refused_before_anything_is_built() {
     }
     assert_eq!(run.code, Some(2), "{}", run.stderr);
     assert!(
-        run.stderr.contains("`cache/blobs` is on another file system than `tmp` beside it"),
+        run.stderr.contains(
+            "`cache/blobs` is not on the same file system as `tmp` next to it, so files cannot be moved"
+        ),
         "{}",
         run.stderr
     );

@@ -65,8 +65,9 @@ impl Beside for Disk {
                 match kind {
                     FileType::Directory => folders.push(path),
                     FileType::RegularFile => {
-                        let executable = root.file(&path)?.metadata()?.permissions().mode() & 0o100 != 0;
-                        let contents = root.read(&path)?;
+                        let file = root.file(&path)?;
+                        let executable = file.metadata()?.permissions().mode() & 0o100 != 0;
+                        let contents = beneath::contents(file)?;
                         size += contents.len();
                         if size > LARGEST {
                             let message = format!("its files have more than {} MiB", LARGEST >> 20);
