@@ -138,11 +138,11 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let top = place.path().join("top");
         fs::create_dir(&top).unwrap();
-        const HANDLE: OFlags = OFlags::PATH.union(OFlags::DIRECTORY);
-        let mut folder = openat(CWD, &top, HANDLE, Mode::empty()).unwrap();
+        let handle = OFlags::PATH.union(OFlags::DIRECTORY);
+        let mut folder = openat(CWD, &top, handle, Mode::empty()).unwrap();
         for _ in 0..10_000 {
             mkdirat(&folder, "d", Mode::RWXU).unwrap();
-            folder = openat(&folder, "d", HANDLE, Mode::empty()).unwrap();
+            folder = openat(&folder, "d", handle, Mode::empty()).unwrap();
         }
         remove_tree(&top).unwrap();
         assert!(!top.exists());
